@@ -1,0 +1,132 @@
+/** Codes are stable: match on them, not on messages. */
+export type ErrorCode =
+  | 'INVALID_INPUT'
+  | 'CONFIGURATION'
+  | 'UNSAFE_REDIS'
+  | 'BACKLOG_FULL'
+  | 'REDIS_FULL'
+  | 'OUTCOME_UNKNOWN'
+  | 'UNAVAILABLE'
+  | 'CLOSED'
+  | 'PARKED'
+  | 'TIMEOUT'
+  | 'OUTAGE'
+  | 'REFUSED'
+  | 'SCHEMA_MISMATCH'
+
+interface ErrorDetails {
+  readonly model?: string | undefined
+  readonly key?: string | undefined
+  readonly cause?: unknown
+}
+
+/** Base of every error that this library throws. */
+export class WriteBehindError extends Error {
+  readonly code: ErrorCode
+  readonly model: string | undefined
+  readonly key: string | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = new.target.name
+    this.code = code
+    this.model = details.model
+    this.key = details.key
+  }
+}
+
+/** A call's arguments do not fit the model. Nothing was stored. */
+export class InvalidInputError extends WriteBehindError {
+  readonly field: string | undefined
+  readonly expected: string
+  readonly got: string
+
+  constructor(model: string, field: string | undefined, expected: string, got: string) {
+    super('INVALID_INPUT', `${field === undefined ? model : `${model}.${field}`}: expected ${expected}, got ${got}`, { model })
+    this.field = field
+    this.expected = expected
+    this.got = got
+  }
+}
+
+/** Options, policies or the Prisma schema cannot work as given. */
+export class ConfigurationError extends WriteBehindError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('CONFIGURATION', message, details)
+  }
+}
+
+/** Redis is set up in a way that can lose dirty data (eviction policy) or lacks what the protocol needs (version). */
+export class UnsafeRedisError extends WriteBehindError {
+  constructor(message: string, details?: ErrorDetails) {
+    super('UNSAFE_REDIS', message, details)
+  }
+}
+
+/** The shard holds as many dirty records as the policy's `maxDirty` allows. Nothing was stored; try again later. */
+export class BacklogFullError extends WriteBehindError {
+  constructor(model: string, key: string, limit: number) {
+    super('BACKLOG_FULL', `${model}: the backlog limit of ${limit} dirty records in a shard is reached`, { model, key })
+  }
+}
+
+/** Redis is at `maxmemory`. Nothing was stored; writes work again when flushes have freed memory. */
+export class RedisFullError extends WriteBehindError {
+  constructor(model: string, cause: unknown) {
+    super('REDIS_FULL', `${model}: Redis is out of memory (maxmemory) and refused the write`, { model, cause })
+  }
+}
+
+/** Redis did not answer within `writeTimeout`: the write may or may not have been stored. Repeating it may apply it twice. */
+export class OutcomeUnknownError extends WriteBehindError {
+  constructor(model: string, cause: unknown) {
+    super('OUTCOME_UNKNOWN', `${model}: Redis did not answer in time; the write may or may not have been stored`, { model, cause })
+  }
+}
+
+/** Redis could not be reached, or refused the call. Nothing was stored. */
+export class UnavailableError extends WriteBehindError {
+  constructor(model: string, cause: unknown) {
+    super('UNAVAILABLE', `${model}: Redis refused the call: ${cause instanceof Error ? cause.message : String(cause)}`, { model, cause })
+  }
+}
+
+/** The cache is closed, or closing. Nothing was stored. */
+export class ClosedError extends WriteBehindError {
+  constructor() {
+    super('CLOSED', 'the cache is closed')
+  }
+}
+
+/** A flush ended, and these records are not in the database because it refuses them. They stay in Redis, listed and retried. */
+export class ParkedError extends WriteBehindError {
+  readonly keys: readonly string[]
+
+  constructor(model: string, keys: readonly string[]) {
+    super('PARKED', `${model}: the database refuses ${keys.length} record(s), kept as parked: ${keys.slice(0, 5).join(', ')}`, { model })
+    this.keys = keys
+  }
+}
+
+/** A flush or a close did not end within its deadline. What it did not write stays dirty in Redis. */
+export class TimeoutError extends WriteBehindError {
+  constructor(message: string) {
+    super('TIMEOUT', message)
+  }
+}
+
+/**
+ * The database did not take a batch. The one place that says whether it can be tried again:
+ * `OUTAGE` later and unchanged · `REFUSED` the rows are at fault · `SCHEMA_MISMATCH` the deployment is, tried again later.
+ * Messages carry SQLSTATE and constraint, never values of the row.
+ */
+export class PersistError extends WriteBehindError {
+  declare readonly code: 'OUTAGE' | 'REFUSED' | 'SCHEMA_MISMATCH'
+  /** SQLSTATE, Prisma's code, or the driver's; `undefined` if the failure bore none. */
+  readonly databaseCode: string | undefined
+
+  constructor(code: 'OUTAGE' | 'REFUSED' | 'SCHEMA_MISMATCH', message: string, databaseCode: string | undefined, details?: ErrorDetails) {
+    super(code, message, details)
+    this.databaseCode = databaseCode
+  }
+}

@@ -1,0 +1,153 @@
+/** From Prisma's DMMF to the library's metadata. Collects everything that cannot be written behind, and throws it as one error. */
+import type { DMMF } from '@prisma/generator-helper'
+import type { Field, Ledger, Model, Models, ScalarType } from '../schema/model.js'
+import { type Block, readBlocks } from './datamodel.js'
+import { describeDefault } from './default.js'
+import { describeLedger, LEDGER_MODEL } from './ledger.js'
+import { describeColumn, explainRefusal, quote } from './native.js'
+import { Problems, type Refuse } from './problems.js'
+
+export interface Schema {
+  readonly datamodel: DMMF.Datamodel
+  /** Text of the Prisma schema, all its files in one. */
+  readonly text: string
+  readonly provider: string | undefined
+}
+
+export interface Selection {
+  /** Names of the models to cache. @default every model but the ledger */
+  readonly models?: readonly string[] | undefined
+  /** Name of the ledger's model. @default 'WriteBehindLedger' */
+  readonly ledger?: string | undefined
+}
+
+interface Context {
+  readonly schema: Schema
+  readonly blocks: ReadonlyMap<string, Block>
+  readonly refuse: Refuse
+}
+
+const SELECT_MODELS = 'Without `models = ["…"]` in the generator block every model is cached; name there the ones to cache.'
+const KEY_TYPES: ReadonlySet<ScalarType> = new Set(['String', 'Boolean', 'Int', 'BigInt', 'Decimal', 'DateTime', 'Enum'])
+
+/** @throws ConfigurationError naming every `Model.field` that cannot be written behind. */
+export function describeModels(schema: Schema, selection: Selection = {}): Models {
+  const problems = new Problems()
+  const { refuse } = problems
+  const context = { schema, blocks: readBlocks(schema.text), refuse }
+
+  if (schema.provider !== 'postgresql' && schema.provider !== 'postgres') {
+    refuse('datasource', `provider ${JSON.stringify(schema.provider)} is not supported; use "postgresql"`)
+  }
+  const ledgerName = selection.ledger ?? LEDGER_MODEL
+  const ledgerModel = schema.datamodel.models.find((model) => model.name === ledgerName)
+  const ledger = describeLedger(ledgerName, ledgerModel, refuse)
+  if (ledgerModel) refuseHiddenFields(ledgerModel, context)
+
+  const models: Record<string, Model> = {}
+  for (const model of selectModels(context, selection.models, ledgerName)) {
+    const delegate = delegateName(model.name)
+    const other = Object.hasOwn(models, delegate) ? models[delegate] : undefined
+    if (other) refuse(model.name, `its delegate "${delegate}" is also that of ${other.name}; rename one of them`)
+    models[delegate] = describeModel(model, ledger, context)
+  }
+  problems.throwAll(selection.models ? '' : SELECT_MODELS)
+  return models
+}
+
+function selectModels({ schema, blocks, refuse }: Context, names: readonly string[] | undefined, ledger: string): readonly DMMF.Model[] {
+  const all = schema.datamodel.models
+  if (!names) return all.filter((model) => model.name !== ledger)
+  if (names.length === 0) refuse('generator', '`models` is empty; name the models to cache, or leave it out to cache every model')
+  return [...new Set(names)].flatMap((name) => {
+    const model = all.find((candidate) => candidate.name === name)
+    if (name === ledger) refuse(name, 'is the ledger, which cannot be cached; take it out of `models`')
+    else if (blocks.get(name)?.kind === 'type') refuse(name, 'is a composite type, not a model; take it out of `models`')
+    else if (!model)
+      refuse(name, 'no such model in the Prisma client; correct the name in `models` (models with @@ignore cannot be cached)')
+    return model && name !== ledger ? [model] : []
+  })
+}
+
+function describeModel(model: DMMF.Model, ledger: Ledger, context: Context): Model {
+  const { refuse } = context
+  const columns = model.fields.filter((field) => field.kind !== 'object')
+  const key = model.primaryKey?.fields ?? columns.filter((field) => field.isId).map((field) => field.name)
+  if (context.blocks.get(model.name)?.kind === 'view') {
+    refuse(model.name, 'is a view, which cannot be written; leave it out')
+  } else if (key.length === 0) {
+    refuse(model.name, 'has no primary key, so that its records have no name; give it an @id or @@id, or leave it out')
+  }
+  refuseHiddenFields(model, context)
+  const fields = columns.map((field) => describeField(model, field, context))
+  for (const field of fields) if (key.includes(field.name)) refuseKeyField(model, field, refuse)
+  return {
+    name: model.name,
+    table: quote(model.schema, model.dbName ?? model.name),
+    key,
+    ...(model.primaryKey ? { compoundKey: model.primaryKey.name ?? key.join('_') } : {}),
+    fields,
+    ledger,
+  }
+}
+
+function describeField(model: DMMF.Model, field: DMMF.Field, context: Context): Field {
+  const { schema, blocks, refuse } = context
+  const enumeration = schema.datamodel.enums.find((candidate) => field.kind === 'enum' && candidate.name === field.type)
+  const column = enumeration
+    ? { sqlType: quote(blocks.get(enumeration.name)?.schema, enumeration.dbName ?? enumeration.name) }
+    : describeColumn(field.type, field.nativeType)
+  const described: Field = {
+    name: field.name,
+    column: field.dbName ?? field.name,
+    type: enumeration ? 'Enum' : (field.type as ScalarType),
+    sqlType: '',
+    nullable: !field.isRequired && !field.isList,
+    list: field.isList,
+    ...(enumeration ? { enum: Object.fromEntries(enumeration.values.map((value) => [value.name, value.dbName ?? value.name])) } : {}),
+    ...column,
+  }
+  if (!column) {
+    const why = explainRefusal(field.type, field.nativeType)
+    refuse(`${model.name}.${field.name}`, `${why}; change the type of the column, or leave the model out`)
+    return described
+  }
+  const declaration = blocks.get(model.name)?.fields.get(field.name) ?? ''
+  const defaultValue = describeDefault(model.name, described, field.default, declaration, refuse)
+  return { ...described, ...(defaultValue ? { default: defaultValue } : {}), ...(field.isUpdatedAt ? { updatedAt: true } : {}) }
+}
+
+function refuseKeyField(model: DMMF.Model, field: Field, refuse: Refuse): void {
+  if (!field.list && KEY_TYPES.has(field.type)) return
+  const type = `${field.type}${field.list ? '[]' : ''}`
+  refuse(`${model.name}.${field.name}`, `a key of type ${type} has no single text; use another type for the key, or leave the model out`)
+}
+
+/** The DMMF does not show them: an insert could not fill them, and a cached row would lack them. */
+function refuseHiddenFields(model: DMMF.Model, { blocks, refuse }: Context): void {
+  for (const [name, declaration] of blocks.get(model.name)?.fields ?? []) {
+    const subject = `${model.name}.${name}`
+    if (/^Unsupported\(/.test(declaration)) {
+      refuse(
+        subject,
+        `its type ${/^Unsupported\([^)]*\)/.exec(declaration)?.[0]} is unknown to Prisma's client; change it, or leave the model out`,
+      )
+    } else if (isRequiredAndIgnored(declaration, blocks)) {
+      refuse(
+        subject,
+        'is required but hidden by @ignore, so that an insert could not fill it; make it optional, give it a @default, or leave the model out',
+      )
+    }
+  }
+}
+
+function isRequiredAndIgnored(declaration: string, blocks: Context['blocks']): boolean {
+  const [, type = ''] = /^([\w-]+)(?:\s|$)/.exec(declaration) ?? []
+  const isRelation = blocks.get(type)?.kind === 'model'
+  return type !== '' && !isRelation && /@ignore\b/.test(declaration) && !declaration.includes('@default(')
+}
+
+/** As Prisma's client names it. */
+function delegateName(model: string): string {
+  return model.charAt(0).toLowerCase() + model.slice(1)
+}

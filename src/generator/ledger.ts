@@ -1,0 +1,37 @@
+import type { DMMF } from '@prisma/generator-helper'
+import type { Ledger } from '../schema/model.js'
+import { quote } from './native.js'
+import type { Refuse } from './problems.js'
+
+export const LEDGER_MODEL = 'WriteBehindLedger'
+
+/** What to add to a Prisma schema that has no ledger. */
+const LEDGER_EXAMPLE = `model ${LEDGER_MODEL} {
+    shard  String   @id
+    batch  String
+    recent String[] @default([])
+    @@map("write_behind_ledger")
+  }`
+
+const SHAPE = { shard: 'String @id', batch: 'String', recent: 'String[]' } as const
+
+/** Any names in the database, these names in Prisma. */
+export function describeLedger(name: string, model: DMMF.Model | undefined, refuse: Refuse): Ledger {
+  if (!model) refuse(name, `there is no ledger model of this name; add this one, or name yours with \`ledger = "…"\`:\n  ${LEDGER_EXAMPLE}`)
+  const columns = { shard: 'shard', batch: 'batch', recent: 'recent' }
+  for (const part of ['shard', 'batch', 'recent'] as const) {
+    const field = model?.fields.find((candidate) => candidate.name === part)
+    if (model && !(field && fits(part, field))) refuse(`${name}.${part}`, `the ledger needs this field as ${SHAPE[part]} without @db type`)
+    columns[part] = field?.dbName ?? part
+  }
+  for (const field of model?.fields ?? []) {
+    const filled = field.kind === 'object' || Object.hasOwn(SHAPE, field.name) || field.isList || !field.isRequired || field.hasDefaultValue
+    if (!filled) refuse(`${name}.${field.name}`, 'nothing fills this field of the ledger; take it out, or make it optional')
+  }
+  return { table: quote(model?.schema, model?.dbName ?? name), ...columns }
+}
+
+function fits(part: keyof typeof SHAPE, field: DMMF.Field): boolean {
+  const text = field.type === 'String' && (!field.nativeType || field.nativeType[0] === 'Text')
+  return text && field.isRequired && field.isList === (part === 'recent') && field.isId === (part === 'shard')
+}

@@ -1,0 +1,17 @@
+import { ConfigurationError } from '../errors.js'
+
+/** Takes down one reason against `Model` or `Model.field`: why, and what to do. */
+export type Refuse = (subject: string, problem: string) => void
+
+/** Everything that cannot be written behind, collected so that one run shows it all. */
+export class Problems {
+  readonly #lines: string[] = []
+
+  readonly refuse: Refuse = (subject, problem) => void this.#lines.push(`- ${subject}: ${problem}`)
+
+  /** @throws ConfigurationError if anything was refused. */
+  throwAll(hint: string): void {
+    if (this.#lines.length === 0) return
+    throw new ConfigurationError(['write-behind cannot work with this Prisma schema:', ...this.#lines, hint].join('\n').trimEnd())
+  }
+}

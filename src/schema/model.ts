@@ -1,0 +1,64 @@
+/**
+ * What the library knows of a Prisma model. The generator (`src/generator`) emits these shapes as constants into the
+ * user's tree; nothing here is read from the database at run time.
+ */
+
+export type ScalarType = 'String' | 'Boolean' | 'Int' | 'BigInt' | 'Float' | 'Decimal' | 'DateTime' | 'Json' | 'Bytes' | 'Enum'
+
+/** The value an insert gets when the call names none. Every one is filled by the library, as Prisma's client does. */
+export type FieldDefault =
+  /** A constant, in the stored text form (`codec.ts`): `'0'`, `'true'`, `'DRAFT'`, `'[]'`. */
+  { readonly kind: 'value'; readonly value: string } | { readonly kind: 'now' } | { readonly kind: 'uuid'; readonly version: 4 | 7 }
+
+export interface Field {
+  /** Name in the Prisma schema. */
+  readonly name: string
+  /** Name in the database, unquoted (`@map`). */
+  readonly column: string
+  readonly type: ScalarType
+  /** PostgreSQL type without modifier or `[]`, ready to stand in a statement: `bigint`, `text`, `"public"."State"`. */
+  readonly sqlType: string
+  readonly nullable: boolean
+  readonly list: boolean
+  /** Enum members: name in the Prisma schema → value in the database (`@map`). */
+  readonly enum?: Readonly<Record<string, string>>
+  /** Longest string in characters (Unicode code points, as PostgreSQL counts). */
+  readonly maxLength?: number
+  /** Digits of a Decimal in all, and behind the point. */
+  readonly precision?: number
+  readonly scale?: number
+  /** `true` for a `@db.Date`: the time of day is cut off. */
+  readonly dateOnly?: boolean
+  /** `true` for a `@db.SmallInt`. */
+  readonly small?: boolean
+  readonly default?: FieldDefault
+  /** `true` for `@updatedAt`: set by every write that does not set it. */
+  readonly updatedAt?: boolean
+}
+
+/** The table that holds one row a shard: the id of the last batch applied, and a few before it. */
+export interface Ledger {
+  /** Quoted and qualified: `"public"."write_behind_ledger"`. */
+  readonly table: string
+  /** Columns, unquoted. */
+  readonly shard: string
+  readonly batch: string
+  readonly recent: string
+}
+
+export interface Model {
+  /** Name in the Prisma schema: `PageView`. */
+  readonly name: string
+  /** Quoted and qualified: `"public"."page_views"`. */
+  readonly table: string
+  /** Names of the key fields, in the order of `@id` or `@@id`. */
+  readonly key: readonly string[]
+  /** For a compound key, the name under which Prisma's `where` takes it: `device_metric`. */
+  readonly compoundKey?: string
+  /** Every scalar and enum field, key fields included, in the order of the schema. Relations are left out. */
+  readonly fields: readonly Field[]
+  readonly ledger: Ledger
+}
+
+/** What the generator emits: the models of one schema by the name of their Prisma delegate (`pageView`). */
+export type Models = Readonly<Record<string, Model>>
