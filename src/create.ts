@@ -1,0 +1,157 @@
+import type { Redis, RedisOptions } from 'ioredis'
+import { Database, type SqlClient } from './database/database.js'
+import { ConfigurationError } from './errors.js'
+import { Events } from './events.js'
+import { Flusher } from './flush/flusher.js'
+import { Limit } from './flush/limit.js'
+import { Scheduler } from './flush/scheduler.js'
+import { Sweeper } from './flush/sweeper.js'
+import { FlushWorker } from './flush/worker.js'
+import { ModelCache } from './model-cache.js'
+import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
+import { ShardNames } from './redis/keys.js'
+import { Link } from './redis/link.js'
+import { Reader } from './redis/reader.js'
+import { checkRedis, checkShardCount } from './redis/safety.js'
+import { Store } from './redis/store.js'
+import { Writer } from './redis/writer.js'
+import type { Model, Models } from './schema/model.js'
+import { type Part, WriteBehind } from './write-behind.js'
+
+export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }
+
+export interface Setup<M extends Models, P extends Policies<M>> extends Options {
+  /** The application's Prisma client; only `$queryRawUnsafe` is used. */
+  readonly prisma: SqlClient
+  /** A connection to copy the settings of; it is not used itself, and stays yours to close. */
+  readonly redis: Redis
+  /** What the generator emitted. */
+  readonly models: M
+  /** The models to write behind, by the name of their delegate, and how; `{}` for the defaults. */
+  readonly policies: P
+}
+
+/** The cache: `cache.pageView.increment(…)` for every model with a policy, and the calls of WriteBehind. */
+export type Cache<M extends Models, P extends Policies<M>> = WriteBehind & { readonly [N in keyof M & keyof P]: ModelCache<M[N]> }
+
+/**
+ * Connects, and checks that this Redis is safe to write to.
+ * @throws ConfigurationError when options, policies or models cannot work as given
+ * @throws UnsafeRedisError when Redis would lose dirty data (eviction policy), or is too old
+ */
+export async function createWriteBehind<const M extends Models, const P extends Policies<M>>(setup: Setup<M, P>): Promise<Cache<M, P>> {
+  const { prisma, redis, models, policies, ...given } = setup
+  const options = resolveOptions(given)
+  const resolved = Object.entries(policies).map(([name, policy]) => ({ name, policy: resolvePolicy(models, name, policy ?? {}) }))
+  const clash = resolved.find(({ name }) => name in WriteBehind.prototype || name === 'events')
+  if (clash !== undefined) throw new ConfigurationError(`policies: a model named ${clash.name} would hide cache.${clash.name}`)
+  if (redis.options.keyPrefix)
+    throw new ConfigurationError('redis: expected a connection without keyPrefix, which BullMQ cannot use (set namespace instead)')
+
+  const events = new Events()
+  const connections: Redis[] = []
+  const connect = (overrides: Partial<RedisOptions>): Redis => {
+    const connection = redis.duplicate({ maxRetriesPerRequest: null, ...overrides })
+    connection.on('error', (error) => events.emit('failure', { step: 'redis', model: undefined, error }))
+    connections.push(connection)
+    return connection
+  }
+  try {
+    return await assemble({ prisma, models, resolved, options, events, connections, connect })
+  } catch (error) {
+    for (const connection of connections) connection.disconnect()
+    throw error
+  }
+}
+
+interface Assembly<M extends Models> {
+  readonly prisma: SqlClient
+  readonly models: M
+  readonly resolved: readonly { name: string; policy: ResolvedPolicy }[]
+  readonly options: ResolvedOptions
+  readonly events: Events
+  readonly connections: readonly Redis[]
+  connect(overrides: Partial<RedisOptions>): Redis
+}
+
+async function assemble<M extends Models, P extends Policies<M>>(assembly: Assembly<M>): Promise<Cache<M, P>> {
+  const { models, resolved, options, events, connections, connect } = assembly
+  const linked = connect(Link.options(options.writeTimeout))
+  await linked.connect()
+  for (const warning of await checkRedis(linked)) process.emitWarning(warning, { code: 'WRITE_BEHIND' })
+  for (const { name, policy } of resolved) await checkShardCount(linked, options.namespace, (models[name] as Model).name, policy.shards)
+
+  const shared: Shared = {
+    ...assembly,
+    calls: { store: new Store(linked), link: new Link(linked, options.writeTimeout) },
+    store: new Store(connect({ socketTimeout: options.writeTimeout })),
+    queueConnection: connect({}),
+    limit: new Limit(options.concurrency),
+  }
+  const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
+  const cache = new WriteBehind(events, parts, shared.store, connections)
+  for (const part of parts) Object.defineProperty(cache, part.name, { value: part.cache, enumerable: true })
+  return cache as Cache<M, P>
+}
+
+interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect'> {
+  /** For the application's calls, whose latency counts: apart from the flushes' connection. */
+  readonly calls: { readonly store: Store; readonly link: Link }
+  readonly store: Store
+  readonly queueConnection: Redis
+  readonly limit: Limit
+}
+
+function assemblePart(shared: Shared, name: string, model: Model, policy: ResolvedPolicy): Part {
+  const { prisma, options, events, connect, store, limit } = shared
+  const { namespace, concurrency, sweepInterval } = options
+  const shards = new ShardNames(namespace, model.name, policy.shards)
+  const database = new Database(prisma, model)
+  const scheduler = new Scheduler(namespace, model.name, policy, shared.queueConnection)
+  scheduler.queue.on('error', (error) => events.emit('failure', { step: 'queue', model: model.name, error }))
+  const flusher = new Flusher({ model, policy, shards, store, database, events, limit })
+  const common = { model: model.name, policy, shards, store, scheduler, events }
+  return {
+    name,
+    model,
+    shards,
+    scheduler,
+    flusher,
+    cache: new ModelCache(
+      model,
+      policy.shards,
+      assembleWriter(shared, model, policy, shards, scheduler),
+      assembleReader(shared, model, policy, shards, database),
+    ),
+    worker: new FlushWorker({ ...common, namespace, concurrency, flusher, connect: () => connect({}) }),
+    sweeper: new Sweeper({ ...common, interval: sweepInterval }),
+  }
+}
+
+function assembleWriter({ calls, events }: Shared, model: Model, policy: ResolvedPolicy, shards: ShardNames, scheduler: Scheduler): Writer {
+  return new Writer({
+    ...calls,
+    model: model.name,
+    shards,
+    limits: {
+      debounce: policy.debounce,
+      maxWait: policy.maxWait,
+      mostDirty: Math.ceil(policy.maxDirty / policy.shards),
+      nameClean: policy.jobs === 'record',
+    },
+    // Nothing is lost without the alarm: the sweeper finds the shard.
+    onDirty: (shard, keys) =>
+      void scheduler.wake(shard, keys).catch((error: Error) => events.emit('failure', { step: 'schedule', model: model.name, error })),
+  })
+}
+
+function assembleReader({ calls, events }: Shared, model: Model, policy: ResolvedPolicy, shards: ShardNames, database: Database): Reader {
+  return new Reader({
+    ...calls,
+    model,
+    shards,
+    ttl: { view: policy.viewTtl, missing: policy.missingTtl },
+    snapshot: (shard, keys) => database.snapshot(shards.ledger(shard), keys),
+    onAdopted: (shard, ledger) => void events.emit('adopted', { model: model.name, shard, batch: undefined, ledger }),
+  })
+}

@@ -1,0 +1,105 @@
+import { encodeStored } from '../schema/codec.js'
+import type { Model } from '../schema/model.js'
+import { toPersistError } from './failure.js'
+import { quoteLedger, type RowChange, StatementBuilder } from './statement.js'
+
+/** The part of a Prisma client that is used: one raw statement, which is atomic by itself. */
+export interface SqlClient {
+  $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T>
+}
+
+export type PersistOutcome =
+  /** The rows are in the database now; updates and deletes of missing rows count no row. */
+  | { readonly outcome: 'applied'; readonly rows: number }
+  /** They were before; the ledger may have moved on since. */
+  | { readonly outcome: 'applied before'; readonly ledger: string }
+  /** The batch was void before: it is to be split, or its one record parked. */
+  | { readonly outcome: 'void' }
+  /** The ledger is where neither this batch nor the one before it has left it. */
+  | { readonly outcome: 'elsewhere'; readonly ledger: string | null }
+
+export interface BatchHead {
+  readonly id: string
+  readonly previous: string | null
+}
+
+interface LedgerRow {
+  readonly batch: string
+  readonly recent: readonly string[]
+}
+
+/** Speaks SQL for one model: persists batches, voids them, and reads rows with the ledger of the same snapshot. */
+export class Database {
+  readonly #client: SqlClient
+  readonly #model: Model
+  readonly #builder: StatementBuilder
+
+  constructor(client: SqlClient, model: Model) {
+    this.#client = client
+    this.#model = model
+    this.#builder = new StatementBuilder(model)
+  }
+
+  /**
+   * One statement. Applies the whole batch and moves the ledger, or does nothing.
+   * @throws PersistError
+   */
+  async persist(ledgerShard: string, { id, previous }: BatchHead, changes: readonly RowChange[]): Promise<PersistOutcome> {
+    const { sql, rows } = this.#builder.build(changes)
+    const [result] = await this.#query<{ moved: number; written: number }>(sql, ledgerShard, id, previous, ...rows)
+    if (result?.moved === 1) return { outcome: 'applied', rows: result.written }
+    const ledger = await this.#ledger(ledgerShard)
+    if (ledger !== undefined && (ledger.batch === id || ledger.recent.includes(id)))
+      return { outcome: 'applied before', ledger: ledger.batch }
+    if (ledger?.batch === voidId(id)) return { outcome: 'void' }
+    return { outcome: 'elsewhere', ledger: ledger?.batch ?? null }
+  }
+
+  /**
+   * Moves the ledger past a refused batch, so that no paused worker can apply it later. `false`: the ledger is elsewhere.
+   * @throws PersistError
+   */
+  async void(ledgerShard: string, { id, previous }: BatchHead): Promise<boolean> {
+    const { outcome } = await this.persist(ledgerShard, { id: voidId(id), previous }, [])
+    return outcome === 'applied' || outcome === 'applied before'
+  }
+
+  /** @throws PersistError */
+  async snapshot(
+    ledgerShard: string,
+    keys: readonly string[],
+  ): Promise<{ ledger: string | null; rows: { key: string; values: string[] | undefined }[] }> {
+    const found = await this.#query<Record<string, unknown> & { ledger: string | null; n: number; found: boolean }>(
+      this.#builder.snapshotText(),
+      ledgerShard,
+      this.#builder.snapshotRows(keys),
+    )
+    const fields = this.#builder.snapshotFields()
+    const rows = found.map((row) => ({
+      key: keys[row.n] as string,
+      values: row.found ? fields.map(({ field, alias }) => encodeStored(this.#model, field, row[alias])) : undefined,
+    }))
+    return { ledger: found[0]?.ledger ?? null, rows }
+  }
+
+  async #ledger(ledgerShard: string): Promise<LedgerRow | undefined> {
+    const { table, shard, batch, recent } = quoteLedger(this.#model)
+    const [row] = await this.#query<LedgerRow>(
+      `select ${batch} as batch, ${recent} as recent from ${table} where ${shard} = $1::text`,
+      ledgerShard,
+    )
+    return row
+  }
+
+  async #query<T>(sql: string, ...values: unknown[]): Promise<T[]> {
+    try {
+      return await this.#client.$queryRawUnsafe<T[]>(sql, ...values)
+    } catch (error) {
+      throw toPersistError(this.#model.name, error)
+    }
+  }
+}
+
+export function voidId(id: string): string {
+  return `void:${id}`
+}

@@ -1,0 +1,77 @@
+/** The one place that tells what a failure of the database means for a batch. */
+import { PersistError } from '../errors.js'
+
+/** SQLSTATE classes and codes after which the same statement can succeed later, unchanged. */
+const OUTAGE = /^(08|40|53|57|58|XX)|^(55P03|25006|21000)$/
+const REFUSED = /^(22|23)/
+const SCHEMA_MISMATCH = /^(42|3F|3D)/
+/** Prisma's codes: refused rows that reach us without a SQLSTATE, and what is the schema's fault. */
+const PRISMA_REFUSED = /^P20(00|02|03|04|05|06|07|11|12|13|19|20)$/
+const PRISMA_SCHEMA_MISMATCH = /^P202[12]$/
+
+/** Kinds of Prisma's driver adapters that carry no SQLSTATE of a class above. */
+const REFUSED_KINDS =
+  /^(UniqueConstraintViolation|NullConstraintViolation|ForeignKeyConstraintViolation|LengthMismatch|ValueOutOfRange|InvalidInputValue|CheckConstraintViolation)$/
+const SCHEMA_KINDS = /^(TableDoesNotExist|ColumnNotFound|DatabaseDoesNotExist)$/
+
+/** What PostgreSQL's messages name; the rest of a message may be a value of the row. */
+const NAMED = /(?:constraint|column) "([^"]+)"/
+
+interface Clues {
+  sqlState: string | undefined
+  prismaCode: string | undefined
+  kind: string | undefined
+  constraint: string | undefined
+}
+
+export function toPersistError(model: string, error: unknown): PersistError {
+  const clues: Clues = { sqlState: undefined, prismaCode: undefined, kind: undefined, constraint: undefined }
+  for (const each of causes(error)) collect(clues, each)
+  const databaseCode = clues.sqlState ?? clues.kind ?? clues.prismaCode
+  const code = classify(clues)
+  const what = {
+    OUTAGE: 'the database did not answer, or could not',
+    REFUSED: 'the database refuses the row',
+    SCHEMA_MISMATCH: 'table or column do not fit the schema',
+  }[code]
+  const details = [databaseCode, clues.constraint && `constraint ${clues.constraint}`].filter(Boolean).join(', ')
+  // The cause stays out of reach of logs: PostgreSQL's messages contain values of the row.
+  return new PersistError(code, `${model}: ${what}${details ? ` (${details})` : ''}`, databaseCode, { model })
+}
+
+function classify({ sqlState, prismaCode, kind }: Clues): PersistError['code'] {
+  if (sqlState !== undefined) {
+    if (OUTAGE.test(sqlState)) return 'OUTAGE'
+    if (REFUSED.test(sqlState)) return 'REFUSED'
+    if (SCHEMA_MISMATCH.test(sqlState)) return 'SCHEMA_MISMATCH'
+  }
+  if (kind !== undefined && REFUSED_KINDS.test(kind)) return 'REFUSED'
+  if (kind !== undefined && SCHEMA_KINDS.test(kind)) return 'SCHEMA_MISMATCH'
+  if (prismaCode !== undefined && PRISMA_REFUSED.test(prismaCode)) return 'REFUSED'
+  if (prismaCode !== undefined && PRISMA_SCHEMA_MISMATCH.test(prismaCode)) return 'SCHEMA_MISMATCH'
+  return 'OUTAGE'
+}
+
+function collect(clues: Clues, error: Record<string, unknown>): void {
+  const { code, originalCode, kind, constraint, originalMessage, message } = error
+  if (typeof originalCode === 'string') clues.sqlState ??= originalCode
+  if (typeof code === 'string') {
+    if (/^P\d{4}$/.test(code)) clues.prismaCode ??= code
+    else if (/^[0-9A-Z]{5}$/.test(code)) clues.sqlState ??= code
+  }
+  if (typeof kind === 'string') clues.kind ??= kind
+  for (const text of [originalMessage, message]) if (typeof text === 'string') clues.constraint ??= NAMED.exec(text)?.[1]
+  if (typeof constraint === 'string') clues.constraint ??= constraint
+  else if (typeof constraint === 'object' && constraint !== null)
+    clues.constraint ??= Object.values(constraint).flat().map(String).join(', ')
+}
+
+/** The error, its causes, and what Prisma's driver adapter hangs below `meta`. */
+function* causes(error: unknown): Generator<Record<string, unknown>> {
+  let each = error
+  for (let depth = 0; depth < 10 && typeof each === 'object' && each !== null; depth++) {
+    const { meta, cause } = each as { meta?: { driverAdapterError?: unknown }; cause?: unknown }
+    yield each as Record<string, unknown>
+    each = meta?.driverAdapterError ?? cause
+  }
+}

@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto'
+import type { BatchHead, Database } from '../database/database.js'
+import type { RowChange } from '../database/statement.js'
+import { PersistError } from '../errors.js'
+import type { Events } from '../events.js'
+import type { ResolvedPolicy } from '../options.js'
+import type { ShardNames } from '../redis/keys.js'
+import type { Batch, ClaimTarget, Store } from '../redis/store.js'
+import { ChangeReader, UnknownFieldError } from '../schema/change.js'
+import type { Model } from '../schema/model.js'
+import { Limit } from './limit.js'
+
+export interface FlusherContext {
+  readonly model: Model
+  readonly policy: ResolvedPolicy
+  readonly shards: ShardNames
+  readonly store: Store
+  readonly database: Database
+  readonly events: Events
+  /** Bounds the statements of the whole process. */
+  readonly limit: Limit
+}
+
+/** What one flush did, over all its batches. */
+export interface FlushReport {
+  batches: number
+  records: number
+  rows: number
+  writes: number
+  /** Time in statements, ms. */
+  statement: number
+  /** Longest time from a record's first unflushed write to its acknowledgement, ms. */
+  oldest: number
+  /** Keys that the database refused, with the reason. */
+  parked: Map<string, PersistError>
+  /** Records written again meanwhile, with the ms until they are due; for jobs per record. */
+  stillDirty: Map<string, number>
+  /** Nothing of the target is left. */
+  complete: boolean
+  /** Ms until the shard is due again; undefined: nothing is dirty. */
+  wait: number | undefined
+}
+
+/** A batch with its changes decoded: what persist needs. */
+interface ClaimedBatch extends BatchHead {
+  readonly writes: number
+  readonly changes: readonly RowChange[]
+  readonly since: readonly number[]
+}
+
+/**
+ * claim → persist → acknowledge, until nothing of the target is left. Several flushers may work on one shard: they get the same batch,
+ * and the ledger lets it be applied once. A flusher that was stopped anywhere leaves a batch in flight, which the next one finishes.
+ */
+export class Flusher {
+  readonly #context: FlusherContext
+  readonly #changes: ChangeReader
+  readonly #turns: readonly Limit[]
+
+  constructor(context: FlusherContext) {
+    this.#context = context
+    this.#turns = Array.from({ length: context.shards.count }, () => new Limit(1))
+    this.#changes = new ChangeReader(context.model)
+  }
+
+  /**
+   * @param mostBatches ends the flush early; the report then says when the rest is due
+   * @throws PersistError on an outage, or when the tables do not fit the schema; the batch stays in flight
+   */
+  flush(shard: number, target: ClaimTarget, mostBatches = Number.POSITIVE_INFINITY): Promise<FlushReport> {
+    // In turn within this process: at the same time they would send the same batch.
+    return (this.#turns[shard] as Limit).run(() => this.#flush(shard, target, mostBatches))
+  }
+
+  async #flush(shard: number, target: ClaimTarget, mostBatches: number): Promise<FlushReport> {
+    const { store, policy, shards } = this.#context
+    const report: FlushReport = {
+      batches: 0,
+      records: 0,
+      rows: 0,
+      writes: 0,
+      statement: 0,
+      oldest: 0,
+      parked: new Map(),
+      stillDirty: new Map(),
+      complete: false,
+      wait: 0,
+    }
+    for (let batches = 0; batches < mostBatches; batches++) {
+      const claim = await store.claim(shards.prefix(shard), randomUUID(), policy.batchSize, target, policy.maxWait)
+      if (claim.batch === undefined) {
+        report.complete = true
+        report.wait = claim.wait
+        break
+      }
+      await this.#settle(shard, claim.batch, report)
+      if ('key' in target && claim.batch.records.some(({ key }) => key === target.key)) break
+    }
+    return report
+  }
+
+  async #settle(shard: number, batch: Batch, report: FlushReport): Promise<void> {
+    let head: BatchHead = batch
+    for (;;) {
+      try {
+        const claimed = this.#decode(batch, head)
+        const started = performance.now()
+        const result = await this.#context.limit.run(() =>
+          this.#context.database.persist(this.#context.shards.ledger(shard), head, claimed.changes),
+        )
+        const statement = performance.now() - started
+        if (result.outcome === 'applied') return await this.#acknowledge(shard, claimed, batch.id, result.rows, statement, report)
+        if (result.outcome === 'applied before') return await this.#acknowledge(shard, claimed, result.ledger, 0, statement, report)
+        if (result.outcome === 'void')
+          return await this.#refuse(shard, batch, new PersistError('REFUSED', 'refused before', undefined), report)
+        if (!(await this.#context.store.isInFlight(this.#context.shards.prefix(shard), batch.id))) return
+        this.#context.events.emit('adopted', { model: this.#context.model.name, shard, batch: batch.id, ledger: result.ledger })
+        head = { id: batch.id, previous: result.ledger }
+      } catch (error) {
+        if (!(error instanceof PersistError) || error.code !== 'REFUSED') throw error
+        const isVoid = await this.#context.database.void(this.#context.shards.ledger(shard), head)
+        if (isVoid) return await this.#refuse(shard, batch, error, report)
+      }
+    }
+  }
+
+  async #acknowledge(
+    shard: number,
+    batch: ClaimedBatch,
+    ledger: string,
+    rows: number,
+    statement: number,
+    report: FlushReport,
+  ): Promise<void> {
+    const { store, policy, shards, model, events } = this.#context
+    const ttl = { view: policy.viewTtl, missing: policy.missingTtl }
+    const reply = await store.acknowledge(shards.prefix(shard), batch.id, ledger, randomUUID(), ttl, rows, policy.jobs === 'record')
+    if (reply === undefined) return
+    const lags = batch.since.map((since) => Math.max(0, reply.now - since))
+    report.batches++
+    report.records += batch.changes.length
+    report.rows += rows
+    report.writes += batch.writes
+    report.statement += statement
+    report.oldest = lags.reduce((most, lag) => Math.max(most, lag), report.oldest)
+    for (const { key, wait } of reply.stillDirty) report.stillDirty.set(key, wait)
+    events.emit('flushed', {
+      model: model.name,
+      shard,
+      batch: batch.id,
+      records: batch.changes.length,
+      rows,
+      writes: batch.writes,
+      statement,
+      lags,
+    })
+    for (const key of reply.unparked) events.emit('unparked', { model: model.name, shard, key })
+  }
+
+  /** Splits a batch that the ledger has void, or parks its one record. */
+  async #refuse(shard: number, batch: Batch, error: PersistError, report: FlushReport): Promise<void> {
+    const { store, shards, model, events } = this.#context
+    if (batch.records.length > 1) return store.split(shards.prefix(shard), batch.id, randomUUID())
+    const parked = await store.park(shards.prefix(shard), batch.id, error.message, randomUUID())
+    if (parked === undefined) return
+    report.parked.set(parked.key, error)
+    events.emit('parked', { model: model.name, shard, ...parked, reason: error.message })
+  }
+
+  #decode(batch: Batch, head: BatchHead): ClaimedBatch {
+    const decoded = batch.records.map(({ key, content }) => {
+      try {
+        return { key, ...this.#changes.read(content) }
+      } catch (error) {
+        if (!(error instanceof UnknownFieldError)) throw error
+        throw new PersistError('REFUSED', `${this.#context.model.name}: ${error.message}`, undefined, {
+          model: this.#context.model.name,
+          key,
+        })
+      }
+    })
+    decoded.sort((a, b) => (a.key < b.key ? -1 : 1))
+    return { id: head.id, previous: head.previous, writes: batch.writes, changes: decoded, since: decoded.map(({ since }) => since) }
+  }
+}

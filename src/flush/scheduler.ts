@@ -1,0 +1,121 @@
+import { type Job, type JobsOptions, Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { ResolvedPolicy } from '../options.js'
+import { queuePrefix } from '../redis/keys.js'
+
+/** A job is an alarm: it says where to look, and holds no values. `key` is the record's, for jobs of one record. */
+export type FlushJobData =
+  | { readonly kind: 'shard'; readonly model: string; readonly shard: number }
+  | { readonly kind: 'record' | 'parked'; readonly model: string; readonly shard: number; readonly key: string }
+
+export type FlushJob = Job<FlushJobData, Record<string, unknown>>
+
+/** Jobs of each kind that stay on the board after they completed. */
+const KEPT_COMPLETED = 100
+const KEPT_FAILED = 1000
+/** BullMQ keeps the last events of a queue for listeners; nobody reads ours that far back. */
+const KEPT_EVENTS = 1000
+
+/** Sets the alarms of one model: delayed jobs, of which at most one waits and one runs for each shard, dirty record or parked record. */
+export class Scheduler {
+  readonly queue: Queue<FlushJobData, Record<string, unknown>>
+  readonly #model: string
+  readonly #policy: ResolvedPolicy
+
+  constructor(namespace: string, model: string, policy: ResolvedPolicy, connection: Redis) {
+    this.#model = model
+    this.#policy = policy
+    this.queue = new Queue(queueName(namespace, model), {
+      connection,
+      prefix: queuePrefix(namespace),
+      streams: { events: { maxLen: KEPT_EVENTS } },
+    })
+  }
+
+  /**
+   * Sets the alarm after a write has made the shard dirty.
+   * @param keys the records that were clean, for jobs per record
+   */
+  async wake(shard: number, keys: readonly string[]): Promise<void> {
+    const { jobs, debounce } = this.#policy
+    if (jobs === 'shard') await this.wakeShard(shard, debounce)
+    else await this.wakeRecords(shard, new Map(keys.map((key) => [key, debounce])))
+  }
+
+  async wakeShard(shard: number, delay: number): Promise<void> {
+    await this.#add({ kind: 'shard', model: this.#model, shard }, delay)
+  }
+
+  /** @param delays ms by key */
+  async wakeRecords(shard: number, delays: ReadonlyMap<string, number>): Promise<void> {
+    const jobs = [...delays].map(([key, delay]) => this.#job({ kind: 'record', model: this.#model, shard, key }, delay))
+    if (jobs.length > 0) await this.queue.addBulk(jobs)
+  }
+
+  async wakeParked(shard: number, key: string, delay: number): Promise<void> {
+    await this.#add({ kind: 'parked', model: this.#model, shard, key }, delay)
+  }
+
+  /** Adds the job unless one like it lives. A deduplication mark whose job is gone would swallow it: such a mark is removed. */
+  async ensure(data: FlushJobData): Promise<void> {
+    const id = deduplicationId(data)
+    const jobId = await this.queue.getDeduplicationJobId(id)
+    if (jobId !== null && jobId !== undefined) {
+      const state = await this.queue.getJobState(jobId)
+      if (state !== 'unknown' && state !== 'completed' && state !== 'failed') return
+      await this.queue.removeDeduplicationKey(id)
+    }
+    await this.#add(data, 0)
+  }
+
+  /** Failed jobs, newest first. */
+  failed(most: number): Promise<FlushJob[]> {
+    return this.queue.getFailed(0, most - 1)
+  }
+
+  async stop(): Promise<void> {
+    await this.queue.close()
+  }
+
+  async #add(data: FlushJobData, delay: number): Promise<void> {
+    const { name, opts } = this.#job(data, delay)
+    await this.queue.add(name, data, opts)
+  }
+
+  #job(data: FlushJobData, delay: number): { name: string; data: FlushJobData; opts: JobsOptions } {
+    const opts: JobsOptions = {
+      delay: Math.ceil(delay),
+      deduplication: { id: deduplicationId(data), keepLastIfActive: true },
+      attempts: this.#policy.attempts,
+      backoff: { type: 'custom' },
+      removeOnComplete: { count: KEPT_COMPLETED },
+      removeOnFail: { count: KEPT_FAILED },
+    }
+    return { name: jobName(data), data, opts }
+  }
+}
+
+export function queueName(namespace: string, model: string): string {
+  return `${namespace}.${model}`
+}
+
+/** Exponential with full-range jitter of one half, capped: ms before the attempt after `attemptsMade`. */
+export function backoffDelay(policy: Pick<ResolvedPolicy, 'backoff' | 'maxBackoff'>, attemptsMade: number): number {
+  const delay = Math.min(policy.backoff * 2 ** Math.min(attemptsMade - 1, 30), policy.maxBackoff)
+  return Math.round(delay * (0.5 + Math.random() / 2))
+}
+
+function deduplicationId(data: FlushJobData): string {
+  return data.kind === 'shard' ? `shard/${data.shard}` : `${data.kind}/${data.shard}/${data.key}`
+}
+
+function jobName(data: FlushJobData): string {
+  switch (data.kind) {
+    case 'shard':
+      return `flush ${data.model} shard ${data.shard}`
+    case 'record':
+      return `flush ${data.model} ${data.key}`
+    case 'parked':
+      return `retry parked ${data.model} ${data.key}`
+  }
+}

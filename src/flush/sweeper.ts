@@ -1,0 +1,104 @@
+import type { Events } from '../events.js'
+import type { ResolvedPolicy } from '../options.js'
+import type { ShardNames } from '../redis/keys.js'
+import type { Store } from '../redis/store.js'
+import type { FlushJob, Scheduler } from './scheduler.js'
+
+/** Failed jobs looked at in one sweep. */
+const MOST_FAILED = 1000
+/** A parked record whose job has used up its attempts gets another one after this long, ms. */
+const PARKED_PAUSE = 300_000
+
+export interface SweeperContext {
+  readonly model: string
+  readonly policy: ResolvedPolicy
+  /** Ms between two sweeps. */
+  readonly interval: number
+  readonly shards: ShardNames
+  readonly store: Store
+  readonly scheduler: Scheduler
+  readonly events: Events
+}
+
+/**
+ * Finds dirty shards and parked records that no job will come for, whatever became of their jobs, and sets an alarm. Takes failed jobs
+ * off the board whose shard or record is well again, so that the failed list is the list of what is wrong now.
+ */
+export class Sweeper {
+  readonly #context: SweeperContext
+  #timer: NodeJS.Timeout | undefined
+  #sweep: Promise<void> | undefined
+  #running = false
+
+  constructor(context: SweeperContext) {
+    this.#context = context
+  }
+
+  start(): void {
+    if (this.#running) return
+    this.#running = true
+    this.#next()
+  }
+
+  /** Resolves when the sweep under way has ended. */
+  async stop(): Promise<void> {
+    this.#running = false
+    clearTimeout(this.#timer)
+    await this.#sweep
+  }
+
+  /** One sweep; errors are thrown. */
+  async sweep(): Promise<void> {
+    const { shards, store } = this.#context
+    const now = await store.now()
+    for (let shard = 0; shard < shards.count; shard++) await this.#sweepShard(shard, now)
+    await this.#sweepFailed(now)
+  }
+
+  #next(): void {
+    // Spread, so that the workers of a fleet do not sweep at once.
+    this.#timer = setTimeout(
+      () => {
+        this.#sweep = this.sweep()
+          .catch((error: Error) => void this.#context.events.emit('failure', { step: 'sweep', model: this.#context.model, error }))
+          .finally(() => {
+            if (this.#running) this.#next()
+          })
+      },
+      this.#context.interval * (0.75 + Math.random() / 2),
+    )
+  }
+
+  async #sweepShard(shard: number, now: number): Promise<void> {
+    const { model, policy, shards, store, scheduler, interval } = this.#context
+    const prefix = shards.prefix(shard)
+    const { inFlight, firstDue, parked } = await store.status(prefix)
+    if (inFlight || (firstDue !== undefined && firstDue < now - interval)) {
+      // One alarm serves a shard in both modes: a flush takes all that is due.
+      const key = policy.jobs === 'record' ? await store.firstDirty(prefix) : undefined
+      await scheduler.ensure(key === undefined ? { kind: 'shard', model, shard } : { kind: 'record', model, shard, key })
+    }
+    if (parked === 0) return
+    const failed = new Set((await scheduler.failed(MOST_FAILED)).map((job) => (job.data.kind === 'parked' ? job.data.key : '')))
+    for (const { key } of await store.parked(prefix)) if (!failed.has(key)) await scheduler.ensure({ kind: 'parked', model, shard, key })
+  }
+
+  async #sweepFailed(now: number): Promise<void> {
+    const seen = new Set<string>()
+    for (const job of await this.#context.scheduler.failed(MOST_FAILED)) {
+      const what = JSON.stringify(job.data)
+      if (seen.has(what) || (await this.#isWell(job))) await job.remove()
+      else if (job.data.kind === 'parked' && (job.finishedOn ?? 0) < now - PARKED_PAUSE) await job.retry('failed')
+      seen.add(what)
+    }
+  }
+
+  async #isWell({ data }: FlushJob): Promise<boolean> {
+    const { shards, store } = this.#context
+    const prefix = shards.prefix(data.shard)
+    if (data.kind === 'parked') return !(await store.isParked(prefix, data.key))
+    if (data.kind === 'record') return (await store.due(prefix, data.key)) === undefined
+    const { inFlight, firstDue } = await store.status(prefix)
+    return !inFlight && firstDue === undefined
+  }
+}

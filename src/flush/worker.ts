@@ -1,0 +1,131 @@
+import { Worker } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { Events } from '../events.js'
+import type { ResolvedPolicy } from '../options.js'
+import { queuePrefix, type ShardNames } from '../redis/keys.js'
+import type { Store } from '../redis/store.js'
+import type { Flusher, FlushReport } from './flusher.js'
+import { backoffDelay, type FlushJob, type FlushJobData, queueName, type Scheduler } from './scheduler.js'
+
+/** A job ends after so many batches and leaves the rest to the next one, so that the board shows progress. */
+const MOST_BATCHES_IN_A_JOB = 100
+/** A killed worker's job starts again within the sum of both, ms. */
+const LOCK_DURATION = 5000
+const STALLED_INTERVAL = 2000
+
+const CARRIED = 'another batch carried this record'
+
+export interface WorkerContext {
+  readonly namespace: string
+  readonly model: string
+  readonly policy: ResolvedPolicy
+  readonly concurrency: number
+  readonly shards: ShardNames
+  readonly store: Store
+  readonly flusher: Flusher
+  readonly scheduler: Scheduler
+  readonly events: Events
+  connect(): Redis
+}
+
+/** Runs the flush jobs of one model. What a job finds to do is in Redis; it may come late, twice, or for nothing. */
+export class FlushWorker {
+  readonly #context: WorkerContext
+  #worker: Worker<FlushJobData, Record<string, unknown>> | undefined
+  #connection: Redis | undefined
+
+  constructor(context: WorkerContext) {
+    this.#context = context
+  }
+
+  async start(): Promise<void> {
+    if (this.#worker !== undefined) return
+    const { namespace, model, policy, concurrency, events } = this.#context
+    this.#connection = this.#context.connect()
+    this.#worker = new Worker(queueName(namespace, model), (job) => this.#run(job), {
+      connection: this.#connection,
+      prefix: queuePrefix(namespace),
+      concurrency,
+      lockDuration: LOCK_DURATION,
+      stalledInterval: STALLED_INTERVAL,
+      maxStalledCount: Number.MAX_SAFE_INTEGER,
+      settings: { backoffStrategy: (attemptsMade) => backoffDelay(policy, attemptsMade) },
+    })
+    this.#worker.on('error', (error) => events.emit('failure', { step: 'queue', model, error }))
+    this.#worker.on('failed', (_, error) => events.emit('failure', { step: 'flush', model, error }))
+    await this.#worker.waitUntilReady()
+  }
+
+  /** Resolves when the jobs under way have ended. */
+  async stop(): Promise<void> {
+    const worker = this.#worker
+    this.#worker = undefined
+    await worker?.close()
+    this.#connection?.disconnect()
+  }
+
+  #run(job: FlushJob): Promise<Record<string, unknown>> {
+    switch (job.data.kind) {
+      case 'shard':
+        return this.#flushShard(job, job.data.shard)
+      case 'record':
+        return this.#flushRecord(job, job.data.shard, job.data.key)
+      case 'parked':
+        return this.#retryParked(job, job.data.shard, job.data.key)
+    }
+  }
+
+  async #flushShard(job: FlushJob, shard: number): Promise<Record<string, unknown>> {
+    const report = await this.#flush(job, shard)
+    if (report.wait !== undefined) await this.#context.scheduler.wakeShard(shard, report.wait)
+    return summary(report)
+  }
+
+  async #flushRecord(job: FlushJob, shard: number, key: string): Promise<Record<string, unknown>> {
+    const { store, shards, scheduler } = this.#context
+    if ((await store.due(shards.prefix(shard), key)) === undefined) return carried(job, CARRIED)
+    const report = await this.#flush(job, shard)
+    const due = await store.due(shards.prefix(shard), key)
+    if (due === undefined && report.batches === 0) return carried(job, CARRIED)
+    if (due !== undefined && due !== Number.POSITIVE_INFINITY) report.stillDirty.set(key, Math.max(0, due - (await store.now())))
+    await scheduler.wakeRecords(shard, report.stillDirty)
+    return summary(report)
+  }
+
+  async #flush(job: FlushJob, shard: number): Promise<FlushReport> {
+    const report = await this.#context.flusher.flush(shard, { due: true }, MOST_BATCHES_IN_A_JOB)
+    for (const key of report.parked.keys()) await this.#context.scheduler.wakeParked(shard, key, backoffDelay(this.#context.policy, 1))
+    await job.log(sentence(report))
+    return report
+  }
+
+  async #retryParked(job: FlushJob, shard: number, key: string): Promise<Record<string, unknown>> {
+    const { store, shards, flusher } = this.#context
+    if (!(await store.isParked(shards.prefix(shard), key))) return carried(job, 'the record is not parked any more')
+    const report = await flusher.flush(shard, { key })
+    await job.log(sentence(report))
+    const refusal = report.parked.get(key)
+    if (refusal !== undefined) throw refusal
+    return summary(report)
+  }
+}
+
+async function carried(job: FlushJob, note: string): Promise<Record<string, unknown>> {
+  await job.log(note)
+  return { note }
+}
+
+function summary({ batches, records, rows, writes, statement, oldest, parked }: FlushReport): Record<string, unknown> {
+  return { batches, records, rows, writes, statementMs: Math.round(statement), oldestMs: oldest, parked: parked.size }
+}
+
+function sentence({ batches, records, rows, writes, statement, oldest, parked }: FlushReport): string {
+  const refused =
+    parked.size === 0
+      ? ''
+      : `; ${parked.size} refused and parked: ${[...parked]
+          .slice(0, 5)
+          .map(([key, { message }]) => `${key} (${message})`)
+          .join(', ')}`
+  return `${records} records in ${batches} batches, ${rows} rows written, ${writes} writes coalesced, ${Math.round(statement)} ms in statements, oldest change ${oldest} ms${refused}`
+}

@@ -1,0 +1,112 @@
+import { ClosedError, InvalidInputError } from './errors.js'
+import type { Reader } from './redis/reader.js'
+import type { View } from './redis/store.js'
+import type { Writer } from './redis/writer.js'
+import type { DeleteArgs, FindUniqueArgs, Increments, Row, Select, Selected, UpdateArgs, UpsertArgs, Where } from './schema/arguments.js'
+import { decode, describe } from './schema/codec.js'
+import { Compiler } from './schema/compiler.js'
+import { isObject, shardOf, splitKey } from './schema/key.js'
+import type { Field, Model } from './schema/model.js'
+import type { Operation } from './schema/operation.js'
+
+/**
+ * The calls on one model. A write resolves when Redis has it, and returns nothing: the row is not known to it.
+ *
+ * Every call throws InvalidInputError when its arguments do not fit the model; nothing is stored then. Writes throw BacklogFullError,
+ * RedisFullError and UnavailableError (nothing was stored), OutcomeUnknownError (it may have been), ClosedError.
+ */
+export class ModelCache<M extends Model = Model> {
+  readonly #model: M
+  readonly #shards: number
+  readonly #compiler: Compiler
+  readonly #writer: Writer
+  readonly #reader: Reader
+  readonly #keyFields: readonly Field[]
+  readonly #plainFields: readonly Field[]
+  #closed = false
+
+  /** @internal made by createWriteBehind */
+  constructor(model: M, shards: number, writer: Writer, reader: Reader) {
+    this.#model = model
+    this.#shards = shards
+    this.#compiler = new Compiler(model)
+    this.#writer = writer
+    this.#reader = reader
+    this.#keyFields = model.key.map((name) => model.fields.find((field) => field.name === name) as Field)
+    this.#plainFields = model.fields.filter((field) => !model.key.includes(field.name))
+  }
+
+  /** Changes the row, or inserts it when it is missing. */
+  async upsert(args: UpsertArgs<M>): Promise<void> {
+    await this.#write(this.#compiler.upsert(args))
+  }
+
+  /** Changes the row; when it is missing, nothing happens (Prisma's own update throws P2025, which only the database can know). */
+  async update(args: UpdateArgs<M>): Promise<void> {
+    const operation = this.#compiler.update(args)
+    if (operation !== undefined) await this.#write(operation)
+  }
+
+  /** Deletes the row; when it is missing, nothing happens. */
+  async delete(args: DeleteArgs<M>): Promise<void> {
+    await this.#write(this.#compiler.delete(args))
+  }
+
+  /**
+   * Adds to Int and BigInt fields. A missing row is inserted with its defaults and the amounts on top of them; that needs a default,
+   * or null, in every other field.
+   */
+  async increment(where: Where<M>, amounts: Increments<M>): Promise<void> {
+    await this.#write(this.#compiler.increment(where, amounts))
+  }
+
+  /**
+   * The row, all acknowledged writes included; null when it is missing.
+   * @throws PersistError when it has to be loaded and the database does not answer
+   */
+  async findUnique<S extends Select<M> | undefined = undefined>(args: FindUniqueArgs<M, S>): Promise<Selected<M, S> | null> {
+    if (this.#closed) throw new ClosedError()
+    const { where, select } = this.#findArguments(args)
+    const key = this.#compiler.key(where)
+    const view = await this.#reader.find(shardOf(key, this.#shards), key)
+    return view === 'missing' ? null : (this.#row(key, view, select) as Selected<M, S>)
+  }
+
+  /** @internal Refuses further calls, and resolves when no write is under way. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#writer.stop()
+  }
+
+  async #write(operation: Operation): Promise<void> {
+    if (this.#closed) throw new ClosedError()
+    await this.#writer.write(shardOf(operation.key, this.#shards), operation)
+  }
+
+  #findArguments(args: unknown): { where: unknown; select: Record<string, boolean> | undefined } {
+    const { name, fields } = this.#model
+    if (!isObject(args)) throw new InvalidInputError(name, undefined, '{ where, select }', describe(args))
+    const { where, select, ...rest } = args
+    const [unknown] = Object.keys(rest)
+    if (unknown !== undefined) throw new InvalidInputError(name, undefined, 'only where and select', unknown)
+    if (select === undefined) return { where, select: undefined }
+    if (!isObject(select)) throw new InvalidInputError(name, undefined, 'select to be an object', describe(select))
+    for (const field of Object.keys(select)) {
+      if (!fields.some((each) => each.name === field))
+        throw new InvalidInputError(name, field, 'a scalar field in select', 'an unknown field, or a relation')
+    }
+    if (!Object.values(select).includes(true)) throw new InvalidInputError(name, undefined, 'select to name at least one field', 'none')
+    return { where, select: select as Record<string, boolean> }
+  }
+
+  #row(key: string, view: Exclude<View, 'missing'>, select: Record<string, boolean> | undefined): Partial<Row<Model>> {
+    const texts = new Map<Field, string>()
+    for (const [n, text] of splitKey(key).entries()) texts.set(this.#keyFields[n] as Field, text)
+    for (const [n, field] of this.#plainFields.entries()) texts.set(field, view[n] as string)
+    const row: Record<string, unknown> = {}
+    for (const field of this.#model.fields) {
+      if (select === undefined || select[field.name] === true) row[field.name] = decode(field, texts.get(field) as string)
+    }
+    return row as Partial<Row<Model>>
+  }
+}

@@ -1,0 +1,101 @@
+import { ConfigurationError } from './errors.js'
+import type { Models } from './schema/model.js'
+
+/** How one model is written behind. Times are milliseconds. */
+export interface Policy {
+  /** A record is due when it was not written for this long. @default 1000 */
+  debounce?: number
+  /** A record is due at the latest this long after its first unflushed write. @default 5000 */
+  maxWait?: number
+  /** Units of flushing and of ordering; flushes of different shards run side by side. Change it only while nothing is dirty. @default 8 */
+  shards?: number
+  /** Most records in a batch, that is in one SQL statement. @default 1000 */
+  batchSize?: number
+  /** One job a dirty shard, or one job a dirty record, so that the board shows every key. @default 'shard' */
+  jobs?: 'shard' | 'record'
+  /** Most dirty records of the model; past it, writes to clean records are refused with BacklogFullError. @default 1000000 */
+  maxDirty?: number
+  /** How long a clean record stays readable from Redis. @default 60000 */
+  viewTtl?: number
+  /** How long it is remembered that a row is missing. @default 5000 */
+  missingTtl?: number
+  /** How often a failing flush is tried before it is listed as failed; the sweeper then starts a new one. @default 20 */
+  attempts?: number
+  /** First wait between attempts; doubles with each, with jitter. @default 500 */
+  backoff?: number
+  /** Longest wait between attempts. @default 10000 */
+  maxBackoff?: number
+}
+
+/** Options of the whole cache. Times are milliseconds. */
+export interface Options {
+  /** Prefix of every Redis key, queue and ledger row. Letters, digits, `-`, `_`, `.`. @default 'write-behind' */
+  namespace?: string
+  /** Most batches that one process persists at a time. Keep it below the size of Prisma's connection pool. @default 4 */
+  concurrency?: number
+  /** How often a worker looks for overdue shards that have no job. @default 2000 */
+  sweepInterval?: number
+  /** After this long without an answer of Redis a write fails with OutcomeUnknownError. @default 10000 */
+  writeTimeout?: number
+}
+
+export type ResolvedPolicy = Required<Policy>
+export type ResolvedOptions = Required<Options>
+
+const POLICY_DEFAULTS: ResolvedPolicy = {
+  debounce: 1000,
+  maxWait: 5000,
+  shards: 8,
+  batchSize: 1000,
+  jobs: 'shard',
+  maxDirty: 1_000_000,
+  viewTtl: 60_000,
+  missingTtl: 5000,
+  attempts: 20,
+  backoff: 500,
+  maxBackoff: 10_000,
+}
+
+const OPTION_DEFAULTS: ResolvedOptions = {
+  namespace: 'write-behind',
+  concurrency: 4,
+  sweepInterval: 2000,
+  writeTimeout: 10_000,
+}
+
+const SMALLEST: Partial<Record<keyof Policy | keyof Options, number>> = { debounce: 0 }
+
+/** @throws ConfigurationError naming the option, what was expected and what came. */
+export function resolveOptions(options: Options): ResolvedOptions {
+  const resolved = withDefaults('options', OPTION_DEFAULTS, options)
+  if (!/^[\w.-]+$/.test(resolved.namespace)) throw wrong('options.namespace', 'letters, digits, "-", "_" and "."', resolved.namespace)
+  return resolved
+}
+
+/** @throws ConfigurationError naming the model and the option, what was expected and what came. */
+export function resolvePolicy(models: Models, name: string, policy: Policy): ResolvedPolicy {
+  if (!Object.hasOwn(models, name)) throw wrong('policies', `one of ${Object.keys(models).join(', ')}`, name)
+  const resolved = withDefaults(`policies.${name}`, POLICY_DEFAULTS, policy)
+  if (resolved.jobs !== 'shard' && resolved.jobs !== 'record') throw wrong(`policies.${name}.jobs`, '"shard" or "record"', resolved.jobs)
+  if (resolved.maxWait < resolved.debounce)
+    throw wrong(`policies.${name}.maxWait`, `at least debounce (${resolved.debounce})`, resolved.maxWait)
+  return resolved
+}
+
+function withDefaults<T extends object>(where: string, defaults: T, given: Partial<T>): T {
+  const resolved = { ...defaults }
+  for (const [name, value] of Object.entries(given) as [keyof T & string, T[keyof T & string] | undefined][]) {
+    if (!Object.hasOwn(defaults, name)) throw wrong(where, `the options ${Object.keys(defaults).join(', ')}`, name)
+    if (value === undefined) continue
+    if (typeof value !== typeof defaults[name]) throw wrong(`${where}.${name}`, `a ${typeof defaults[name]}`, value)
+    const smallest = SMALLEST[name as keyof Policy] ?? 1
+    if (typeof value === 'number' && !(Number.isInteger(value) && value >= smallest))
+      throw wrong(`${where}.${name}`, `a whole number of at least ${smallest}`, value)
+    resolved[name] = value
+  }
+  return resolved
+}
+
+function wrong(where: string, expected: string, got: unknown): ConfigurationError {
+  return new ConfigurationError(`${where}: expected ${expected}, got ${typeof got === 'string' ? JSON.stringify(got) : String(got)}`)
+}

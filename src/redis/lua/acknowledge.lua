@@ -1,0 +1,58 @@
+#!lua flags=allow-oom
+--[[
+  Ends the batch in flight, which is in the database: its claims go, records without newer changes are clean, their views get a TTL.
+  Does nothing if another batch is in flight. A group of a split batch that waits takes its turn.
+
+  KEYS[1]  prefix of the shard's keys
+  ARGV     id of the batch, id that the ledger holds, id for the next group, TTL of a view ms, TTL of a missing row ms, rows persisted,
+           '1' to name the records that are still dirty
+  Returns  { time in ms, ms until the next flush or nil, { key, ms until it is due, … of records still dirty }, keys unparked } or nil
+]]
+local prefix = KEYS[1]
+local id, ledger, nextId = ARGV[1], ARGV[2], ARGV[3]
+local viewTtl, missingTtl, rows, nameDirty = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
+local batchKey, dirtyKey, parkedKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked'
+
+local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest')
+if batch[1] ~= id then return false end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local anyParked = redis.call('EXISTS', parkedKey) == 1
+local clean, stillDirty, unparked = {}, {}, {}
+
+local function flushClean()
+  if #clean > 0 then redis.call('ZREM', dirtyKey, unpack(clean)) end
+  clean = {}
+end
+
+for _, key in ipairs(cmsgpack.unpack(batch[2])) do
+  redis.call('UNLINK', prefix .. 'claim:' .. key)
+  if anyParked and redis.call('HDEL', parkedKey, key) == 1 then unparked[#unparked + 1] = key end
+  if redis.call('EXISTS', prefix .. 'pend:' .. key) == 0 then
+    clean[#clean + 1] = key
+    if #clean == 1000 then flushClean() end
+    local present = redis.call('HGET', prefix .. 'view:' .. key, '~')
+    if present then redis.call('PEXPIRE', prefix .. 'view:' .. key, present == '1' and viewTtl or missingTtl) end
+  elseif nameDirty then
+    stillDirty[#stillDirty + 1] = key
+    stillDirty[#stillDirty + 1] = math.max(0, redis.call('ZSCORE', dirtyKey, key) - now)
+  end
+end
+flushClean()
+
+redis.call('SET', prefix .. 'acked', ledger)
+redis.call('HINCRBY', prefix .. 'stats', 'rows', rows)
+redis.call('HINCRBY', prefix .. 'stats', 'batches', 1)
+
+local rest = batch[3] and cmsgpack.unpack(batch[3]) or {}
+local group = table.remove(rest)
+if group then
+  redis.call('HSET', batchKey, 'id', nextId, 'previous', ledger, 'writes', '0', 'keys', cmsgpack.pack(group), 'rest', cmsgpack.pack(rest))
+  return { now, 0, stillDirty, unparked }
+end
+redis.call('DEL', batchKey)
+local first = redis.call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')
+local wait = false
+if first[2] and first[2] ~= 'inf' then wait = math.max(0, first[2] - now) end
+return { now, wait, stillDirty, unparked }

@@ -1,0 +1,81 @@
+#!lua flags=allow-oom
+--[[
+  Freezes the pending changes of due records as the shard's one batch. A batch in flight is returned again, with the same content.
+  Parked records that are due again are claimed alone, so that a refusal costs the others nothing.
+
+  KEYS[1]  prefix of the shard's keys
+  ARGV     id for a new batch, most records in it, what to claim: 'due' · 'before' (first written at or before a time) · 'key',
+           the time in ms or the key, the policy's maxWait ms
+  Returns  { id, id before it or nil, writes it carries, key, pending change as a flat list, key, … } or { nil, ms until the next record is due or nil }
+]]
+local prefix = KEYS[1]
+local newId, batchSize, what, argument, maxWait = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
+local batchKey, dirtyKey, parkedKey, statsKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked', prefix .. 'stats'
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function reply()
+  local batch = redis.call('HMGET', batchKey, 'id', 'previous', 'writes', 'keys')
+  local result = { batch[1], batch[2], batch[3] }
+  for _, key in ipairs(cmsgpack.unpack(batch[4])) do
+    result[#result + 1] = key
+    result[#result + 1] = redis.call('HGETALL', prefix .. 'claim:' .. key)
+  end
+  return result
+end
+
+if redis.call('EXISTS', batchKey) == 1 then return reply() end
+
+local anyParked = redis.call('EXISTS', parkedKey) == 1
+local function isParked(key) return anyParked and redis.call('HEXISTS', parkedKey, key) == 1 end
+
+local function firstWrite(key)
+  local meta = redis.call('HGET', prefix .. 'pend:' .. key, '~')
+  return meta and tonumber(string.sub(meta, 4)) or 0
+end
+
+local function dueKeys()
+  local due = redis.call('ZRANGEBYSCORE', dirtyKey, '-inf', now, 'LIMIT', 0, batchSize)
+  if due[1] and isParked(due[1]) then return { due[1] } end
+  local keys = {}
+  for _, key in ipairs(due) do
+    if not isParked(key) then keys[#keys + 1] = key end
+  end
+  return keys
+end
+
+-- A record's due time is at most maxWait after its first write: later ones need no look.
+local function keysBefore(limit)
+  local keys = {}
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', dirtyKey, '-inf', limit + maxWait)) do
+    if #keys == batchSize then break end
+    if firstWrite(key) <= limit and not isParked(key) then keys[#keys + 1] = key end
+  end
+  return keys
+end
+
+local candidates
+if what == 'due' then candidates = dueKeys()
+elseif what == 'before' then candidates = keysBefore(tonumber(argument))
+else candidates = { argument } end
+
+local keys = {}
+for _, key in ipairs(candidates) do
+  local renamed = redis.pcall('RENAME', prefix .. 'pend:' .. key, prefix .. 'claim:' .. key)
+  if renamed.err then redis.call('ZREM', dirtyKey, key) else keys[#keys + 1] = key end
+end
+
+if #keys == 0 then
+  local first = redis.call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')
+  if first[2] == nil or first[2] == 'inf' then return { false, false } end
+  return { false, math.max(0, first[2] - now) }
+end
+
+local stats = redis.call('HMGET', statsKey, 'writes', 'claimed')
+local writes = string.format('%.0f', (tonumber(stats[1]) or 0) - (tonumber(stats[2]) or 0))
+redis.call('HSET', statsKey, 'claimed', stats[1] or '0')
+redis.call('HSET', batchKey, 'id', newId, 'writes', writes, 'keys', cmsgpack.pack(keys))
+local acked = redis.call('GET', prefix .. 'acked')
+if acked then redis.call('HSET', batchKey, 'previous', acked) end
+return reply()

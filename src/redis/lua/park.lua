@@ -1,0 +1,123 @@
+#!lua flags=allow-oom
+--[[
+  Parks the one record of the batch in flight, which the database refused and the ledger has void: its change goes back under the newer
+  pending one, and the record is listed. It is claimed again by its own job, by an explicit flush, or when it is written again.
+  Does nothing if another batch is in flight.
+
+  KEYS[1]  prefix of the shard's keys
+  ARGV     id of the batch, reason, id for the next group
+  Returns  { key, attempts so far } or nil
+]]
+local prefix = KEYS[1]
+local id, reason, nextId = ARGV[1], ARGV[2], ARGV[3]
+local batchKey, parkedKey = prefix .. 'batch', prefix .. 'parked'
+local NULL = '\0'
+
+local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest')
+if batch[1] ~= id then return false end
+local key = cmsgpack.unpack(batch[2])[1]
+local pend, claim = prefix .. 'pend:' .. key, prefix .. 'claim:' .. key
+
+local function content(name)
+  local fields, flat = {}, redis.call('HGETALL', name)
+  for n = 1, #flat, 2 do fields[flat[n]] = flat[n + 1] end
+  return fields
+end
+
+-- Sums outside 64 bits cannot be stored: both terms stay in the text, which the database will refuse, and say so.
+local function add(field, amount)
+  local result = redis.pcall('HINCRBY', claim, field, amount)
+  if type(result) == 'table' then redis.call('HSET', claim, field, redis.call('HGET', claim, field) .. '+' .. amount) end
+end
+
+-- Applies the sets and increments of `later` whose names bear `mark` to the claim's fields that bear `target`.
+local function apply(later, mark, target)
+  for field, value in pairs(later) do
+    if string.sub(field, 1, #mark) == mark then
+      local kind, name = string.sub(field, #mark + 1, #mark + 1), string.sub(field, #mark + 2)
+      local set = redis.call('HGET', claim, target .. '=' .. name)
+      if kind == '=' then
+        redis.call('HSET', claim, target .. '=' .. name, value)
+        redis.call('HDEL', claim, target .. '+' .. name, target .. '!' .. name)
+      elseif kind == '+' then
+        if set ~= NULL then add(target .. (set and '=' or '+') .. name, value) end
+        local base = set and redis.call('HGET', claim, target .. '!' .. name)
+        if base and base ~= NULL then add(target .. '!' .. name, value) end
+      end
+    end
+  end
+end
+
+local function copy(later)
+  for field, value in pairs(later) do
+    if field ~= '~' and string.sub(field, 1, 1) ~= '<' then redis.call('HSET', claim, field, value) end
+  end
+end
+
+local function setAside(earlier)
+  for field, value in pairs(earlier) do
+    if field ~= '~' then
+      redis.call('HDEL', claim, field)
+      redis.call('HSET', claim, '<' .. field, value)
+    end
+  end
+end
+
+-- The claim, then what is pending: leaves the composed change in the claim and returns its state.
+local function compose(earlier, later)
+  local state, laterState = string.sub(earlier['~'], 1, 1), string.sub(later['~'], 1, 1)
+  if state == 'd' then
+    if laterState == 'u' then return 'd' end
+    copy(later)
+    return 'r'
+  end
+  if state == 'u' and laterState == 'i' then
+    setAside(earlier)
+    apply(later, '<', '<')
+    copy(later)
+    return 'i'
+  end
+  apply(later, '<', '')
+  apply(later, '', '')
+  return state
+end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local earlier = content(claim)
+local state = string.sub(earlier['~'], 1, 1)
+if redis.call('EXISTS', pend) == 1 then
+  local later = content(pend)
+  local laterState = string.sub(later['~'], 1, 1)
+  if laterState == 'd' or laterState == 'r' then
+    state = laterState
+    redis.call('DEL', claim)
+  else
+    state = compose(earlier, later)
+    redis.call('RENAME', claim, pend)
+  end
+else
+  redis.call('RENAME', claim, pend)
+  redis.call('ZADD', prefix .. 'dirty', 'inf', key)
+end
+-- The time starts anew, so that writes to a parked record are debounced like any others.
+local view = redis.call('HGET', prefix .. 'view:' .. key, '~')
+redis.call('HSET', pend, '~', state .. (view == '1' and 'v' or view == '0' and 'm' or '-') .. 'x' .. now)
+
+local before = redis.call('HGET', parkedKey, key)
+local attempts, since = 0, now
+if before then
+  local a, s = string.match(before, '^(%d+) (%d+) ')
+  attempts, since = tonumber(a), tonumber(s)
+end
+redis.call('HSET', parkedKey, key, (attempts + 1) .. ' ' .. since .. ' ' .. reason)
+redis.call('SET', prefix .. 'acked', 'void:' .. id)
+
+local rest = batch[3] and cmsgpack.unpack(batch[3]) or {}
+local group = table.remove(rest)
+if group then
+  redis.call('HSET', batchKey, 'id', nextId, 'previous', 'void:' .. id, 'writes', '0', 'keys', cmsgpack.pack(group), 'rest', cmsgpack.pack(rest))
+else
+  redis.call('DEL', batchKey)
+end
+return { key, attempts + 1 }

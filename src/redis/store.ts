@@ -1,0 +1,267 @@
+import { readFileSync } from 'node:fs'
+import type { Redis } from 'ioredis'
+import type { Operation, Shape } from '../schema/operation.js'
+
+const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load'] as const
+type Script = (typeof SCRIPTS)[number]
+type Commands = { [S in `writeBehind_${Script}`]: (prefix: string, ...args: (string | number)[]) => Promise<unknown> }
+
+/** What the store needs of a policy to place a write. Times in ms. */
+export interface WriteLimits {
+  readonly debounce: number
+  readonly maxWait: number
+  /** Most dirty records of one shard. */
+  readonly mostDirty: number
+  /** Whether the reply names the records that were clean. */
+  readonly nameClean: boolean
+}
+
+export interface WriteReply {
+  /** The shard had nothing due: somebody has to set an alarm. */
+  readonly shardWasClean: boolean
+  /** Positions, in the call, of records that were clean; only with `nameClean`. */
+  readonly clean: readonly number[]
+  readonly refused: ReadonlyMap<number, 'backlog' | 'overflow'>
+}
+
+/** The frozen changes of one batch: per record its key and the flat list of its pending hash. */
+export interface ClaimedRecord {
+  readonly key: string
+  readonly content: readonly string[]
+}
+
+export interface Batch {
+  readonly id: string
+  readonly previous: string | null
+  /** Writes accepted since the claim before this one. */
+  readonly writes: number
+  readonly records: readonly ClaimedRecord[]
+}
+
+/** What to claim: what is due, what was first written until a time (ms), or one record. */
+export type ClaimTarget = { readonly due: true } | { readonly before: number } | { readonly key: string }
+
+/** `wait`: ms until the next record is due; undefined if none is dirty. */
+export type ClaimReply = { readonly batch: Batch } | { readonly batch: undefined; readonly wait: number | undefined }
+
+export interface AcknowledgeReply {
+  /** Time of the acknowledgement, ms by Redis' clock. */
+  readonly now: number
+  /** Ms until the shard has to be flushed next; undefined: it is clean. */
+  readonly wait: number | undefined
+  /** Records written since they were claimed, with the ms until they are due; only with `nameDirty`. */
+  readonly stillDirty: readonly { readonly key: string; readonly wait: number }[]
+  readonly unparked: readonly string[]
+}
+
+/** Stored texts by field, in the order they were asked for; `missing`: there is no such row. */
+export type View = readonly string[] | 'missing'
+
+export interface LoadReply {
+  /** `moved`: the ledger is none that Redis knows of; `adopted`: and Redis, which has forgotten it, goes on from it. */
+  readonly outcome: 'known' | 'moved' | 'adopted'
+  /** For the next try. */
+  readonly state: string
+  /** `undefined` in place of a record that has to be read again. */
+  readonly views: readonly (View | undefined)[]
+}
+
+export interface ParkedEntry {
+  readonly key: string
+  readonly attempts: number
+  readonly since: Date
+  readonly reason: string
+}
+
+export interface ShardStatus {
+  readonly dirty: number
+  readonly parked: number
+  readonly inFlight: boolean
+  /** Earliest due time (ms) of what is not parked. */
+  readonly firstDue: number | undefined
+  readonly writes: number
+  readonly rows: number
+  readonly batches: number
+}
+
+/**
+ * The one module that speaks Redis: a method a script, named like it. `prefix` is that of the shard's keys.
+ * Every method rejects with ioredis' own errors.
+ */
+export class Store {
+  readonly #redis: Redis & Commands
+
+  /** @param redis a connection of its own: scripts are defined on it. */
+  constructor(redis: Redis) {
+    for (const script of SCRIPTS) {
+      redis.defineCommand(`writeBehind_${script}`, {
+        numberOfKeys: 1,
+        lua: readFileSync(new URL(`./lua/${script}.lua`, import.meta.url), 'utf8'),
+      })
+    }
+    this.#redis = redis as Redis & Commands
+  }
+
+  /** `writes`: calls of the application that the operations stand for. */
+  async write(
+    prefix: string,
+    writer: string,
+    sequence: number,
+    writes: number,
+    limits: WriteLimits,
+    operations: readonly Operation[],
+  ): Promise<WriteReply> {
+    const args: (string | number)[] = [
+      writer,
+      sequence,
+      writes,
+      limits.debounce,
+      limits.maxWait,
+      limits.mostDirty,
+      limits.nameClean ? 1 : 0,
+    ]
+    const shapes = new Map<Shape, number>()
+    for (const { shape } of operations) if (!shapes.has(shape)) shapes.set(shape, shapes.size + 1)
+    args.push(shapes.size)
+    for (const { kind, sets, increments, bases } of shapes.keys()) {
+      args.push(kind, sets.length, increments.length, bases.length, ...sets, ...increments, ...bases)
+    }
+    for (const { key, shape, values } of operations) {
+      args.push(shapes.get(shape) as number, key)
+      for (const value of values) args.push(typeof value === 'bigint' ? String(value) : value)
+    }
+    const [wasClean, clean, refused] = (await this.#redis.writeBehind_write(prefix, ...args)) as [number, number[], (number | string)[]]
+    return {
+      shardWasClean: wasClean === 1,
+      clean: clean.map((position) => position - 1),
+      refused: new Map(pairs(refused).map(([position, refusal]) => [Number(position) - 1, refusal as 'backlog' | 'overflow'])),
+    }
+  }
+
+  async claim(prefix: string, newId: string, batchSize: number, target: ClaimTarget, maxWait: number): Promise<ClaimReply> {
+    const [what, argument] = 'due' in target ? ['due', ''] : 'before' in target ? ['before', target.before] : ['key', target.key]
+    const reply = (await this.#redis.writeBehind_claim(prefix, newId, batchSize, what as string, argument as string | number, maxWait)) as [
+      string | null,
+      string | number | null,
+      string,
+      ...unknown[],
+    ]
+    if (reply[0] === null) return { batch: undefined, wait: (reply[1] as number | null) ?? undefined }
+    const [id, previous, writes, ...rest] = reply as [string, string | null, string, ...unknown[]]
+    const records = pairs(rest).map(([key, content]) => ({ key: key as string, content: content as string[] }))
+    return { batch: { id, previous, writes: Number(writes), records } }
+  }
+
+  /** `undefined`: the batch is not in flight any more. */
+  async acknowledge(
+    prefix: string,
+    id: string,
+    ledger: string,
+    nextId: string,
+    ttl: { view: number; missing: number },
+    rows: number,
+    nameDirty: boolean,
+  ): Promise<AcknowledgeReply | undefined> {
+    const reply = await this.#redis.writeBehind_acknowledge(prefix, id, ledger, nextId, ttl.view, ttl.missing, rows, nameDirty ? 1 : 0)
+    if (reply === null) return undefined
+    const [now, wait, stillDirty, unparked] = reply as [number, number | null, (string | number)[], string[]]
+    return {
+      now,
+      wait: wait ?? undefined,
+      stillDirty: pairs(stillDirty).map(([key, each]) => ({ key: key as string, wait: each as number })),
+      unparked,
+    }
+  }
+
+  async split(prefix: string, id: string, newId: string): Promise<void> {
+    await this.#redis.writeBehind_split(prefix, id, newId)
+  }
+
+  /** `undefined`: the batch is not in flight any more. */
+  async park(prefix: string, id: string, reason: string, nextId: string): Promise<{ key: string; attempts: number } | undefined> {
+    const reply = (await this.#redis.writeBehind_park(prefix, id, reason, nextId)) as [string, number] | null
+    return reply === null ? undefined : { key: reply[0], attempts: reply[1] }
+  }
+
+  /** `undefined` in place of a view that is not there. */
+  async read(prefix: string, fields: readonly string[], keys: readonly string[]): Promise<(View | undefined)[]> {
+    return ((await this.#redis.writeBehind_read(prefix, fields.length, ...fields, ...keys)) as ViewReply[]).map(toView)
+  }
+
+  /** @param lastState of the reply to the last try, '' for the first */
+  async load(
+    prefix: string,
+    ttl: { view: number; missing: number },
+    fields: readonly { name: string; start: string }[],
+    snapshot: { ledger: string | null; rows: readonly { key: string; values: readonly string[] | undefined }[] },
+    lastState: string,
+  ): Promise<LoadReply> {
+    const args: (string | number)[] = [snapshot.ledger ?? '', lastState, ttl.view, ttl.missing, fields.length]
+    for (const { name, start } of fields) args.push(name, start)
+    for (const { key, values } of snapshot.rows) args.push(key, ...(values === undefined ? ['0'] : ['1', ...values]))
+    const [outcome, state, views] = (await this.#redis.writeBehind_load(prefix, ...args)) as [LoadReply['outcome'], string, ViewReply[]]
+    return { outcome, state, views: views.map(toView) }
+  }
+
+  async isInFlight(prefix: string, id: string): Promise<boolean> {
+    return (await this.#redis.hget(`${prefix}batch`, 'id')) === id
+  }
+
+  /** When a dirty record is due, ms by Redis' clock (Infinity: it is parked); undefined if it is clean. */
+  async due(prefix: string, key: string): Promise<number | undefined> {
+    const score = await this.#redis.zscore(`${prefix}dirty`, key)
+    return score === null ? undefined : score === 'inf' ? Number.POSITIVE_INFINITY : Number(score)
+  }
+
+  /** The dirty record that is due first. */
+  async firstDirty(prefix: string): Promise<string | undefined> {
+    return (await this.#redis.zrange(`${prefix}dirty`, '0', '0'))[0]
+  }
+
+  async isParked(prefix: string, key: string): Promise<boolean> {
+    return (await this.#redis.hexists(`${prefix}parked`, key)) === 1
+  }
+
+  async parked(prefix: string): Promise<ParkedEntry[]> {
+    return Object.entries(await this.#redis.hgetall(`${prefix}parked`)).map(([key, entry]) => {
+      const [attempts, since, ...reason] = entry.split(' ')
+      return { key, attempts: Number(attempts), since: new Date(Number(since)), reason: reason.join(' ') }
+    })
+  }
+
+  async status(prefix: string): Promise<ShardStatus> {
+    const [dirty, parked, batch, first, stats] = await Promise.all([
+      this.#redis.zcard(`${prefix}dirty`),
+      this.#redis.hlen(`${prefix}parked`),
+      this.#redis.exists(`${prefix}batch`),
+      this.#redis.zrange(`${prefix}dirty`, '0', '0', 'WITHSCORES') as Promise<string[]>,
+      this.#redis.hmget(`${prefix}stats`, 'writes', 'rows', 'batches'),
+    ])
+    const firstDue = first[1] === undefined || first[1] === 'inf' ? undefined : Number(first[1])
+    const [writes = 0, rows = 0, batches = 0] = stats.map(Number)
+    return { dirty, parked, inFlight: batch === 1, firstDue, writes, rows, batches }
+  }
+
+  /** Milliseconds of Redis' clock. */
+  async now(): Promise<number> {
+    const [seconds, microseconds] = await this.#redis.time()
+    return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
+  }
+
+  async forgetWriter(prefix: string, writer: string): Promise<void> {
+    await this.#redis.del(`${prefix}writer:${writer}`)
+  }
+}
+
+type ViewReply = [string, ...string[]] | null
+
+function toView(reply: ViewReply): View | undefined {
+  if (reply === null) return undefined
+  return reply[0] === '0' ? 'missing' : reply.slice(1)
+}
+
+function pairs<T>(flat: readonly T[]): [T, T][] {
+  const result: [T, T][] = []
+  for (let i = 0; i < flat.length; i += 2) result.push([flat[i] as T, flat[i + 1] as T])
+  return result
+}

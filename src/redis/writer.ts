@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto'
+import {
+  BacklogFullError,
+  InvalidInputError,
+  OutcomeUnknownError,
+  RedisFullError,
+  UnavailableError,
+  type WriteBehindError,
+} from '../errors.js'
+import { fold, type Operation } from '../schema/operation.js'
+import type { ShardNames } from './keys.js'
+import { isReply, type Link, LinkTimeout } from './link.js'
+import type { Store, WriteLimits } from './store.js'
+
+/** Most operations in one call: it bounds how long one script holds Redis up, and how many arguments Lua unpacks. */
+const MOST_IN_A_CALL = 500
+
+/** Told when records became dirty that no alarm is set for; `keys` only with `nameClean`. */
+export type OnDirty = (shard: number, keys: readonly string[]) => void
+
+export interface WriterContext {
+  readonly model: string
+  readonly store: Store
+  readonly link: Link
+  readonly limits: WriteLimits
+  readonly shards: ShardNames
+  readonly onDirty: OnDirty
+}
+
+interface Waiter {
+  resolve(): void
+  reject(error: WriteBehindError): void
+}
+
+interface Entry {
+  readonly operation: Operation
+  readonly waiters: Waiter[]
+}
+
+/**
+ * Group commit. Each shard has a lane with at most one call under way; writes issued meanwhile wait and go together in the next
+ * call, those that can be added up as one operation. A call bears the lane's sequence, so that repeating it changes nothing:
+ * a promise resolves when Redis has answered for that very write.
+ */
+export class Writer {
+  readonly #context: WriterContext
+  readonly #id = randomUUID()
+  readonly #lanes: Lane[]
+
+  constructor(context: WriterContext) {
+    this.#context = context
+    this.#lanes = Array.from({ length: context.shards.count }, (_, shard) => new Lane(context, this.#id, shard))
+  }
+
+  write(shard: number, operation: Operation): Promise<void> {
+    return (this.#lanes[shard] as Lane).write(operation)
+  }
+
+  /** Resolves when no write is under way; forgets the sequences. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.idle()))
+    const used = this.#lanes.filter((lane) => lane.used)
+    await Promise.all(
+      used.map((lane) => this.#context.store.forgetWriter(this.#context.shards.prefix(lane.shard), this.#id).catch(ignoreExpiring)),
+    )
+  }
+}
+
+class Lane {
+  readonly shard: number
+  readonly #context: WriterContext
+  readonly #writer: string
+  #sequence = 0
+  #waiting: Entry[] = []
+  /** The last waiting entry of each record: the one that a later write may be added to. */
+  #lastByKey = new Map<string, Entry>()
+  #running: Promise<void> | undefined
+
+  constructor(context: WriterContext, writer: string, shard: number) {
+    this.#context = context
+    this.#writer = writer
+    this.shard = shard
+  }
+
+  get used(): boolean {
+    return this.#sequence > 0
+  }
+
+  write(operation: Operation): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiter = { resolve, reject }
+      const last = this.#lastByKey.get(operation.key)
+      if (last !== undefined && fold(last.operation, operation)) {
+        last.waiters.push(waiter)
+      } else {
+        const entry = { operation, waiters: [waiter] }
+        this.#waiting.push(entry)
+        this.#lastByKey.set(operation.key, entry)
+      }
+      this.#running ??= this.#run()
+    })
+  }
+
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+  }
+
+  async #run(): Promise<void> {
+    // Writes of the same turn of the event loop go together.
+    await new Promise<void>((resolve) => process.nextTick(resolve))
+    while (this.#waiting.length > 0) await this.#send(this.#take())
+    this.#running = undefined
+  }
+
+  #take(): Entry[] {
+    const group = this.#waiting.splice(0, MOST_IN_A_CALL)
+    if (this.#waiting.length === 0) this.#lastByKey = new Map()
+    else for (const entry of group) if (this.#lastByKey.get(entry.operation.key) === entry) this.#lastByKey.delete(entry.operation.key)
+    return group
+  }
+
+  async #send(group: readonly Entry[]): Promise<void> {
+    const { store, link, limits, model } = this.#context
+    const prefix = this.#context.shards.prefix(this.shard)
+    const sequence = ++this.#sequence
+    const operations = group.map((entry) => entry.operation)
+    const writes = group.reduce((total, entry) => total + entry.waiters.length, 0)
+    try {
+      const { shardWasClean, clean, refused } = await link.call(() =>
+        store.write(prefix, this.#writer, sequence, writes, limits, operations),
+      )
+      group.forEach((entry, position) => {
+        const refusal = refused.get(position)
+        if (refusal === undefined) for (const waiter of entry.waiters) waiter.resolve()
+        else reject(entry, this.#refused(refusal, entry.operation.key))
+      })
+      if (shardWasClean || clean.length > 0)
+        this.#context.onDirty(
+          this.shard,
+          clean.map((position) => (operations[position] as Operation).key),
+        )
+    } catch (error) {
+      const failure = toWriteError(model, error)
+      for (const entry of group) reject(entry, failure)
+    }
+  }
+
+  #refused(refusal: 'backlog' | 'overflow', key: string): WriteBehindError {
+    const { model, limits } = this.#context
+    if (refusal === 'backlog') return new BacklogFullError(model, key, limits.mostDirty)
+    return new InvalidInputError(model, undefined, 'pending increments of a record within 64 bits', 'a sum outside them')
+  }
+}
+
+function reject(entry: Entry, error: WriteBehindError): void {
+  for (const waiter of entry.waiters) waiter.reject(error)
+}
+
+function toWriteError(model: string, error: unknown): WriteBehindError {
+  // ioredis hangs the call's arguments on its errors: values of rows, which have no place in a log.
+  if (isReply(error)) Reflect.deleteProperty(error, 'command')
+  if (isReply(error) && error.message.startsWith('OOM')) return new RedisFullError(model, error)
+  if (error instanceof LinkTimeout && !error.sent) return new UnavailableError(model, error)
+  return new OutcomeUnknownError(model, error)
+}
+
+/** The sequence of a writer that ends unheard expires by itself. */
+function ignoreExpiring(): void {}

@@ -1,0 +1,117 @@
+/** The types of calls and results, derived from a model's metadata; they take what Prisma's own calls take. */
+import type { DbNull, Decimal, JsonNull } from '@prisma/client/runtime/client'
+import type { Field, Model } from './model.js'
+
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [name: string]: JsonValue }
+/** As Prisma's InputJsonValue: no null at the top, where it would be ambiguous. */
+export type InputJson =
+  | string
+  | number
+  | boolean
+  | readonly (InputJson | null)[]
+  | { readonly [name: string]: InputJson | null | undefined }
+  | { toJSON(): unknown }
+
+interface Output {
+  String: string
+  Boolean: boolean
+  Int: number
+  BigInt: bigint
+  Float: number
+  Decimal: Decimal
+  DateTime: Date
+  Json: JsonValue
+  Bytes: Uint8Array
+}
+
+interface Input {
+  String: string
+  Boolean: boolean
+  Int: number
+  BigInt: bigint | number
+  Float: number
+  Decimal: Decimal | number | string
+  DateTime: Date | string
+  Json: InputJson | typeof JsonNull
+  Bytes: Uint8Array
+}
+
+type FieldOf<M extends Model> = M['fields'][number]
+type Named<M extends Model, N> = Extract<FieldOf<M>, { readonly name: N }>
+type KeyName<M extends Model> = M['key'][number]
+type PlainField<M extends Model> = Exclude<FieldOf<M>, { readonly name: KeyName<M> }>
+
+type Scalar<F extends Field, Types> = F extends { readonly type: 'Enum'; readonly enum: infer E }
+  ? keyof E
+  : F['type'] extends keyof Types
+    ? Types[F['type']]
+    : never
+type Nullable<F extends Field, V> = F['nullable'] extends true ? V | null : V
+type Value<F extends Field> = F['list'] extends true ? Scalar<F, Output>[] : Nullable<F, Scalar<F, Output>>
+type InputValue<F extends Field> = F['list'] extends true
+  ? readonly Scalar<F, Input>[]
+  : F['type'] extends 'Json'
+    ? F['nullable'] extends true
+      ? Input['Json'] | typeof DbNull
+      : Input['Json']
+    : Nullable<F, Scalar<F, Input>>
+
+type Counter<F extends Field> = F['list'] extends true ? never : F['type'] extends 'Int' | 'BigInt' ? F : never
+type Amount<F extends Field> = F['type'] extends 'Int' ? number : bigint | number
+type Change<F extends Field> =
+  | (F['type'] extends 'Json' ? never : { set: InputValue<F> })
+  | (Counter<F> extends never ? never : { increment: Amount<F> } | { decrement: Amount<F> })
+
+type Optional<F extends Field> = F extends { readonly default: object } | { readonly updatedAt: true } | { readonly nullable: true }
+  ? F
+  : never
+
+/** One row, as `findUnique` returns it. */
+export type Row<M extends Model> = { [F in FieldOf<M> as F['name']]: Value<F> }
+
+/** The key of a record: `{ path }`, or `{ device_metric: { device, metric } }`. */
+export type Where<M extends Model> = M extends { readonly compoundKey: infer C extends string }
+  ? { [N in C]: { [K in KeyName<M>]: InputValue<Named<M, K>> } }
+  : { [K in KeyName<M>]: InputValue<Named<M, K>> }
+
+/** The row to insert. Key fields may be left out: `where` has them. */
+export type Create<M extends Model> = {
+  [F in Exclude<PlainField<M>, Optional<PlainField<M>>> as F['name']]:
+    | InputValue<F>
+    | (F['list'] extends true ? { set: InputValue<F> } : never)
+} & {
+  [F in Optional<PlainField<M>> as F['name']]?: InputValue<F> | (F['list'] extends true ? { set: InputValue<F> } : never) | undefined
+} & { [K in KeyName<M>]?: InputValue<Named<M, K>> | undefined }
+
+/** Changes of a row: values, `{ set }`, `{ increment }`, `{ decrement }`. */
+export type Update<M extends Model> = { [F in PlainField<M> as F['name']]?: InputValue<F> | Change<F> | undefined } & {
+  [K in KeyName<M>]?: InputValue<Named<M, K>> | undefined
+}
+
+/** Amounts to add; negative ones subtract. */
+export type Increments<M extends Model> = { [F in PlainField<M> as Counter<F> extends never ? never : F['name']]?: Amount<F> | undefined }
+
+export type Select<M extends Model> = { [F in FieldOf<M> as F['name']]?: boolean | undefined }
+
+export type Selected<M extends Model, S extends Select<M> | undefined> =
+  S extends Select<M> ? { [N in keyof Row<M> as N extends keyof S ? (S[N] extends true ? N : never) : never]: Row<M>[N] } : Row<M>
+
+export interface UpsertArgs<M extends Model> {
+  where: Where<M>
+  create: Create<M>
+  update: Update<M>
+}
+
+export interface UpdateArgs<M extends Model> {
+  where: Where<M>
+  data: Update<M>
+}
+
+export interface DeleteArgs<M extends Model> {
+  where: Where<M>
+}
+
+export interface FindUniqueArgs<M extends Model, S extends Select<M> | undefined> {
+  where: Where<M>
+  select?: S
+}

@@ -1,0 +1,218 @@
+/**
+ * The stored text of a value: what Redis holds, and what the statement casts to the column's type. One text per value, so that
+ * equal values have equal texts (keys depend on it). A null is one NUL character, which no PostgreSQL text can contain.
+ */
+import { AnyNull, DbNull, Decimal, JsonNull } from '@prisma/client/runtime/client'
+import { InvalidInputError } from '../errors.js'
+import type { Field, Model } from './model.js'
+
+export const NULL = '\0'
+
+const INT32 = 2 ** 31
+const INT16 = 2 ** 15
+const INT64 = 2n ** 63n
+const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i
+const ISO_DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$/
+const LONE_SURROGATE = /\p{Surrogate}/u
+const UNSTORABLE_JSON = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/
+const DEFAULT_PRECISION = 65
+const DEFAULT_SCALE = 30
+
+/** @throws InvalidInputError if the database could not hold `value` in this field. */
+export function encode(model: Model, field: Field, value: unknown): string {
+  if (value === null || value === DbNull) return encodeNull(model, field, value)
+  if (!field.list) return encodeScalar(model, field, value)
+  if (!Array.isArray(value)) throw invalid(model, field, `a list of ${describeType(field)}`, value)
+  return JSON.stringify(value.map((element) => encodeScalar(model, field, element)))
+}
+
+/** The value that Prisma would return for the stored text. */
+export function decode(field: Field, text: string): unknown {
+  if (text === NULL) return null
+  if (field.list) return (JSON.parse(text) as string[]).map((element) => decodeScalar(field, element))
+  return decodeScalar(field, text)
+}
+
+/** Stored text of a value that the database returned; enums arrive under their database name. */
+export function encodeStored(model: Model, field: Field, value: unknown): string {
+  if (value === null && field.list) return '[]'
+  if (value === null) return field.type === 'Json' && !field.nullable ? 'null' : NULL
+  if (field.type === 'Enum') return field.list ? JSON.stringify(value) : String(value)
+  if (field.type === 'Json' && !field.list) return JSON.stringify(value)
+  const { maxLength: _, ...unlimited } = field
+  return encode(model, unlimited, value)
+}
+
+/** An increment as a safe integer, or as a bigint where a number would not be exact. */
+export function encodeIncrement(model: Model, field: Field, value: unknown): number | bigint {
+  if (field.list || (field.type !== 'Int' && field.type !== 'BigInt')) {
+    throw invalid(model, field, 'a field of type Int or BigInt to increment', `${describeType(field)}${field.list ? '[]' : ''}`, true)
+  }
+  const text = encodeScalar(model, field, value)
+  const number = Number(text)
+  return Number.isSafeInteger(number) ? number : BigInt(text)
+}
+
+export function isInt64(value: number | bigint): boolean {
+  return value >= -INT64 && value < INT64
+}
+
+function encodeNull(model: Model, field: Field, value: unknown): string {
+  if (field.type === 'Json' && value === null) throw invalid(model, field, 'Prisma.JsonNull or Prisma.DbNull instead of null', value)
+  if (!field.nullable || field.list) throw invalid(model, field, describeType(field), value)
+  return NULL
+}
+
+function encodeScalar(model: Model, field: Field, value: unknown): string {
+  switch (field.type) {
+    case 'String':
+      return encodeString(model, field, value)
+    case 'Boolean':
+      if (typeof value !== 'boolean') break
+      return String(value)
+    case 'Int': {
+      const limit = field.small ? INT16 : INT32
+      if (typeof value !== 'number' || !Number.isInteger(value) || value < -limit || value >= limit) break
+      return String(value + 0)
+    }
+    case 'BigInt':
+      if (typeof value === 'number' ? !Number.isSafeInteger(value) : typeof value !== 'bigint' || !isInt64(value)) break
+      return String(value)
+    case 'Float':
+      if (typeof value !== 'number' || !Number.isFinite(value)) break
+      return String(value)
+    case 'Decimal':
+      return encodeDecimal(model, field, value)
+    case 'DateTime':
+      return encodeDateTime(model, field, value)
+    case 'Json':
+      return encodeJson(model, field, value)
+    case 'Bytes':
+      if (!(value instanceof Uint8Array)) break
+      return `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`
+    case 'Enum': {
+      const stored = typeof value === 'string' && Object.hasOwn(field.enum ?? {}, value) ? field.enum?.[value] : undefined
+      if (stored === undefined) break
+      return stored
+    }
+  }
+  throw invalid(model, field, describeType(field), value)
+}
+
+function encodeString(model: Model, field: Field, value: unknown): string {
+  if (typeof value !== 'string') throw invalid(model, field, describeType(field), value)
+  if (field.sqlType === 'uuid') {
+    if (!UUID.test(value)) throw invalid(model, field, 'a UUID', value)
+    const hex = value.toLowerCase().replaceAll('-', '')
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  }
+  if (value.includes(NULL)) throw invalid(model, field, 'text without the NUL character', value)
+  if (LONE_SURROGATE.test(value)) throw invalid(model, field, 'well-formed Unicode text', value)
+  if (field.maxLength !== undefined && value.length > field.maxLength) {
+    const length = [...value].length
+    if (length > field.maxLength) throw invalid(model, field, `at most ${field.maxLength} characters`, `${length} characters`, true)
+  }
+  return value
+}
+
+function encodeDecimal(model: Model, field: Field, value: unknown): string {
+  const precision = field.precision ?? DEFAULT_PRECISION
+  const scale = field.scale ?? DEFAULT_SCALE
+  const expected = `a finite decimal of at most ${precision - scale} digits before the point`
+  if (typeof value !== 'number' && typeof value !== 'string' && !Decimal.isDecimal(value)) throw invalid(model, field, expected, value)
+  let decimal: Decimal
+  try {
+    decimal = new Decimal(value as Decimal.Value)
+  } catch {
+    throw invalid(model, field, expected, value)
+  }
+  if (!decimal.isFinite()) throw invalid(model, field, expected, value)
+  const rounded = decimal.toDecimalPlaces(scale, Decimal.ROUND_HALF_UP)
+  if (!rounded.isZero() && rounded.e >= precision - scale) throw invalid(model, field, expected, value)
+  return rounded.isZero() ? '0' : rounded.toFixed()
+}
+
+function encodeDateTime(model: Model, field: Field, value: unknown): string {
+  const expected = 'a Date or an ISO 8601 date-time between the years 1 and 9999'
+  const date = value instanceof Date ? value : typeof value === 'string' && ISO_DATE_TIME.test(value) ? new Date(value) : undefined
+  if (date === undefined || Number.isNaN(date.getTime())) throw invalid(model, field, expected, value)
+  const year = date.getUTCFullYear()
+  if (year < 1 || year > 9999) throw invalid(model, field, expected, value)
+  const text = date.toISOString()
+  return field.dateOnly ? text.slice(0, 10) : text
+}
+
+function encodeJson(model: Model, field: Field, value: unknown): string {
+  if (value === JsonNull) return 'null'
+  let text: string | undefined
+  try {
+    text = value === AnyNull ? undefined : JSON.stringify(value)
+  } catch {
+    text = undefined
+  }
+  if (text === undefined) throw invalid(model, field, 'a JSON value', value)
+  if (UNSTORABLE_JSON.test(text)) throw invalid(model, field, 'JSON without NUL characters and lone surrogates', value)
+  return text
+}
+
+function decodeScalar(field: Field, text: string): unknown {
+  switch (field.type) {
+    case 'String':
+      return text
+    case 'Boolean':
+      return text === 'true'
+    case 'Int':
+    case 'Float':
+      return Number(text)
+    case 'BigInt':
+      return BigInt(text)
+    case 'Decimal':
+      return new Decimal(text)
+    case 'DateTime':
+      return new Date(text)
+    case 'Json':
+      return JSON.parse(text)
+    case 'Bytes':
+      return new Uint8Array(Buffer.from(text.slice(2), 'hex'))
+    case 'Enum':
+      return Object.entries(field.enum ?? {}).find(([, stored]) => stored === text)?.[0] ?? text
+  }
+}
+
+function describeType(field: Field): string {
+  switch (field.type) {
+    case 'Int':
+      return field.small ? 'an integer of 16 bits' : 'an integer of 32 bits'
+    case 'BigInt':
+      return 'a bigint of 64 bits, or a safe integer'
+    case 'Float':
+      return 'a finite number'
+    case 'String':
+      return 'a string'
+    case 'Boolean':
+      return 'a boolean'
+    case 'Decimal':
+      return 'a decimal'
+    case 'DateTime':
+      return 'a date-time'
+    case 'Json':
+      return 'a JSON value'
+    case 'Bytes':
+      return 'a Uint8Array'
+    case 'Enum':
+      return `one of ${Object.keys(field.enum ?? {}).join(', ')}`
+  }
+}
+
+/** Values are described, not quoted at length: an error message may end up in a log. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
+  if (typeof value === 'bigint') return `${value}n`
+  if (value === null || typeof value !== 'object') return typeof value === 'function' ? 'a function' : String(value)
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `the Date ${value.toISOString()}`
+  return `${/^[aeiou]/i.test(value.constructor?.name ?? 'object') ? 'an' : 'a'} ${value.constructor?.name ?? 'object'}`
+}
+
+function invalid(model: Model, field: Field, expected: string, got: unknown, described = false): InvalidInputError {
+  return new InvalidInputError(model.name, field.name, expected, described ? String(got) : describe(got))
+}

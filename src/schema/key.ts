@@ -1,0 +1,65 @@
+/** A record's key as one string: the key fields' stored texts, escaped and joined. Injective, readable, free of `:`, `{`, `}`. */
+import { InvalidInputError } from '../errors.js'
+import { describe, encode } from './codec.js'
+import type { Field, Model } from './model.js'
+
+const ESCAPED = /[%:{} \p{Cc}]/gu
+const EMPTY = '%'
+
+export function joinKey(texts: readonly string[]): string {
+  return texts.map((text) => (text === '' ? EMPTY : text.replace(ESCAPED, escapeCharacter))).join(':')
+}
+
+/** Stored texts of the key fields, in the order of `model.key`. */
+export function splitKey(key: string): string[] {
+  return key
+    .split(':')
+    .map((part) => (part === EMPTY ? '' : part.replace(/%([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))))
+}
+
+/** FNV-1a of the key. Changing it moves records between shards: it is part of the stored format. */
+export function shardOf(key: string, shards: number): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193)
+  return (hash >>> 0) % shards
+}
+
+/** Turns the `where` of Prisma's unique calls into a key. */
+export class KeyEncoder {
+  readonly #model: Model
+  readonly #fields: readonly Field[]
+
+  constructor(model: Model) {
+    this.#model = model
+    this.#fields = model.key.map((name) => model.fields.find((field) => field.name === name) as Field)
+  }
+
+  /** @throws InvalidInputError unless `where` names exactly the key fields. */
+  encode(where: unknown): string {
+    const values = this.#keyValues(where)
+    for (const name of Object.keys(values)) {
+      if (!this.#model.key.includes(name))
+        throw new InvalidInputError(this.#model.name, name, `only the key (${this.#model.key.join(', ')}) in where`, describe(values[name]))
+    }
+    return joinKey(this.#fields.map((field) => encode(this.#model, field, values[field.name])))
+  }
+
+  #keyValues(where: unknown): Record<string, unknown> {
+    const { name, compoundKey } = this.#model
+    if (!isObject(where)) throw new InvalidInputError(name, undefined, 'where to be an object', describe(where))
+    if (compoundKey === undefined) return where
+    const values = where[compoundKey]
+    if (Object.keys(where).length !== 1 || !isObject(values)) {
+      throw new InvalidInputError(name, undefined, `where to be { ${compoundKey}: { … } }`, `{ ${Object.keys(where).join(', ')} }`)
+    }
+    return values
+  }
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function escapeCharacter(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
+}
