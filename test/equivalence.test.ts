@@ -1,0 +1,308 @@
+/**
+ * The definition of correct: operations through the library leave the tables as the same operations through plain Prisma do, one by one,
+ * and reads in between see what plain Prisma sees; with flushes, lost replies, outages and refused rows at random points.
+ */
+
+import { Decimal } from '@prisma/client/runtime/client'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Prisma } from '../generated/client/client.js'
+import { models } from '../generated/write-behind.js'
+import { createWriteBehind, type Field, type Model } from '../src/index.js'
+import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
+
+const RUNS = Number(process.env.RUNS ?? 60)
+const KEYS_A_RUN = 4
+
+type Json = Record<string, unknown>
+type Delegate = Record<'upsert' | 'update' | 'delete' | 'findUnique', (args: unknown) => Promise<unknown>>
+type Calls = Delegate & { increment(where: unknown, amounts: unknown): Promise<void> }
+
+type Step =
+  | { readonly do: 'upsert'; readonly key: number; readonly create: Json; readonly update: Json }
+  | { readonly do: 'update'; readonly key: number; readonly data: Json }
+  | { readonly do: 'increment'; readonly key: number; readonly amounts: Json }
+  | { readonly do: 'delete' | 'read' | 'refuse' | 'accept'; readonly key: number }
+  | { readonly do: 'flush'; readonly fault: 'none' | 'before' | 'after' }
+
+/** What happens to the next statement: sent, not sent, or sent and its reply lost. */
+let fault: 'none' | 'before' | 'after' = 'none'
+let cached: TestDatabase
+let plain: TestDatabase
+let cache: Awaited<ReturnType<typeof connect>>
+const { redis, namespace, clean } = createRedis()
+
+async function connect() {
+  const policy = { shards: 2, batchSize: 3, debounce: 3_600_000, maxWait: 3_600_000 }
+  const client = {
+    async $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T> {
+      if (fault === 'before') throw new Error('Connection terminated unexpectedly')
+      const result = await cached.prisma.$queryRawUnsafe<T>(sql, ...values)
+      if (fault === 'after' && sql.startsWith('with fence')) throw new Error('Connection terminated unexpectedly')
+      return result
+    },
+  }
+  return createWriteBehind({
+    prisma: client,
+    redis,
+    namespace,
+    models,
+    policies: { counter: policy, pageView: policy, reading: policy, player: policy, document: policy },
+  })
+}
+
+beforeAll(async () => {
+  cached = await createDatabase()
+  plain = await createDatabase()
+  await cached.query('create table refused (key text primary key)')
+  await cached.query(`create function refuse() returns trigger language plpgsql as $$ begin
+    if exists (select from refused where key = new::text or position(key in new::text) > 0) then raise exception 'refused' using errcode = '23514'; end if; return new; end $$`)
+  for (const { table } of Object.values(models))
+    await cached.query(`create trigger refuse before insert or update on ${table} for each row execute function refuse()`)
+  cache = await connect()
+})
+
+afterAll(async () => {
+  await cache.close()
+  await clean()
+  await cached.drop()
+  await plain.drop()
+})
+
+describe.each(Object.entries(models) as [keyof typeof models, Model][])('%s', (name, model) => {
+  let run = 0
+
+  test('ends as under plain Prisma, whatever the operations and wherever they are flushed', { timeout: 2_400_000 }, async () => {
+    await fc.assert(
+      fc.asyncProperty(steps(model), async (sequence) => {
+        const keys = Array.from({ length: KEYS_A_RUN }, (_, key) => whereOf(model, run, key))
+        run++
+        const calls = cache[name] as unknown as Calls
+        const reference = plain.prisma[name] as unknown as Delegate
+        for (const step of sequence) await play(model, step, keys, calls, reference)
+        fault = 'none'
+        await cached.query('delete from refused')
+        await cache.flush()
+        for (const where of keys) {
+          const expected = normal(await reference.findUnique({ where }))
+          expect(normal(await (cached.prisma[name] as unknown as Delegate).findUnique({ where }))).toEqual(expected)
+          expect(normal(await calls.findUnique({ where }))).toEqual(expected)
+        }
+      }),
+      { numRuns: RUNS },
+    )
+  })
+})
+
+async function play(model: Model, step: Step, keys: readonly Json[], calls: Calls, reference: Delegate): Promise<void> {
+  if (step.do === 'flush') {
+    fault = step.fault
+    const flushed = await cache.flush({ timeout: fault === 'none' ? 30_000 : 1 }).catch((error: { code: string }) => error)
+    fault = 'none'
+    if ('code' in flushed) expect(['OUTAGE', 'TIMEOUT', 'PARKED']).toContain(flushed.code)
+    return
+  }
+  const where = keys[step.key] as Json
+  switch (step.do) {
+    case 'upsert':
+      await calls.upsert({ where, create: step.create, update: step.update })
+      await reference.upsert({ where, create: { ...keyFields(where), ...step.create }, update: step.update })
+      return
+    case 'increment': {
+      await calls.increment(where, step.amounts)
+      const update = Object.fromEntries(Object.entries(step.amounts).map(([field, amount]) => [field, { increment: amount }]))
+      await reference.upsert({ where, create: { ...keyFields(where), ...insertedBy(model, step.amounts) }, update })
+      return
+    }
+    case 'update':
+      await calls.update({ where, data: step.data })
+      await unlessMissing(reference.update({ where, data: step.data }))
+      return
+    case 'delete':
+      await calls.delete({ where })
+      await unlessMissing(reference.delete({ where }))
+      return
+    case 'read':
+      expect(normal(await calls.findUnique({ where }))).toEqual(normal(await reference.findUnique({ where })))
+      return
+    case 'refuse':
+      await cached.query('insert into refused values ($1) on conflict do nothing', [marker(where)])
+      return
+    case 'accept':
+      await cached.query('delete from refused where key = $1', [marker(where)])
+      return
+  }
+}
+
+async function unlessMissing(call: Promise<unknown>): Promise<void> {
+  await call.catch((error: { code?: string }) => {
+    if (error.code !== 'P2025') throw error
+  })
+}
+
+function steps(model: Model): fc.Arbitrary<Step[]> {
+  const plainFields = model.fields.filter(({ name }) => !model.key.includes(name))
+  const counters = plainFields.filter(isCounter)
+  const key = fc.nat(KEYS_A_RUN - 1)
+  const update = record(
+    plainFields,
+    (field) => changeFor(field),
+    () => false,
+  )
+  const weighted: fc.WeightedArbitrary<Step>[] = [
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        do: fc.constant('upsert' as const),
+        key,
+        create: record(plainFields, (field) => valueFor(field), isRequired),
+        update,
+      }),
+    },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('update' as const), key, data: update }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant('delete' as const), key }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('read' as const), key }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('flush' as const), fault: fc.constantFrom('none', 'none', 'before', 'after') }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('refuse' as const), key }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('accept' as const), key }) },
+  ]
+  if (!plainFields.some((field) => isRequired(field) && !isCounter(field)) && counters.length > 0) {
+    const amounts = record(counters, amountFor, () => true)
+    weighted.push({ weight: 6, arbitrary: fc.record({ do: fc.constant('increment' as const), key, amounts }) })
+  }
+  return fc.array(fc.oneof(...weighted), { minLength: 1, maxLength: 25 })
+}
+
+function record(
+  fields: readonly Field[],
+  value: (field: Field) => fc.Arbitrary<unknown>,
+  required: (field: Field) => boolean,
+): fc.Arbitrary<Json> {
+  return fc.record(Object.fromEntries(fields.map((field) => [field.name, value(field)])), {
+    requiredKeys: fields.filter(required).map(({ name }) => name),
+  }) as fc.Arbitrary<Json>
+}
+
+function isRequired(field: Field): boolean {
+  return field.default === undefined && !field.nullable && field.updatedAt !== true
+}
+
+function isCounter(field: Field): boolean {
+  return !field.list && (field.type === 'Int' || field.type === 'BigInt')
+}
+
+function amountFor(field: Field): fc.Arbitrary<unknown> {
+  return field.type === 'Int'
+    ? fc.integer({ min: -1_000_000, max: 1_000_000 })
+    : fc.oneof(fc.bigInt({ min: -(2n ** 57n), max: 2n ** 57n }), fc.integer())
+}
+
+function changeFor(field: Field): fc.Arbitrary<unknown> {
+  const value = valueFor(field)
+  if (field.type === 'Json') return value
+  const set = value.map((each) => ({ set: each }))
+  if (!isCounter(field)) return fc.oneof(value, set)
+  const amount = amountFor(field)
+  return fc.oneof(
+    value,
+    set,
+    amount.map((increment) => ({ increment })),
+    amount.map((decrement) => ({ decrement })),
+  )
+}
+
+function valueFor(field: Field): fc.Arbitrary<unknown> {
+  const scalar = scalarFor(field)
+  if (field.list) return fc.array(scalar, { maxLength: 4 })
+  if (field.type === 'Json') return fc.oneof(scalar, fc.constant(Prisma.JsonNull), ...(field.nullable ? [fc.constant(Prisma.DbNull)] : []))
+  return field.nullable ? fc.oneof({ weight: 3, arbitrary: scalar }, { weight: 1, arbitrary: fc.constant(null) }) : scalar
+}
+
+const text = (maxLength: number) =>
+  fc
+    .oneof(fc.string({ maxLength, unit: 'grapheme-ascii' }), fc.string({ maxLength: Math.ceil(maxLength / 4), unit: 'binary' }))
+    .filter((each) => !/[\0\p{Surrogate}]/u.test(each))
+
+function scalarFor(field: Field): fc.Arbitrary<unknown> {
+  switch (field.type) {
+    case 'String':
+      return text(field.maxLength ?? 60)
+    case 'Boolean':
+      return fc.boolean()
+    case 'Int':
+      return fc.integer({ min: -1_000_000_000, max: 1_000_000_000 })
+    case 'BigInt':
+      return fc.oneof(fc.bigInt({ min: -(2n ** 61n), max: 2n ** 61n }), fc.integer())
+    case 'Float':
+      return fc.double({ noNaN: true, noDefaultInfinity: true }).map(asPrismaKeepsIt)
+    case 'Decimal':
+      return fc
+        .integer({ min: -1_000_000_000, max: 1_000_000_000 })
+        .chain((n) => fc.constantFrom(new Decimal(n).div(100), new Decimal(n).div(1000).toFixed(), n))
+    case 'DateTime':
+      return fc.date({ min: new Date('0100-01-01T00:00:00Z'), max: new Date('2020-01-01T00:00:00Z'), noInvalidDate: true })
+    case 'Json':
+      return fc
+        .jsonValue({ maxDepth: 3, stringUnit: 'grapheme-ascii' })
+        .filter((value) => value !== null && !JSON.stringify(value).includes('__proto__'))
+        .map((value) => JSON.parse(JSON.stringify(value), (_, each) => (typeof each === 'number' ? asPrismaKeepsIt(each) : each)))
+    case 'Bytes':
+      return fc.uint8Array({ maxLength: 40 }).map((bytes) => new Uint8Array(bytes))
+    case 'Enum':
+      return fc.constantFrom(...Object.keys(field.enum ?? {}))
+  }
+}
+
+/** Prisma 7.10 rounds the 17th digit of a double on its way to PostgreSQL; the library does not. */
+function asPrismaKeepsIt(value: number): number {
+  return Number(value.toPrecision(12))
+}
+
+/** Keys of one run, which no other run uses; with characters that a naive encoding would mix up. */
+function whereOf(model: Model, run: number, key: number): Json {
+  const awkward = ['', ':', '%{}', ' ünï\n"\\'][key] as string
+  const id = `${run}!${key}`
+  switch (model.name) {
+    case 'Player':
+      return { id: `${run.toString(16).padStart(8, '0')}-0000-4000-8000-00000000000${key}` }
+    case 'Reading':
+      return { device_metric: key % 2 === 0 ? { device: awkward, metric: id } : { device: id, metric: awkward } }
+    default:
+      return { [model.key[0] as string]: `${awkward}${id}` }
+  }
+}
+
+function marker(where: Json): string {
+  const { device_metric: compound, ...single } = where
+  const values = Object.values((compound as Json | undefined) ?? single) as string[]
+  return values.find((value) => /\d!\d|-4000-/.test(value))?.replace(/^.*[^\d](\d+!\d)$/su, '$1') as string
+}
+
+function keyFields(where: Json): Json {
+  const { device_metric: compound, ...single } = where
+  return (compound as Json | undefined) ?? single
+}
+
+function insertedBy(model: Model, amounts: Json): Json {
+  return Object.fromEntries(
+    Object.entries(amounts).map(([name, amount]) => {
+      const start = model.fields.find((field) => field.name === name)?.default
+      const base = start?.kind === 'value' ? BigInt(start.value) : 0n
+      return [name, typeof amount === 'bigint' ? base + amount : Number(base) + (amount as number)]
+    }),
+  )
+}
+
+/** Comparable forms; times that were filled in by a clock are all alike. */
+function normal(row: unknown): unknown {
+  if (row === null) return null
+  return Object.fromEntries(Object.entries(row as Json).map(([name, value]) => [name, normalValue(value)]))
+}
+
+function normalValue(value: unknown): unknown {
+  if (value instanceof Date) return value.getUTCFullYear() > 2020 ? 'now' : value.toISOString()
+  if (Decimal.isDecimal(value)) return `decimal ${value.toFixed()}`
+  if (value instanceof Uint8Array) return `bytes ${Buffer.from(value).toString('hex')}`
+  if (typeof value === 'bigint') return `${value}n`
+  return value === 0 ? 0 : value
+}

@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto'
+import { PrismaPg } from '@prisma/adapter-pg'
+import { Redis } from 'ioredis'
+import { Client } from 'pg'
+import { inject } from 'vitest'
+import { PrismaClient } from '../generated/client/client.js'
+import { applyMigrations } from './environment/migrations.js'
+
+/** A database of the test's own, migrated, on the servers of the environment. */
+export interface TestDatabase {
+  readonly url: string
+  readonly prisma: PrismaClient
+  /** Plain SQL beside Prisma. */
+  query<T extends object>(sql: string, values?: unknown[]): Promise<T[]>
+  drop(): Promise<void>
+}
+
+export async function createDatabase(): Promise<TestDatabase> {
+  const name = `test_${randomUUID().replaceAll('-', '')}`
+  await onServer(`create database "${name}"`)
+  const address = new URL(inject('databaseUrl'))
+  address.pathname = `/${name}`
+  const url = address.toString()
+  await applyMigrations(url)
+  const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: url }) })
+  const client = new Client({ connectionString: url })
+  client.on('error', () => {})
+  await client.connect()
+  return {
+    url,
+    prisma,
+    query: async (sql, values) => (await client.query(sql, values)).rows,
+    drop: async () => {
+      await prisma.$disconnect()
+      await client.end()
+      await onServer(`drop database "${name}" with (force)`)
+    },
+  }
+}
+
+/** A connection, and a namespace whose keys `clean` removes. */
+export function createRedis(): { redis: Redis; namespace: string; empty(): Promise<void>; clean(): Promise<void> } {
+  const redis = new Redis(inject('redisUrl'), { maxRetriesPerRequest: null })
+  const namespace = `test-${randomUUID()}`
+  const empty = async () => {
+    for await (const keys of redis.scanStream({ match: `{${namespace}*`, count: 1000 })) if (keys.length > 0) await redis.unlink(...keys)
+  }
+  const clean = async () => {
+    await empty()
+    redis.disconnect()
+  }
+  return { redis, namespace, empty, clean }
+}
+
+async function onServer(sql: string): Promise<void> {
+  const client = new Client({ connectionString: inject('databaseUrl') })
+  await client.connect()
+  try {
+    await client.query(sql)
+  } finally {
+    await client.end()
+  }
+}

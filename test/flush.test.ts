@@ -1,0 +1,413 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { models } from '../generated/write-behind.js'
+import { type Cache, createWriteBehind, type FlushedEvent, type Options, type Policies } from '../src/index.js'
+import { shardPrefix } from '../src/redis/keys.js'
+import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
+
+const HOUR = 3_600_000
+/** Flushed by explicit calls only. */
+const still = { shards: 1, debounce: HOUR, maxWait: HOUR, backoff: 20, maxBackoff: 100 }
+/** Flushed by a worker, soon. */
+const quick = { shards: 1, debounce: 50, maxWait: 200, backoff: 20, maxBackoff: 100 }
+
+let database: TestDatabase
+let gate: Gate
+let connection: ReturnType<typeof createRedis>
+const open: { close(options?: { deadline?: number }): Promise<unknown> }[] = []
+
+beforeAll(async () => {
+  database = await createDatabase()
+})
+
+afterAll(async () => {
+  await database.drop()
+})
+
+beforeEach(() => {
+  gate = new Gate()
+  connection = createRedis()
+})
+
+afterEach(async () => {
+  gate.open()
+  await Promise.all(open.splice(0).map((cache) => cache.close({ deadline: 2000 })))
+  await database.query('truncate "Counter", page_views, players')
+  await database.query('alter table "Counter" drop constraint if exists small')
+  await connection.clean()
+})
+
+async function connect<const P extends Policies<typeof models>>(
+  policies: P,
+  options: Options & { gate?: Gate } = {},
+): Promise<Cache<typeof models, P>> {
+  const { gate: own = gate, ...rest } = options
+  const cache = await createWriteBehind({
+    prisma: own.client(database),
+    redis: connection.redis,
+    namespace: connection.namespace,
+    models,
+    policies,
+    sweepInterval: 100,
+    ...rest,
+  })
+  open.push(cache as { close(): Promise<unknown> })
+  return cache
+}
+
+function values(): Promise<{ name: string; value: string }[]> {
+  return database.query<{ name: string; value: string }>('select name, value::text from "Counter" order by name')
+}
+
+describe('a worker', () => {
+  test('writes a thousand increments of a record as one row, when the debounce is over', async () => {
+    const cache = await connect({ counter: quick })
+    const flushed: FlushedEvent[] = []
+    cache.events.on('flushed', (event) => flushed.push(event))
+    await cache.startWorker()
+    await Promise.all(Array.from({ length: 1000 }, () => cache.counter.increment({ name: 'a' }, { value: 1 })))
+    await expect.poll(values).toEqual([{ name: 'a', value: '1000' }])
+    expect(flushed).toMatchObject([{ model: 'Counter', records: 1, rows: 1, writes: 1000 }])
+    await expect.poll(() => cache.status()).toMatchObject([{ dirty: 0, parked: 0, overdue: 0 }])
+  })
+
+  test('flushes a record that is written without a pause at maxWait', async () => {
+    const cache = await connect({ counter: { ...quick, debounce: 150, maxWait: 300 } })
+    await cache.startWorker()
+    let writes = 0
+    const flushes: number[] = []
+    cache.events.on('flushed', () => flushes.push(writes))
+    while (flushes.length < 3) {
+      await cache.counter.increment({ name: 'a' }, { value: 1 })
+      writes++
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    await cache.flush()
+    expect(await values()).toEqual([{ name: 'a', value: String(writes) }])
+  })
+
+  test('retries an outage with the same batch until the database is back, and parks nothing', async () => {
+    const cache = await connect({ counter: quick })
+    await cache.startWorker()
+    gate.fail(4, 'before')
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await expect.poll(values).toEqual([{ name: 'a', value: '1' }])
+    expect(gate.failed).toBe(4)
+    expect(await cache.parked()).toEqual([])
+  })
+
+  test('counts a batch once whose reply was lost after it was committed', async () => {
+    const cache = await connect({ counter: quick })
+    await cache.startWorker()
+    gate.fail(3, 'after')
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await expect.poll(() => cache.status()).toMatchObject([{ dirty: 0 }])
+    expect(gate.failed).toBeGreaterThan(0)
+    expect(await values()).toEqual([{ name: 'a', value: '1' }])
+  })
+
+  test('flushes although every key of BullMQ was deleted', async () => {
+    const cache = await connect({ counter: { ...quick, debounce: 500, maxWait: 500 } })
+    await cache.startWorker()
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await expect.poll(() => cache.queues[0]?.getDelayedCount()).toBe(1)
+    for await (const keys of connection.redis.scanStream({ match: `{${connection.namespace}}:queues*` }))
+      if (keys.length > 0) await connection.redis.del(...keys)
+    await expect.poll(values, { timeout: 10_000 }).toEqual([{ name: 'a', value: '1' }])
+  })
+
+  test('flushes although a deduplication mark has outlived its job', async () => {
+    const cache = await connect({ counter: { ...quick, debounce: 500, maxWait: 500 } })
+    await cache.startWorker()
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await expect.poll(() => cache.queues[0]?.getDelayedCount()).toBe(1)
+    for await (const keys of connection.redis.scanStream({ match: `{${connection.namespace}}:queues*` })) {
+      const marked = keys.filter((key: string) => !key.includes(':de:'))
+      if (marked.length > 0) await connection.redis.del(...marked)
+    }
+    await expect.poll(values, { timeout: 10_000 }).toEqual([{ name: 'a', value: '1' }])
+  })
+
+  test('takes failed jobs off the board when their shard is clean again', async () => {
+    const cache = await connect({ counter: { ...quick, attempts: 2 } })
+    await cache.startWorker()
+    gate.fail(3, 'before')
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await expect.poll(() => cache.queues[0]?.getFailedCount()).toBe(1)
+    await expect.poll(values).toEqual([{ name: 'a', value: '1' }])
+    await expect.poll(() => cache.queues[0]?.getFailedCount()).toBe(0)
+  })
+})
+
+describe('jobs per record', () => {
+  test('show every key, and complete at once when a neighbour carried the record', async () => {
+    const cache = await connect({ counter: { ...quick, jobs: 'record' } })
+    await Promise.all(['a', 'b', 'c'].map((name) => cache.counter.increment({ name }, { value: 1 })))
+    const [queue] = cache.queues
+    await expect.poll(() => queue?.getDelayedCount()).toBe(3)
+    expect((await queue?.getDelayed())?.map(({ name }) => name).sort()).toEqual(['flush Counter a', 'flush Counter b', 'flush Counter c'])
+    await cache.startWorker()
+    await expect.poll(() => queue?.getCompletedCount()).toBe(3)
+    const results = (await queue?.getCompleted())?.map(({ returnvalue }) => returnvalue)
+    expect(results?.filter(({ note }) => note === 'another batch carried this record')).toHaveLength(2)
+    expect(results?.filter(({ records }) => records === 3)).toHaveLength(1)
+    expect((await values()).map(({ value }) => value)).toEqual(['1', '1', '1'])
+  })
+
+  test('come again for a record that is written while it is flushed', async () => {
+    const cache = await connect({ counter: { ...quick, jobs: 'record' } })
+    await cache.startWorker()
+    gate.close()
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await gate.held()
+    await cache.counter.increment({ name: 'a' }, { value: 2 })
+    gate.open()
+    await expect.poll(values).toEqual([{ name: 'a', value: '3' }])
+  })
+})
+
+describe('a refused record', () => {
+  beforeEach(async () => {
+    await database.query('alter table "Counter" add constraint small check (value < 1000)')
+  })
+
+  test('is parked with its reason, while its neighbours are written', async () => {
+    const cache = await connect({ counter: still })
+    await Promise.all(Array.from({ length: 100 }, (_, n) => cache.counter.increment({ name: `n${n}` }, { value: n === 42 ? 5000 : 1 })))
+    await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED', model: 'Counter', keys: ['n42'] })
+    expect((await values()).length).toBe(99)
+    const [record] = await cache.parked()
+    expect(record).toMatchObject({
+      model: 'Counter',
+      key: 'n42',
+      reason: 'Counter: the database refuses the row (23514, constraint small)',
+    })
+    expect(await cache.counter.findUnique({ where: { name: 'n42' } })).toEqual({ name: 'n42', value: 5000n })
+    expect(await cache.status()).toMatchObject([{ dirty: 1, parked: 1 }])
+  })
+
+  test('is repaired by the next good write', async () => {
+    const cache = await connect({ counter: quick })
+    await cache.startWorker()
+    await cache.counter.increment({ name: 'a' }, { value: 5000 })
+    await expect.poll(() => cache.parked()).toHaveLength(1)
+    await cache.counter.increment({ name: 'a' }, { value: -4500 })
+    await expect.poll(values).toEqual([{ name: 'a', value: '500' }])
+    await expect.poll(() => cache.parked()).toHaveLength(0)
+  })
+
+  test('is written by its own job once the database takes it', async () => {
+    const cache = await connect({ counter: quick })
+    await cache.startWorker()
+    await cache.counter.increment({ name: 'a' }, { value: 5000 })
+    await expect.poll(() => cache.parked()).toHaveLength(1)
+    await expect.poll(async () => (await cache.queues[0]?.getDelayed())?.map(({ name }) => name)).toEqual(['retry parked Counter a'])
+    await database.query('alter table "Counter" drop constraint small')
+    await expect.poll(values).toEqual([{ name: 'a', value: '5000' }])
+  })
+
+  test('whose change names a field that the model has lost is parked, not dropped', async () => {
+    const cache = await connect({ counter: still })
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    const prefix = shardPrefix(connection.namespace, 'Counter', 0)
+    await connection.redis.hset(`${prefix}pend:a`, '=colour', 'red')
+    await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED', keys: ['a'] })
+    expect(await cache.parked()).toMatchObject([{ reason: 'Counter: the model has no field colour any more' }])
+    await connection.redis.hdel(`${prefix}pend:a`, '=colour')
+    await cache.flush()
+    expect(await values()).toEqual([{ name: 'a', value: '1' }])
+  })
+})
+
+describe('a worker that is paused before its statement', () => {
+  test('changes nothing when it goes on after another has flushed the same batch, and newer ones', async () => {
+    const paused = new Gate()
+    const cache = await connect({ counter: still })
+    const other = await connect({ counter: still }, { gate: paused })
+    await cache.counter.upsert({ where: { name: 'a' }, create: { value: 1 }, update: { value: 1 } })
+    paused.close()
+    const late = other.flush()
+    await paused.held()
+    await cache.flush()
+    await cache.counter.upsert({ where: { name: 'a' }, create: { value: 2 }, update: { value: 2 } })
+    await cache.flush()
+    paused.open()
+    await late
+    expect(await values()).toEqual([{ name: 'a', value: '2' }])
+  })
+
+  test('cannot apply a batch that was void meanwhile, because the database had refused it', async () => {
+    const paused = new Gate()
+    const cache = await connect({ counter: still })
+    const other = await connect({ counter: still }, { gate: paused })
+    await Promise.all(['a', 'b'].map((name) => cache.counter.increment({ name }, { value: 1 })))
+    await database.query('alter table "Counter" add constraint small check (name <> \'a\')')
+    paused.close()
+    const late = other.flush().catch((error: { code: string }) => error.code)
+    await paused.held()
+    await cache.flush().catch(() => {})
+    await database.query('alter table "Counter" drop constraint small')
+    paused.open()
+    await late
+    await cache.flush()
+    expect(await values()).toEqual([
+      { name: 'a', value: '1' },
+      { name: 'b', value: '1' },
+    ])
+  })
+})
+
+describe('a Redis that was emptied', () => {
+  test('is noticed by the ledger: the shard goes on, and says so', async () => {
+    const cache = await connect({ counter: still })
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await cache.flush()
+    await connection.empty()
+    const adopted: unknown[] = []
+    cache.events.on('adopted', (event) => adopted.push(event))
+    await cache.counter.increment({ name: 'a' }, { value: 2 })
+    await cache.flush()
+    expect(await values()).toEqual([{ name: 'a', value: '3' }])
+    expect(adopted).toMatchObject([{ model: 'Counter', shard: 0 }])
+  })
+})
+
+describe('reads', () => {
+  test('go on from the ledger when Redis was emptied', async () => {
+    const cache = await connect({ counter: still })
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await cache.flush()
+    await connection.empty()
+    const adopted: unknown[] = []
+    cache.events.on('adopted', (event) => adopted.push(event))
+    expect(await cache.counter.findUnique({ where: { name: 'a' } })).toEqual({ name: 'a', value: 1n })
+    expect(adopted).toMatchObject([{ model: 'Counter', shard: 0, batch: undefined }])
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    expect(await cache.counter.findUnique({ where: { name: 'a' } })).toEqual({ name: 'a', value: 2n })
+    await cache.flush()
+    expect(await values()).toEqual([{ name: 'a', value: '2' }])
+  })
+
+  test('that miss at the same time share one statement, and later ones need none', async () => {
+    const cache = await connect({ counter: still })
+    await database.query(`insert into "Counter" (name, value) values ('a', 7)`)
+    const rows = await Promise.all(Array.from({ length: 50 }, () => cache.counter.findUnique({ where: { name: 'a' } })))
+    expect(rows).toEqual(Array(50).fill({ name: 'a', value: 7n }))
+    await cache.counter.findUnique({ where: { name: 'a' } })
+    expect(gate.statements).toBe(1)
+  })
+
+  test('see a write that is claimed by a flush which has not ended', async () => {
+    const cache = await connect({ counter: still })
+    await database.query(`insert into "Counter" (name, value) values ('a', 7)`)
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    gate.close('with fence')
+    const flushed = cache.flush()
+    await gate.held()
+    expect(await cache.counter.findUnique({ where: { name: 'a' } })).toEqual({ name: 'a', value: 8n })
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    expect(await cache.counter.findUnique({ where: { name: 'a' } })).toEqual({ name: 'a', value: 9n })
+    gate.open()
+    await flushed
+    expect(await cache.counter.findUnique({ where: { name: 'a' } })).toEqual({ name: 'a', value: 9n })
+  })
+
+  test('remember a missing row briefly, and see it when it is written', async () => {
+    const cache = await connect({ counter: still })
+    expect(await cache.counter.findUnique({ where: { name: 'a' } })).toBeNull()
+    expect(await cache.counter.findUnique({ where: { name: 'a' } })).toBeNull()
+    expect(gate.statements).toBe(1)
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    expect(await cache.counter.findUnique({ where: { name: 'a' } })).toEqual({ name: 'a', value: 1n })
+    await cache.counter.delete({ where: { name: 'a' } })
+    expect(await cache.counter.findUnique({ where: { name: 'a' } })).toBeNull()
+  })
+})
+
+describe('close', () => {
+  test('flushes what is dirty and says how much; further calls are refused', async () => {
+    const cache = await connect({ counter: still })
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    expect(await cache.close()).toEqual({ flushed: 1, dirty: 0, parked: 0 })
+    await expect(cache.counter.increment({ name: 'a' }, { value: 1 })).rejects.toMatchObject({ code: 'CLOSED' })
+    expect(await values()).toEqual([{ name: 'a', value: '1' }])
+  })
+
+  test('leaves what it cannot flush within the deadline dirty, for the next one', async () => {
+    const cache = await connect({ counter: still })
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    gate.fail(1000, 'before')
+    expect(await cache.close({ deadline: 300 })).toEqual({ flushed: 0, dirty: 1, parked: 0 })
+    const next = await connect({ counter: still }, { gate: new Gate() })
+    await next.flush()
+    expect(await values()).toEqual([{ name: 'a', value: '1' }])
+  })
+
+  test('leaves no key behind but the ids and counts of the shards', async () => {
+    const cache = await connect({ counter: still })
+    await Promise.all(Array.from({ length: 50 }, (_, n) => cache.counter.increment({ name: `n${n}` }, { value: 1 })))
+    await cache.close()
+    const left: string[] = []
+    for await (const keys of connection.redis.scanStream({ match: `{${connection.namespace}*` })) left.push(...keys)
+    const prefix = shardPrefix(connection.namespace, 'Counter', 0)
+    expect(left.filter((key) => !key.includes(':queues')).sort()).toEqual(
+      [`${prefix}acked`, `${prefix}stats`, `{${connection.namespace}}:shards`].sort(),
+    )
+  })
+})
+
+test('the number of shards cannot change while records are dirty', async () => {
+  const cache = await connect({ counter: { ...still, shards: 2 } })
+  await cache.counter.increment({ name: 'a' }, { value: 1 })
+  await expect(connect({ counter: { ...still, shards: 3 } })).rejects.toMatchObject({ code: 'CONFIGURATION' })
+  await cache.flush()
+  await connect({ counter: { ...still, shards: 3 } })
+})
+
+/** Stands before the real client: holds statements up, or loses them or their replies. */
+class Gate {
+  statements = 0
+  failed = 0
+  #closed: string | undefined
+  #waiting: (() => void)[] = []
+  #failures = 0
+  #when: 'before' | 'after' = 'before'
+
+  client({ prisma }: TestDatabase) {
+    return {
+      $queryRawUnsafe: async <T>(sql: string, ...parameters: unknown[]): Promise<T> => {
+        this.statements++
+        if (this.#closed !== undefined && sql.startsWith(this.#closed)) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+        if (this.#when === 'before') this.#mayFail()
+        const result = await prisma.$queryRawUnsafe<T>(sql, ...parameters)
+        if (this.#when === 'after') this.#mayFail()
+        return result
+      },
+    }
+  }
+
+  /** @param statements those that begin so */
+  close(statements = ''): void {
+    this.#closed = statements
+  }
+
+  async held(): Promise<void> {
+    await expect.poll(() => this.#waiting.length).toBeGreaterThan(0)
+  }
+
+  open(): void {
+    this.#closed = undefined
+    for (const release of this.#waiting.splice(0)) release()
+  }
+
+  fail(times: number, when: 'before' | 'after'): void {
+    this.#failures = times
+    this.#when = when
+  }
+
+  #mayFail(): void {
+    if (this.#failures === 0) return
+    this.#failures--
+    this.failed++
+    throw new Error('Connection terminated unexpectedly')
+  }
+}

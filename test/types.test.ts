@@ -1,0 +1,65 @@
+/** What the compiler knows of a call: checked by `tsc`, which `npm test` runs first; the bodies never run. */
+import type { Decimal } from '@prisma/client/runtime/client'
+import { expectTypeOf, test } from 'vitest'
+import { Prisma } from '../generated/client/client.js'
+import type { models } from '../generated/write-behind.js'
+import type { Cache } from '../src/index.js'
+
+type Everything = Cache<typeof models, { counter: object; pageView: object; reading: object; player: object; document: object }>
+
+test('a row has the types that Prisma gives it', () => {
+  const find = (cache: Everything) => ({
+    pageView: cache.pageView.findUnique({ where: { path: '/' } }),
+    document: cache.document.findUnique({ where: { id: 'a' } }),
+  })
+  type Found<N extends 'pageView' | 'document'> = NonNullable<Awaited<ReturnType<typeof find>[N]>>
+  expectTypeOf<Found<'pageView'>>().toEqualTypeOf<{
+    path: string
+    views: bigint
+    bytes: bigint
+    lastStatus: number | null
+    lastSeen: Date | null
+    updatedAt: Date
+  }>()
+  expectTypeOf<Found<'document'>['state']>().toEqualTypeOf<'DRAFT' | 'PUBLISHED' | 'ARCHIVED'>()
+  expectTypeOf<Found<'document'>['tags']>().toEqualTypeOf<string[]>()
+  expectTypeOf<Found<'document'>['price']>().toEqualTypeOf<Decimal>()
+  expectTypeOf<Found<'document'>['blob']>().toEqualTypeOf<Uint8Array | null>()
+})
+
+test('select narrows the row', () => {
+  const select = (cache: Everything) => cache.player.findUnique({ where: { id: '' }, select: { name: true, score: true } })
+  expectTypeOf<Awaited<ReturnType<typeof select>>>().toEqualTypeOf<{ name: string; score: number } | null>()
+})
+
+test('calls take what Prisma takes, and nothing that it refuses', () => {
+  const calls = async (cache: Everything) => {
+    await cache.pageView.increment({ path: '/' }, { views: 1, bytes: 20n })
+    await cache.reading.upsert({
+      where: { device_metric: { device: 'd', metric: 'm' } },
+      create: { device: 'd', metric: 'm', value: 1, at: '2026-01-01T00:00:00Z' },
+      update: { value: { set: 2 }, samples: { increment: 1 } },
+    })
+    await cache.document.update({
+      where: { id: 'a' },
+      data: { meta: Prisma.DbNull, body: { list: [1, null] }, tags: { set: ['x'] }, price: '1.20', note: null },
+    })
+    // @ts-expect-error a field that the model does not have
+    await cache.counter.increment({ name: 'a' }, { valeu: 1 })
+    // @ts-expect-error a Float is no counter
+    await cache.reading.increment({ device_metric: { device: 'd', metric: 'm' } }, { value: 1 })
+    // @ts-expect-error an Int is counted in numbers
+    await cache.player.increment({ id: '' }, { score: 1n })
+    // @ts-expect-error title is required
+    await cache.document.upsert({ where: { id: 'a' }, create: { body: {} }, update: {} })
+    // @ts-expect-error null where none is allowed
+    await cache.player.update({ where: { id: '' }, data: { name: null } })
+    // @ts-expect-error no member of the enum
+    await cache.document.update({ where: { id: 'a' }, data: { state: 'published' } })
+    // @ts-expect-error half a compound key
+    await cache.reading.delete({ where: { device_metric: { device: 'd' } } })
+    // @ts-expect-error a model without a policy
+    await (cache as Cache<typeof models, { counter: object }>).player.delete({ where: { id: '' } })
+  }
+  expectTypeOf(calls).toBeFunction()
+})
