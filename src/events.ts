@@ -7,7 +7,7 @@ export interface FlushedEvent {
   readonly shard: number
   readonly batch: string
   readonly records: number
-  /** Rows that the statement wrote; less than `records` where an update or delete found no row. */
+  /** Rows that the statement wrote; less than `records` where an update or delete found no row. After a lost reply, all of them. */
   readonly rows: number
   /** Writes that the batch carries; those since the claim before it. */
   readonly writes: number

@@ -37,27 +37,26 @@ export class ModelCache<M extends Model = Model> {
   }
 
   /** Changes the row, or inserts it when it is missing. */
-  async upsert(args: UpsertArgs<M>): Promise<void> {
-    await this.#write(this.#compiler.upsert(args))
+  upsert(args: UpsertArgs<M>): Promise<void> {
+    return this.#write(() => this.#compiler.upsert(args))
   }
 
   /** Changes the row; when it is missing, nothing happens (Prisma's own update throws P2025, which only the database can know). */
-  async update(args: UpdateArgs<M>): Promise<void> {
-    const operation = this.#compiler.update(args)
-    if (operation !== undefined) await this.#write(operation)
+  update(args: UpdateArgs<M>): Promise<void> {
+    return this.#write(() => this.#compiler.update(args))
   }
 
   /** Deletes the row; when it is missing, nothing happens. */
-  async delete(args: DeleteArgs<M>): Promise<void> {
-    await this.#write(this.#compiler.delete(args))
+  delete(args: DeleteArgs<M>): Promise<void> {
+    return this.#write(() => this.#compiler.delete(args))
   }
 
   /**
    * Adds to Int and BigInt fields. A missing row is inserted with its defaults and the amounts on top of them; that needs a default,
    * or null, in every other field.
    */
-  async increment(where: Where<M>, amounts: Increments<M>): Promise<void> {
-    await this.#write(this.#compiler.increment(where, amounts))
+  increment(where: Where<M>, amounts: Increments<M>): Promise<void> {
+    return this.#write(() => this.#compiler.increment(where, amounts))
   }
 
   /**
@@ -78,9 +77,15 @@ export class ModelCache<M extends Model = Model> {
     await this.#writer.stop()
   }
 
-  async #write(operation: Operation): Promise<void> {
-    if (this.#closed) throw new ClosedError()
-    await this.#writer.write(shardOf(operation.key, this.#shards), operation)
+  /** Not an async function: it would add a promise, and two turns, to every write. */
+  #write(compile: () => Operation | undefined): Promise<void> {
+    try {
+      const operation = compile()
+      if (this.#closed) throw new ClosedError()
+      return operation === undefined ? Promise.resolve() : this.#writer.write(shardOf(operation.key, this.#shards), operation)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   #findArguments(args: unknown): { where: unknown; select: Record<string, boolean> | undefined } {

@@ -37,9 +37,9 @@ export interface ParkedRecord {
 export interface CloseReport {
   /** Records that the close itself brought into the database. */
   readonly flushed: number
-  /** Records that stay in Redis, for the next worker; parked ones included. */
-  readonly dirty: number
-  readonly parked: number
+  /** Records that stay in Redis, for the next worker; parked ones included. `undefined`: Redis did not say. */
+  readonly dirty: number | undefined
+  readonly parked: number | undefined
 }
 
 /** All that serves one model. */
@@ -90,7 +90,7 @@ export class WriteBehind {
    */
   async flush({ timeout = FLUSH_TIMEOUT }: { timeout?: number } = {}): Promise<{ records: number }> {
     const deadline = performance.now() + timeout
-    const before = await this.#store.now()
+    const before = await within(deadline, this.#store.now())
     let records = 0
     const count = (flushed: number) => {
       records += flushed
@@ -176,7 +176,7 @@ export class WriteBehind {
   async #flushParked(part: Part, deadline: number, count: (records: number) => void): Promise<void> {
     const refused: string[] = []
     for (const shard of range(part.shards.count)) {
-      for (const { key } of await this.#store.parked(part.shards.prefix(shard))) {
+      for (const { key } of await within(deadline, this.#store.parked(part.shards.prefix(shard)))) {
         const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { key }))
         count(report.records)
         if (report.parked.has(key)) refused.push(key)
@@ -210,6 +210,6 @@ function range(count: number): number[] {
   return Array.from({ length: count }, (_, n) => n)
 }
 
-function total(statuses: readonly ModelStatus[] | undefined, field: 'dirty' | 'parked'): number {
-  return (statuses ?? []).reduce((sum, status) => sum + status[field], 0)
+function total(statuses: readonly ModelStatus[] | undefined, field: 'dirty' | 'parked'): number | undefined {
+  return statuses?.reduce((sum, status) => sum + status[field], 0)
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { type Cache, createWriteBehind, type FlushedEvent, type Options, type Policies } from '../src/index.js'
@@ -66,7 +67,7 @@ describe('a worker', () => {
     await cache.startWorker()
     await Promise.all(Array.from({ length: 1000 }, () => cache.counter.increment({ name: 'a' }, { value: 1 })))
     await expect.poll(values).toEqual([{ name: 'a', value: '1000' }])
-    expect(flushed).toMatchObject([{ model: 'Counter', records: 1, rows: 1, writes: 1000 }])
+    await expect.poll(() => flushed).toMatchObject([{ model: 'Counter', records: 1, rows: 1, writes: 1000 }])
     await expect.poll(() => cache.status()).toMatchObject([{ dirty: 0, parked: 0, overdue: 0 }])
   })
 
@@ -183,6 +184,16 @@ describe('a refused record', () => {
     })
     expect(await cache.counter.findUnique({ where: { name: 'n42' } })).toEqual({ name: 'n42', value: 5000n })
     expect(await cache.status()).toMatchObject([{ dirty: 1, parked: 1 }])
+  })
+
+  test('that is too long for its index is parked too, and holds nobody up', async () => {
+    const cache = await connect({ counter: still })
+    const name = randomBytes(6000).toString('hex')
+    await Promise.all([name, 'a', 'b'].map((each) => cache.counter.increment({ name: each }, { value: 1 })))
+    await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED', keys: [name] })
+    expect((await values()).map((row) => row.name)).toEqual(['a', 'b'])
+    await cache.counter.delete({ where: { name } })
+    await cache.flush()
   })
 
   test('is repaired by the next good write', async () => {

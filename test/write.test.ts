@@ -346,7 +346,8 @@ describe('a Redis of its own', () => {
     await expect
       .poll(() => cache.counter.increment({ name: 'gone' }, { value: 1 }).catch((error: { code: string }) => error.code))
       .toBe('UNAVAILABLE')
-    await cache.close({ deadline: 500 })
+    await expect(cache.flush({ timeout: 300 })).rejects.toMatchObject({ code: 'TIMEOUT' })
+    expect(await cache.close({ deadline: 500 })).toEqual({ flushed: 0, dirty: undefined, parked: undefined })
   })
 })
 

@@ -3,7 +3,8 @@ import { PersistError } from '../errors.js'
 
 /** SQLSTATE classes and codes after which the same statement can succeed later, unchanged. */
 const OUTAGE = /^(08|40|53|57|58|XX)|^(55P03|25006|21000)$/
-const REFUSED = /^(22|23)/
+/** 54: a row that passes a limit of PostgreSQL's, as a key too long for its index does. */
+const REFUSED = /^(22|23|54)/
 const SCHEMA_MISMATCH = /^(42|3F|3D)/
 /** Prisma's codes: refused rows that reach us without a SQLSTATE, and what is the schema's fault. */
 const PRISMA_REFUSED = /^P20(00|02|03|04|05|06|07|11|12|13|19|20)$/

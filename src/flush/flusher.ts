@@ -110,7 +110,8 @@ export class Flusher {
         )
         const statement = performance.now() - started
         if (result.outcome === 'applied') return await this.#acknowledge(shard, claimed, batch.id, result.rows, statement, report)
-        if (result.outcome === 'applied before') return await this.#acknowledge(shard, claimed, result.ledger, 0, statement, report)
+        if (result.outcome === 'applied before')
+          return await this.#acknowledge(shard, claimed, result.ledger, claimed.changes.length, statement, report)
         if (result.outcome === 'void')
           return await this.#refuse(shard, batch, new PersistError('REFUSED', 'refused before', undefined), report)
         if (!(await this.#context.store.isInFlight(this.#context.shards.prefix(shard), batch.id))) return

@@ -4,7 +4,9 @@ import type { Operation, Shape } from '../schema/operation.js'
 
 const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load'] as const
 type Script = (typeof SCRIPTS)[number]
-type Commands = { [S in `writeBehind_${Script}`]: (prefix: string, ...args: (string | number)[]) => Promise<unknown> }
+type Commands = {
+  [S in `writeBehind_${Script}`]: (prefix: string, ...args: (string | number | readonly (string | number)[])[]) => Promise<unknown>
+}
 
 /** What the store needs of a policy to place a write. Times in ms. */
 export interface WriteLimits {
@@ -111,26 +113,10 @@ export class Store {
     limits: WriteLimits,
     operations: readonly Operation[],
   ): Promise<WriteReply> {
-    const args: (string | number)[] = [
-      writer,
-      sequence,
-      writes,
-      limits.debounce,
-      limits.maxWait,
-      limits.mostDirty,
-      limits.nameClean ? 1 : 0,
-    ]
-    const shapes = new Map<Shape, number>()
-    for (const { shape } of operations) if (!shapes.has(shape)) shapes.set(shape, shapes.size + 1)
-    args.push(shapes.size)
-    for (const { kind, sets, increments, bases } of shapes.keys()) {
-      args.push(kind, sets.length, increments.length, bases.length, ...sets, ...increments, ...bases)
-    }
-    for (const { key, shape, values } of operations) {
-      args.push(shapes.get(shape) as number, key)
-      for (const value of values) args.push(typeof value === 'bigint' ? String(value) : value)
-    }
-    const [wasClean, clean, refused] = (await this.#redis.writeBehind_write(prefix, ...args)) as [number, number[], (number | string)[]]
+    const { debounce, maxWait, mostDirty, nameClean } = limits
+    const args: (string | number)[] = [writer, sequence, writes, debounce, maxWait, mostDirty, nameClean ? 1 : 0]
+    pushOperations(args, operations)
+    const [wasClean, clean, refused] = (await this.#redis.writeBehind_write(prefix, args)) as [number, number[], (number | string)[]]
     return {
       shardWasClean: wasClean === 1,
       clean: clean.map((position) => position - 1),
@@ -250,6 +236,28 @@ export class Store {
 
   async forgetWriter(prefix: string, writer: string): Promise<void> {
     await this.#redis.del(`${prefix}writer:${writer}`)
+  }
+}
+
+/** Shapes first, then runs of operations of one shape: see write.lua. */
+function pushOperations(args: (string | number)[], operations: readonly Operation[]): void {
+  const shapes = new Map<Shape, number>()
+  for (const { shape } of operations) if (!shapes.has(shape)) shapes.set(shape, shapes.size + 1)
+  args.push(shapes.size)
+  for (const { kind, sets, increments, bases, setsCounter } of shapes.keys()) {
+    args.push(kind, sets.length, increments.length, bases.length, setsCounter ? 1 : 0, ...sets, ...increments, ...bases)
+  }
+  let run: Shape | undefined
+  let size = 0
+  for (const { key, shape, values } of operations) {
+    if (shape !== run) {
+      args.push(shapes.get(shape) as number, 0)
+      size = args.length - 1
+      run = shape
+    }
+    args[size] = (args[size] as number) + 1
+    args.push(key)
+    for (const value of values) args.push(typeof value === 'bigint' ? String(value) : value)
   }
 }
 

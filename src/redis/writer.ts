@@ -27,14 +27,21 @@ export interface WriterContext {
   readonly onDirty: OnDirty
 }
 
-interface Waiter {
-  resolve(): void
-  reject(error: WriteBehindError): void
-}
-
-interface Entry {
+/** An operation, and the one promise of all writes that were added up to it. */
+class Entry {
   readonly operation: Operation
-  readonly waiters: Waiter[]
+  readonly promise: Promise<void>
+  writes = 1
+  resolve!: () => void
+  reject!: (error: WriteBehindError) => void
+
+  constructor(operation: Operation) {
+    this.operation = operation
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
 }
 
 /**
@@ -87,18 +94,16 @@ class Lane {
   }
 
   write(operation: Operation): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const waiter = { resolve, reject }
-      const last = this.#lastByKey.get(operation.key)
-      if (last !== undefined && fold(last.operation, operation)) {
-        last.waiters.push(waiter)
-      } else {
-        const entry = { operation, waiters: [waiter] }
-        this.#waiting.push(entry)
-        this.#lastByKey.set(operation.key, entry)
-      }
-      this.#running ??= this.#run()
-    })
+    const last = this.#lastByKey.get(operation.key)
+    if (last !== undefined && fold(last.operation, operation)) {
+      last.writes++
+      return last.promise
+    }
+    const entry = new Entry(operation)
+    this.#waiting.push(entry)
+    this.#lastByKey.set(operation.key, entry)
+    this.#running ??= this.#run()
+    return entry.promise
   }
 
   async idle(): Promise<void> {
@@ -124,15 +129,15 @@ class Lane {
     const prefix = this.#context.shards.prefix(this.shard)
     const sequence = ++this.#sequence
     const operations = group.map((entry) => entry.operation)
-    const writes = group.reduce((total, entry) => total + entry.waiters.length, 0)
+    const writes = group.reduce((total, entry) => total + entry.writes, 0)
     try {
       const { shardWasClean, clean, refused } = await link.call(() =>
         store.write(prefix, this.#writer, sequence, writes, limits, operations),
       )
       group.forEach((entry, position) => {
         const refusal = refused.get(position)
-        if (refusal === undefined) for (const waiter of entry.waiters) waiter.resolve()
-        else reject(entry, this.#refused(refusal, entry.operation.key))
+        if (refusal === undefined) entry.resolve()
+        else entry.reject(this.#refused(refusal, entry.operation.key))
       })
       if (shardWasClean || clean.length > 0)
         this.#context.onDirty(
@@ -141,7 +146,7 @@ class Lane {
         )
     } catch (error) {
       const failure = toWriteError(model, error)
-      for (const entry of group) reject(entry, failure)
+      for (const entry of group) entry.reject(failure)
     }
   }
 
@@ -150,10 +155,6 @@ class Lane {
     if (refusal === 'backlog') return new BacklogFullError(model, key, limits.mostDirty)
     return new InvalidInputError(model, undefined, 'pending increments of a record within 64 bits', 'a sum outside them')
   }
-}
-
-function reject(entry: Entry, error: WriteBehindError): void {
-  for (const waiter of entry.waiters) waiter.reject(error)
 }
 
 function toWriteError(model: string, error: unknown): WriteBehindError {

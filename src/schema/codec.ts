@@ -48,13 +48,32 @@ export function encodeIncrement(model: Model, field: Field, value: unknown): num
   if (field.list || (field.type !== 'Int' && field.type !== 'BigInt')) {
     throw invalid(model, field, 'a field of type Int or BigInt to increment', `${describeType(field)}${field.list ? '[]' : ''}`, true)
   }
-  const text = encodeScalar(model, field, value)
-  const number = Number(text)
-  return Number.isSafeInteger(number) ? number : BigInt(text)
+  if (typeof value === 'number' && (field.type === 'Int' ? isInt(field, value) : Number.isSafeInteger(value))) return value + 0
+  if (typeof value !== 'bigint' || field.type === 'Int' || !isInt64(value)) throw invalid(model, field, describeType(field), value)
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value
 }
+
+/** The present moment, as Prisma's client fills it in. Formatted once a millisecond. */
+export function encodeNow(field: Field): string {
+  const now = Date.now()
+  if (now !== lastMoment) {
+    lastMoment = now
+    lastMomentText = new Date(now).toISOString()
+  }
+  return field.dateOnly ? lastMomentText.slice(0, 10) : lastMomentText
+}
+
+let lastMoment = Number.NaN
+let lastMomentText = ''
 
 export function isInt64(value: number | bigint): boolean {
   return value >= -INT64 && value < INT64
+}
+
+function isInt(field: Field, value: unknown): value is number {
+  const limit = field.small ? INT16 : INT32
+  return typeof value === 'number' && Number.isInteger(value) && value >= -limit && value < limit
 }
 
 function encodeNull(model: Model, field: Field, value: unknown): string {
@@ -70,11 +89,9 @@ function encodeScalar(model: Model, field: Field, value: unknown): string {
     case 'Boolean':
       if (typeof value !== 'boolean') break
       return String(value)
-    case 'Int': {
-      const limit = field.small ? INT16 : INT32
-      if (typeof value !== 'number' || !Number.isInteger(value) || value < -limit || value >= limit) break
+    case 'Int':
+      if (!isInt(field, value)) break
       return String(value + 0)
-    }
     case 'BigInt':
       if (typeof value === 'number' ? !Number.isSafeInteger(value) : typeof value !== 'bigint' || !isInt64(value)) break
       return String(value)

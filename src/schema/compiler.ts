@@ -1,30 +1,48 @@
 import { InvalidInputError } from '../errors.js'
 import { isCounter, startOf } from './change.js'
-import { describe, encode, encodeIncrement, NULL } from './codec.js'
+import { describe, encode, encodeIncrement, encodeNow, NULL } from './codec.js'
 import { isObject, KeyEncoder, splitKey } from './key.js'
 import type { Field, Model } from './model.js'
-import { type Operation, Shapes } from './operation.js'
+import { type Operation, type Shape, Shapes } from './operation.js'
 import { uuid } from './uuid.js'
 
 interface Changes {
-  readonly sets: Map<string, string>
-  readonly increments: Map<string, number | bigint>
+  readonly setNames: string[]
+  readonly sets: string[]
+  readonly incrementNames: string[]
+  readonly increments: (number | bigint)[]
 }
 
-/** Checks the arguments of a call against its model and turns them into an operation. Nothing invalid gets past it. */
+/** All of an increment but its amounts, for calls that name the same fields. */
+interface IncrementPlan {
+  readonly fields: readonly Field[]
+  readonly touched: readonly Field[]
+  /** Fields that an inserted row fills with something else than a constant default. */
+  readonly filled: readonly Field[]
+  readonly shape: Shape
+}
+
+const NO_NAMES: readonly string[] = []
+
+/**
+ * Checks the arguments of a call against its model and turns them into an operation. Nothing invalid gets past it. It runs for every
+ * write: arrays beside each other instead of maps, and plans instead of work done again.
+ */
 export class Compiler {
   readonly #model: Model
   readonly #keys: KeyEncoder
   readonly #fields: ReadonlyMap<string, Field>
   readonly #plain: readonly Field[]
   readonly #updatedAt: readonly Field[]
-  readonly #shapes = new Shapes()
+  readonly #shapes: Shapes
+  readonly #incrementPlans = new Map<string, IncrementPlan>()
 
   constructor(model: Model) {
     this.#model = model
     this.#keys = new KeyEncoder(model)
-    this.#fields = new Map(model.fields.map((field) => [field.name, field]))
     this.#plain = model.fields.filter((field) => !model.key.includes(field.name))
+    this.#fields = new Map(this.#plain.map((field) => [field.name, field]))
+    this.#shapes = new Shapes(this.#plain.filter(isCounter).map(nameOf))
     this.#updatedAt = this.#plain.filter((field) => field.updatedAt)
   }
 
@@ -36,78 +54,101 @@ export class Compiler {
     this.#only(args, ['where', 'create', 'update'])
     const key = this.key(args.where)
     const changes = this.#changes(args.update, 'update', key)
-    return this.#operation(key, 'upsert', changes, this.#bases(changes, this.#inserted(args.create, key)))
+    const baseNames: string[] = []
+    const values = [...changes.sets, ...changes.increments]
+    this.#addBases(changes, this.#given(args.create, 'create', key), baseNames, values)
+    return { key, shape: this.#shapes.intern('upsert', changes.setNames, changes.incrementNames, baseNames), values }
   }
 
   /** `undefined`: the call changes nothing. */
   update(args: { where: unknown; data: unknown }): Operation | undefined {
     this.#only(args, ['where', 'data'])
     const key = this.key(args.where)
-    const changes = this.#changes(args.data, 'data', key)
-    return changes.sets.size + changes.increments.size === 0 ? undefined : this.#operation(key, 'update', changes, new Map())
+    const { setNames, sets, incrementNames, increments } = this.#changes(args.data, 'data', key)
+    if (sets.length + increments.length === 0) return undefined
+    return { key, shape: this.#shapes.intern('update', setNames, incrementNames, NO_NAMES), values: [...sets, ...increments] }
   }
 
   delete(args: { where: unknown }): Operation {
     this.#only(args, ['where'])
-    return { key: this.key(args.where), shape: this.#shapes.intern('delete', [], [], []), values: [] }
+    return { key: this.key(args.where), shape: this.#shapes.intern('delete', NO_NAMES, NO_NAMES, NO_NAMES), values: [] }
   }
 
   /** An upsert whose inserted row holds the defaults, and the amounts on top of them. */
   increment(where: unknown, amounts: unknown): Operation {
     const key = this.key(where)
     if (!isObject(amounts)) throw new InvalidInputError(this.#model.name, undefined, 'the amounts to be an object', describe(amounts))
-    const changes: Changes = { sets: new Map(), increments: new Map() }
-    for (const [name, amount] of Object.entries(amounts)) {
-      if (amount === undefined) continue
-      const field = this.#plainField(name)
-      changes.increments.set(name, encodeIncrement(this.#model, field, amount))
-    }
-    if (changes.increments.size === 0) throw new InvalidInputError(this.#model.name, undefined, 'at least one field to increment', 'none')
-    this.#touch(changes)
-    return this.#operation(key, 'upsert', changes, this.#startingValues(changes))
+    let names = Object.keys(amounts)
+    if (names.some((name) => amounts[name] === undefined)) names = names.filter((name) => amounts[name] !== undefined)
+    const id = names.length === 1 ? (names[0] as string) : names.join()
+    const { fields, touched, filled, shape } = this.#incrementPlans.get(id) ?? this.#planIncrement(id, names)
+    const values: (string | number | bigint)[] = []
+    for (const field of touched) values.push(encodeNow(field))
+    for (const field of fields) values.push(encodeIncrement(this.#model, field, amounts[field.name]))
+    for (const field of filled) values.push(this.#defaultValue(field) as string)
+    return { key, shape, values }
   }
 
-  #operation(key: string, kind: 'upsert' | 'update', { sets, increments }: Changes, bases: Map<string, string>): Operation {
-    const shape = this.#shapes.intern(kind, [...sets.keys()], [...increments.keys()], [...bases.keys()])
-    return { key, shape, values: [...sets.values(), ...increments.values(), ...bases.values()] }
+  #planIncrement(id: string, names: readonly string[]): IncrementPlan {
+    if (names.length === 0) throw new InvalidInputError(this.#model.name, undefined, 'at least one field to increment', 'none')
+    const fields = names.map((name) => this.#plainField(name))
+    for (const field of fields) encodeIncrement(this.#model, field, 0)
+    const touched = this.#updatedAt.filter((field) => !fields.includes(field))
+    const filled = this.#plain.filter((field) => !fields.includes(field) && !touched.includes(field) && this.#isFilled(field))
+    const shape = this.#shapes.intern('upsert', touched.map(nameOf), names, filled.map(nameOf))
+    const plan = { fields, touched, filled, shape }
+    this.#incrementPlans.set(id, plan)
+    return plan
+  }
+
+  #isFilled(field: Field): boolean {
+    const value = this.#defaultValue(field)
+    if (value !== undefined) return isBase(field, value)
+    throw new InvalidInputError(
+      this.#model.name,
+      field.name,
+      'a default, as increment inserts the row when it is missing (use upsert)',
+      'none',
+    )
   }
 
   #changes(data: unknown, argument: string, key: string): Changes {
-    const changes: Changes = { sets: new Map(), increments: new Map() }
-    for (const [name, value] of this.#entries(data, argument, key)) {
+    const changes: Changes = { setNames: [], sets: [], incrementNames: [], increments: [] }
+    const given = this.#given(data, argument, key)
+    for (const name in given) {
+      const value = given[name]
+      if (value === undefined) continue
       const field = this.#plainField(name)
-      if (isPlainObject(value) && field.type !== 'Json') this.#change(changes, field, value)
-      else changes.sets.set(name, encode(this.#model, field, value))
+      if (field.type !== 'Json' && isPlainObject(value)) this.#change(changes, field, value)
+      else this.#set(changes, field, encode(this.#model, field, value))
     }
-    this.#touch(changes)
+    for (const field of this.#updatedAt) {
+      if (!changes.setNames.includes(field.name)) this.#set(changes, field, encodeNow(field))
+    }
     return changes
   }
 
-  #change({ sets, increments }: Changes, field: Field, value: Record<string, unknown>): void {
+  #set({ setNames, sets }: Changes, field: Field, text: string): void {
+    setNames.push(field.name)
+    sets.push(text)
+  }
+
+  #change(changes: Changes, field: Field, value: Record<string, unknown>): void {
     const [name, operand] = single(value) ?? []
-    if (name === 'set') sets.set(field.name, encode(this.#model, field, operand))
-    else if (name === 'increment') increments.set(field.name, encodeIncrement(this.#model, field, operand))
-    else if (name === 'decrement') increments.set(field.name, encodeIncrement(this.#model, field, negate(operand)))
-    else
+    if (name === 'set') {
+      this.#set(changes, field, encode(this.#model, field, operand))
+      return
+    }
+    if (name !== 'increment' && name !== 'decrement') {
       throw new InvalidInputError(
         this.#model.name,
         field.name,
         'a value, { set }, { increment } or { decrement }',
         `{ ${Object.keys(value).join(', ')} }`,
       )
-  }
-
-  #touch({ sets, increments }: Changes): void {
-    for (const field of this.#updatedAt) {
-      if (!sets.has(field.name) && !increments.has(field.name)) sets.set(field.name, encode(this.#model, field, new Date()))
     }
-  }
-
-  /** The whole row that `create` inserts, but for the key. */
-  #inserted(create: unknown, key: string): Map<string, string> {
-    const given = new Map(this.#entries(create, 'create', key))
-    for (const name of given.keys()) this.#plainField(name)
-    return new Map(this.#plain.map((field) => [field.name, this.#insertedValue(field, given.get(field.name))]))
+    changes.incrementNames.push(field.name)
+    changes.increments.push(encodeIncrement(this.#model, field, name === 'increment' ? operand : negate(operand)))
   }
 
   #insertedValue(field: Field, given: unknown): string {
@@ -121,75 +162,73 @@ export class Compiler {
   #defaultValue(field: Field): string | undefined {
     if (field.default?.kind === 'value') return field.default.value
     if (field.default?.kind === 'uuid') return uuid(field.default.version)
-    if (field.default?.kind === 'now' || field.updatedAt) return encode(this.#model, field, new Date())
+    if (field.default?.kind === 'now' || field.updatedAt) return encodeNow(field)
     return field.nullable ? NULL : undefined
   }
 
-  /** What `inserted` has that does not follow from the changes: see Shape.bases. */
-  #bases({ sets, increments }: Changes, inserted: Map<string, string>): Map<string, string> {
-    const bases = new Map<string, string>()
+  /** What the inserted row has that does not follow from the changes: see Shape.bases. */
+  #addBases(
+    { setNames, sets, incrementNames, increments }: Changes,
+    create: Record<string, unknown>,
+    names: string[],
+    values: unknown[],
+  ): void {
+    for (const name in create) if (create[name] !== undefined) this.#plainField(name)
     for (const field of this.#plain) {
-      const value = inserted.get(field.name) as string
-      const set = sets.get(field.name)
-      const increment = increments.get(field.name)
-      const base = increment === undefined || value === NULL ? value : String(BigInt(value) - BigInt(increment))
-      if (set === undefined ? base !== startOf(field) || (base === NULL && isCounter(field)) : set !== value) bases.set(field.name, base)
+      const inserted = this.#insertedValue(field, create[field.name])
+      const set = setNames.indexOf(field.name)
+      const increment = set < 0 ? incrementNames.indexOf(field.name) : -1
+      const base =
+        increment < 0 || inserted === NULL ? inserted : String(BigInt(inserted) - BigInt(increments[increment] as number | bigint))
+      if (set < 0 ? isBase(field, base) : sets[set] !== inserted) {
+        names.push(field.name)
+        values.push(base)
+      }
     }
-    return bases
   }
 
-  #startingValues({ sets, increments }: Changes): Map<string, string> {
-    const bases = new Map<string, string>()
-    for (const field of this.#plain) {
-      if (sets.has(field.name) || increments.has(field.name)) continue
-      const value = this.#defaultValue(field)
-      if (value === undefined) {
+  /** The data without the key; a key field may be there, if it says what `where` says. */
+  #given(data: unknown, argument: string, key: string): Record<string, unknown> {
+    if (!isObject(data)) throw new InvalidInputError(this.#model.name, undefined, `${argument} to be an object`, describe(data))
+    if (!this.#model.key.some((name) => data[name] !== undefined)) return data
+    const plain = { ...data }
+    const keyTexts = splitKey(key)
+    for (const [position, name] of this.#model.key.entries()) {
+      if (data[name] !== undefined && this.#keys.encodePart(position, data[name]) !== keyTexts[position]) {
         throw new InvalidInputError(
           this.#model.name,
-          field.name,
-          'a default, as increment inserts the row when it is missing (use upsert)',
-          'none',
+          name,
+          `the key of where in ${argument} (a key cannot be changed)`,
+          describe(data[name]),
         )
       }
-      if (value !== startOf(field) || (value === NULL && isCounter(field))) bases.set(field.name, value)
+      delete plain[name]
     }
-    return bases
-  }
-
-  /** Entries that are not undefined and not the key; a key field may be there, if it says what `where` says. */
-  #entries(data: unknown, argument: string, key: string): [string, unknown][] {
-    if (!isObject(data)) throw new InvalidInputError(this.#model.name, undefined, `${argument} to be an object`, describe(data))
-    const keyTexts = splitKey(key)
-    return Object.entries(data).filter(([name, value]) => {
-      if (value === undefined) return false
-      const position = this.#model.key.indexOf(name)
-      if (position < 0) return true
-      if (encode(this.#model, this.#fields.get(name) as Field, value) !== keyTexts[position]) {
-        throw new InvalidInputError(this.#model.name, name, `the key of where in ${argument} (a key cannot be changed)`, describe(value))
-      }
-      return false
-    })
+    return plain
   }
 
   #plainField(name: string): Field {
     const field = this.#fields.get(name)
-    if (field === undefined || this.#model.key.includes(name)) {
-      throw new InvalidInputError(
-        this.#model.name,
-        name,
-        `one of the fields ${this.#plain.map((each) => each.name).join(', ')}`,
-        field ? 'a key field' : 'an unknown field',
-      )
-    }
-    return field
+    if (field !== undefined) return field
+    const got = this.#model.key.includes(name) ? 'a key field' : 'an unknown field'
+    throw new InvalidInputError(this.#model.name, name, `one of the fields ${this.#plain.map(nameOf).join(', ')}`, got)
   }
 
   #only(args: unknown, names: readonly string[]): void {
     if (!isObject(args)) throw new InvalidInputError(this.#model.name, undefined, `{ ${names.join(', ')} }`, describe(args))
-    for (const name of Object.keys(args)) {
+    for (const name in args) {
       if (!names.includes(name)) throw new InvalidInputError(this.#model.name, undefined, `only ${names.join(', ')}`, name)
     }
   }
+}
+
+/** Whether an inserted value has to be said: it is not what the row would hold anyway. */
+function isBase(field: Field, value: string): boolean {
+  return value !== startOf(field) || (value === NULL && isCounter(field))
+}
+
+function nameOf(field: Field): string {
+  return field.name
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {

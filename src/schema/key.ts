@@ -4,10 +4,11 @@ import { describe, encode } from './codec.js'
 import type { Field, Model } from './model.js'
 
 const ESCAPED = /[%:{} \p{Cc}]/gu
+const IS_ESCAPED = new RegExp(ESCAPED, 'u')
 const EMPTY = '%'
 
 export function joinKey(texts: readonly string[]): string {
-  return texts.map((text) => (text === '' ? EMPTY : text.replace(ESCAPED, escapeCharacter))).join(':')
+  return texts.map(escapePart).join(':')
 }
 
 /** Stored texts of the key fields, in the order of `model.key`. */
@@ -37,11 +38,18 @@ export class KeyEncoder {
   /** @throws InvalidInputError unless `where` names exactly the key fields. */
   encode(where: unknown): string {
     const values = this.#keyValues(where)
-    for (const name of Object.keys(values)) {
-      if (!this.#model.key.includes(name))
+    for (const name in values) {
+      if (values[name] !== undefined && !this.#model.key.includes(name))
         throw new InvalidInputError(this.#model.name, name, `only the key (${this.#model.key.join(', ')}) in where`, describe(values[name]))
     }
+    const [only] = this.#fields
+    if (only !== undefined && this.#fields.length === 1) return escapePart(encode(this.#model, only, values[only.name]))
     return joinKey(this.#fields.map((field) => encode(this.#model, field, values[field.name])))
+  }
+
+  /** @throws InvalidInputError unless the key field at `position` can hold the value. */
+  encodePart(position: number, value: unknown): string {
+    return encode(this.#model, this.#fields[position] as Field, value)
   }
 
   #keyValues(where: unknown): Record<string, unknown> {
@@ -58,6 +66,11 @@ export class KeyEncoder {
 
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function escapePart(text: string): string {
+  if (text === '') return EMPTY
+  return IS_ESCAPED.test(text) ? text.replace(ESCAPED, escapeCharacter) : text
 }
 
 function escapeCharacter(character: string): string {

@@ -20,6 +20,8 @@ export interface Shape {
    * which increments start.
    */
   readonly bases: readonly string[]
+  /** Whether a field that can be incremented is set. */
+  readonly setsCounter: boolean
   /** Whether two operations of this shape on one record add up to one. */
   readonly foldable: boolean
 }
@@ -34,12 +36,26 @@ export interface Operation {
 /** Shapes are interned per model, so that comparing two is comparing references. */
 export class Shapes {
   readonly #byId = new Map<string, Shape>()
+  readonly #counters: ReadonlySet<string>
+
+  /** @param counters names of the fields that can be incremented */
+  constructor(counters: Iterable<string>) {
+    this.#counters = new Set(counters)
+  }
 
   intern(kind: OperationKind, sets: readonly string[], increments: readonly string[], bases: readonly string[]): Shape {
     const id = `${kind}|${sets.join()}|${increments.join()}|${bases.join()}`
     let shape = this.#byId.get(id)
     if (shape === undefined) {
-      shape = { id, kind, sets, increments, bases, foldable: !bases.some((name) => sets.includes(name)) }
+      shape = {
+        id,
+        kind,
+        sets,
+        increments,
+        bases,
+        setsCounter: sets.some((name) => this.#counters.has(name)),
+        foldable: !bases.some((name) => sets.includes(name)),
+      }
       this.#byId.set(id, shape)
     }
     return shape
