@@ -89,16 +89,10 @@ export class WriteBehind {
    * @throws TimeoutError when the timeout passed before everything was flushed
    */
   async flush({ timeout = FLUSH_TIMEOUT }: { timeout?: number } = {}): Promise<{ records: number }> {
-    const deadline = performance.now() + timeout
-    const before = await within(deadline, this.#store.now())
     let records = 0
-    const count = (flushed: number) => {
+    await this.#flush(performance.now() + timeout, (flushed) => {
       records += flushed
-    }
-    await Promise.all(
-      this.#parts.flatMap((part) => range(part.shards.count).map((shard) => this.#flushShard(part, shard, before, deadline, count))),
-    )
-    for (const part of this.#parts) await this.#flushParked(part, deadline, count)
+    })
     return { records }
   }
 
@@ -152,13 +146,28 @@ export class WriteBehind {
     const drain = async () => {
       await Promise.all(this.#parts.map(({ cache }) => cache.close()))
       await Promise.all(this.#parts.flatMap(({ worker, sweeper }) => [sweeper.stop(), worker.stop()]))
-      flushed = (await this.flush({ timeout: Math.max(1, deadline - performance.now()) })).records
+      await this.#flush(deadline, (records) => {
+        flushed += records
+      })
     }
     await within(deadline, drain()).catch((error: Error) => void this.events.emit('failure', { step: 'flush', model: undefined, error }))
     const left = await within(deadline + 1000, this.status()).catch(() => undefined)
     await Promise.allSettled(this.#parts.map(({ scheduler }) => within(deadline + 1000, scheduler.stop())))
-    for (const connection of this.#connections) connection.disconnect()
+    // ioredis holds the process up for 2 s when a connection is disconnected that has ended.
+    for (const connection of this.#connections) if (connection.status !== 'end') connection.disconnect()
     return { flushed, dirty: total(left, 'dirty'), parked: total(left, 'parked') }
+  }
+
+  /** Flushes all that it can; then throws the first failure. */
+  async #flush(deadline: number, count: (records: number) => void): Promise<void> {
+    const before = await within(deadline, this.#store.now())
+    const shards = this.#parts.flatMap((part) =>
+      range(part.shards.count).map((shard) => this.#flushShard(part, shard, before, deadline, count)),
+    )
+    const flushed = await Promise.allSettled(shards)
+    const parked = await Promise.allSettled(this.#parts.map((part) => this.#flushParked(part, deadline, count)))
+    const failure = [...flushed, ...parked].find((result) => result.status === 'rejected')
+    if (failure !== undefined) throw failure.reason
   }
 
   async #flushShard(part: Part, shard: number, before: number, deadline: number, count: (records: number) => void): Promise<void> {

@@ -25,19 +25,20 @@ interface Clues {
   constraint: string | undefined
 }
 
+const MEANING = {
+  OUTAGE: 'the database could not be reached, or was busy; it will be tried again',
+  REFUSED: 'the database refuses this record; correct the data or the constraint, then retry',
+  SCHEMA_MISMATCH: 'the database lacks a table or column of this model; apply the migrations',
+} as const
+
 export function toPersistError(model: string, error: unknown): PersistError {
   const clues: Clues = { sqlState: undefined, prismaCode: undefined, kind: undefined, constraint: undefined }
   for (const each of causes(error)) collect(clues, each)
   const databaseCode = clues.sqlState ?? clues.kind ?? clues.prismaCode
   const code = classify(clues)
-  const what = {
-    OUTAGE: 'the database did not answer, or could not',
-    REFUSED: 'the database refuses the row',
-    SCHEMA_MISMATCH: 'table or column do not fit the schema',
-  }[code]
   const details = [databaseCode, clues.constraint && `constraint ${clues.constraint}`].filter(Boolean).join(', ')
   // The cause stays out of reach of logs: PostgreSQL's messages contain values of the row.
-  return new PersistError(code, `${model}: ${what}${details ? ` (${details})` : ''}`, databaseCode, { model })
+  return new PersistError(code, `${model}: ${MEANING[code]}${details ? ` (${details})` : ''}`, databaseCode, { model })
 }
 
 function classify({ sqlState, prismaCode, kind }: Clues): PersistError['code'] {

@@ -9,6 +9,7 @@ import type { Batch, ClaimTarget, Store } from '../redis/store.js'
 import { ChangeReader, UnknownFieldError } from '../schema/change.js'
 import type { Model } from '../schema/model.js'
 import { Limit } from './limit.js'
+import { emptyReport, type FlushReport } from './report.js'
 
 export interface FlusherContext {
   readonly model: Model
@@ -19,26 +20,6 @@ export interface FlusherContext {
   readonly events: Events
   /** Bounds the statements of the whole process. */
   readonly limit: Limit
-}
-
-/** What one flush did, over all its batches. */
-export interface FlushReport {
-  batches: number
-  records: number
-  rows: number
-  writes: number
-  /** Time in statements, ms. */
-  statement: number
-  /** Longest time from a record's first unflushed write to its acknowledgement, ms. */
-  oldest: number
-  /** Keys that the database refused, with the reason. */
-  parked: Map<string, PersistError>
-  /** Records written again meanwhile, with the ms until they are due; for jobs per record. */
-  stillDirty: Map<string, number>
-  /** Nothing of the target is left. */
-  complete: boolean
-  /** Ms until the shard is due again; undefined: nothing is dirty. */
-  wait: number | undefined
 }
 
 /** A batch with its changes decoded: what persist needs. */
@@ -74,20 +55,9 @@ export class Flusher {
 
   async #flush(shard: number, target: ClaimTarget, mostBatches: number): Promise<FlushReport> {
     const { store, policy, shards } = this.#context
-    const report: FlushReport = {
-      batches: 0,
-      records: 0,
-      rows: 0,
-      writes: 0,
-      statement: 0,
-      oldest: 0,
-      parked: new Map(),
-      stillDirty: new Map(),
-      complete: false,
-      wait: 0,
-    }
+    const report = emptyReport()
     for (let batches = 0; batches < mostBatches; batches++) {
-      const claim = await store.claim(shards.prefix(shard), randomUUID(), policy.batchSize, target, policy.maxWait)
+      const claim = await store.claim(shards.prefix(shard), randomUUID(), policy.batchSize, target)
       if (claim.batch === undefined) {
         report.complete = true
         report.wait = claim.wait

@@ -88,6 +88,7 @@ export class Scheduler {
       deduplication: { id: deduplicationId(data), keepLastIfActive: true },
       attempts: this.#policy.attempts,
       backoff: { type: 'custom' },
+      stackTraceLimit: 1,
       removeOnComplete: { count: KEPT_COMPLETED },
       removeOnFail: { count: KEPT_FAILED },
     }

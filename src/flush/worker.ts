@@ -1,10 +1,12 @@
-import { Worker } from 'bullmq'
+import { UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { PersistError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import { queuePrefix, type ShardNames } from '../redis/keys.js'
 import type { Store } from '../redis/store.js'
-import type { Flusher, FlushReport } from './flusher.js'
+import type { Flusher } from './flusher.js'
+import { type FlushReport, sentence, summary } from './report.js'
 import { backoffDelay, type FlushJob, type FlushJobData, queueName, type Scheduler } from './scheduler.js'
 
 /** A job ends after so many batches and leaves the rest to the next one, so that the board shows progress. */
@@ -64,7 +66,18 @@ export class FlushWorker {
     this.#connection?.disconnect()
   }
 
-  #run(job: FlushJob): Promise<Record<string, unknown>> {
+  async #run(job: FlushJob): Promise<Record<string, unknown>> {
+    try {
+      return await this.#flushAsTold(job)
+    } catch (error) {
+      // The board shows the stack of every attempt: for a failure of the database the first line says it all.
+      if (error instanceof PersistError) error.stack = `${error.name}: ${error.message}`
+      throw error
+    }
+  }
+
+  #flushAsTold(job: FlushJob): Promise<Record<string, unknown>> {
+    this.#check(job)
     switch (job.data.kind) {
       case 'shard':
         return this.#flushShard(job, job.data.shard)
@@ -73,6 +86,18 @@ export class FlushWorker {
       case 'parked':
         return this.#retryParked(job, job.data.shard, job.data.key)
     }
+  }
+
+  /** Bull Board lets an operator add jobs and change their data. */
+  #check({ data }: FlushJob): void {
+    const { kind, shard, key } = data as { kind?: unknown; shard?: unknown; key?: unknown }
+    const { count } = this.#context.shards
+    if (kind === 'shard' || ((kind === 'record' || kind === 'parked') && typeof key === 'string')) {
+      if (Number.isInteger(shard) && (shard as number) >= 0 && (shard as number) < count) return
+    }
+    throw new UnrecoverableError(
+      `expected { kind: 'shard' | 'record' | 'parked', shard: 0 … ${count - 1}, key for the last two }, got ${JSON.stringify(data)}`,
+    )
   }
 
   async #flushShard(job: FlushJob, shard: number): Promise<Record<string, unknown>> {
@@ -113,19 +138,4 @@ export class FlushWorker {
 async function carried(job: FlushJob, note: string): Promise<Record<string, unknown>> {
   await job.log(note)
   return { note }
-}
-
-function summary({ batches, records, rows, writes, statement, oldest, parked }: FlushReport): Record<string, unknown> {
-  return { batches, records, rows, writes, statementMs: Math.round(statement), oldestMs: oldest, parked: parked.size }
-}
-
-function sentence({ batches, records, rows, writes, statement, oldest, parked }: FlushReport): string {
-  const refused =
-    parked.size === 0
-      ? ''
-      : `; ${parked.size} refused and parked: ${[...parked]
-          .slice(0, 5)
-          .map(([key, { message }]) => `${key} (${message})`)
-          .join(', ')}`
-  return `${records} records in ${batches} batches, ${rows} rows written, ${writes} writes coalesced, ${Math.round(statement)} ms in statements, oldest change ${oldest} ms${refused}`
 }

@@ -124,9 +124,9 @@ export class Store {
     }
   }
 
-  async claim(prefix: string, newId: string, batchSize: number, target: ClaimTarget, maxWait: number): Promise<ClaimReply> {
+  async claim(prefix: string, newId: string, batchSize: number, target: ClaimTarget): Promise<ClaimReply> {
     const [what, argument] = 'due' in target ? ['due', ''] : 'before' in target ? ['before', target.before] : ['key', target.key]
-    const reply = (await this.#redis.writeBehind_claim(prefix, newId, batchSize, what as string, argument as string | number, maxWait)) as [
+    const reply = (await this.#redis.writeBehind_claim(prefix, newId, batchSize, what as string, argument as string | number)) as [
       string | null,
       string | number | null,
       string,

@@ -25,7 +25,7 @@ export interface RedisServer {
 
 /** A Redis with its data in a temporary folder, on a free port of 127.0.0.1, configured as write-behind wants it. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const { command, argv0 } = findOrInstallRedis()
+  const { command, argv0 } = await findOrInstallRedis()
   const [port, folder] = await Promise.all([freePort(), temporaryFolder('redis')])
   const server = new Server({
     name: 'Redis',

@@ -5,11 +5,11 @@
 
   KEYS[1]  prefix of the shard's keys
   ARGV     id for a new batch, most records in it, what to claim: 'due' · 'before' (first written at or before a time) · 'key',
-           the time in ms or the key, the policy's maxWait ms
+           the time in ms or the key
   Returns  { id, id before it or nil, writes it carries, key, pending change as a flat list, key, … } or { nil, ms until the next record is due or nil }
 ]]
 local prefix = KEYS[1]
-local newId, batchSize, what, argument, maxWait = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
+local newId, batchSize, what, argument = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local batchKey, dirtyKey, parkedKey, statsKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked', prefix .. 'stats'
 
 local time = redis.call('TIME')
@@ -45,13 +45,16 @@ local function dueKeys()
   return keys
 end
 
--- A record's due time is at most maxWait after its first write: later ones need no look.
+-- Records first written later are rarely due earlier: the first page mostly has all that a batch takes.
 local function keysBefore(limit)
-  local keys = {}
-  for _, key in ipairs(redis.call('ZRANGEBYSCORE', dirtyKey, '-inf', limit + maxWait)) do
-    if #keys == batchSize then break end
-    if firstWrite(key) <= limit and not isParked(key) then keys[#keys + 1] = key end
-  end
+  local keys, offset = {}, 0
+  repeat
+    local page = redis.call('ZRANGEBYSCORE', dirtyKey, '-inf', '(inf', 'LIMIT', offset, batchSize)
+    for _, key in ipairs(page) do
+      if #keys < batchSize and firstWrite(key) <= limit and not isParked(key) then keys[#keys + 1] = key end
+    end
+    offset = offset + #page
+  until #keys == batchSize or #page < batchSize
   return keys
 end
 

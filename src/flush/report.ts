@@ -1,0 +1,63 @@
+import type { PersistError } from '../errors.js'
+
+/** Parked keys that a report names; the dashboard lists them all. */
+const NAMED = 5
+
+/** What one flush did, over all its batches. */
+export interface FlushReport {
+  batches: number
+  records: number
+  rows: number
+  writes: number
+  /** Time in statements, ms. */
+  statement: number
+  /** Longest time from a record's first unflushed write to its acknowledgement, ms. */
+  oldest: number
+  /** Keys that the database refused, with the reason. */
+  parked: Map<string, PersistError>
+  /** Records written again meanwhile, with the ms until they are due; for jobs per record. */
+  stillDirty: Map<string, number>
+  /** Nothing of the target is left. */
+  complete: boolean
+  /** Ms until the shard is due again; undefined: nothing is dirty. */
+  wait: number | undefined
+}
+
+export function emptyReport(): FlushReport {
+  return {
+    batches: 0,
+    records: 0,
+    rows: 0,
+    writes: 0,
+    statement: 0,
+    oldest: 0,
+    parked: new Map(),
+    stillDirty: new Map(),
+    complete: false,
+    wait: 0,
+  }
+}
+
+/** What the board shows as a job's return value. */
+export function summary({ batches, records, rows, writes, statement, oldest, parked }: FlushReport): Record<string, unknown> {
+  const counts = { batches, records, rows, writes, statementMs: Math.round(statement), oldestMs: oldest }
+  return parked.size === 0 ? counts : { ...counts, parkedTotal: parked.size, parked: Object.fromEntries(named(parked)) }
+}
+
+/** What the board shows as a job's log. */
+export function sentence({ batches, records, rows, writes, statement, oldest, parked }: FlushReport): string {
+  if (batches + parked.size === 0) return 'nothing was due: another flush had taken it'
+  const flushed = `flushed ${plural(records, 'record')} in ${plural(batches, 'batch', 'batches')}: ${plural(rows, 'row')} written, ${plural(writes, 'write')} combined, ${Math.round(statement)} ms in the database, oldest change waited ${oldest} ms`
+  if (parked.size === 0) return flushed
+  return `${flushed}; parked ${plural(parked.size, 'record')}: ${named(parked)
+    .map(([key, reason]) => `${key} (${reason})`)
+    .join(', ')}`
+}
+
+function named(parked: ReadonlyMap<string, PersistError>): [string, string][] {
+  return [...parked].slice(0, NAMED).map(([key, { message }]) => [key, message])
+}
+
+function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}
