@@ -1,0 +1,114 @@
+/**
+ * Who may use the dashboard. Bull Board has no protection of its own, and a browser lends its owner's access to every page that it shows:
+ * - a request must name a host that is this machine, when only this machine is served: else a foreign name that was pointed at 127.0.0.1
+ *   (DNS rebinding) would make a foreign page one of ours;
+ * - a request that changes something must come from our own page, and no other page may frame ours;
+ * - credentials, when there are any, come with every request.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { BlockList, isIP } from 'node:net'
+import type { RequestHandler } from 'express'
+import { ConfigurationError } from '../src/index.js'
+
+/** Of HTTP Basic authentication. */
+export interface Credentials {
+  readonly user: string
+  readonly password: string
+}
+
+const LOOPBACK = new BlockList()
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4')
+LOOPBACK.addAddress('::1', 'ipv6')
+
+const READING = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Bull Board's page has its styles inline, and asks for fonts from the internet: it does without. */
+const CONTENT_SECURITY_POLICY = [
+  `default-src 'self'`,
+  `style-src 'self' 'unsafe-inline'`,
+  `img-src 'self' data:`,
+  `font-src 'self' data:`,
+  `object-src 'none'`,
+  `base-uri 'self'`,
+  `form-action 'self'`,
+  `frame-ancestors 'none'`,
+].join('; ')
+
+export function isLoopback(host: string): boolean {
+  const family = isIP(host)
+  return family === 0 ? host.toLowerCase() === 'localhost' : LOOPBACK.check(host, family === 4 ? 'ipv4' : 'ipv6')
+}
+
+/** @throws ConfigurationError when others than this machine could connect, and nobody is asked who they are */
+export function checkAccess(host: string, credentials: Credentials | undefined): void {
+  if (credentials === undefined) {
+    if (isLoopback(host)) return
+    throw new ConfigurationError(
+      `dashboard: expected credentials with a host that is not loopback, or the host 127.0.0.1; got host ${JSON.stringify(host)} without credentials`,
+    )
+  }
+  if (!/^[^:]+$/.test(credentials.user))
+    throw new ConfigurationError('dashboard.credentials.user: expected a name without ":", got none or one with it')
+  if (credentials.password === '') throw new ConfigurationError('dashboard.credentials.password: expected a password, got an empty one')
+}
+
+export const securityHeaders: RequestHandler = (_request, response, next) => {
+  response.set({
+    'Content-Security-Policy': CONTENT_SECURITY_POLICY,
+    'X-Content-Type-Options': 'nosniff',
+    'X-Frame-Options': 'DENY',
+    'Referrer-Policy': 'no-referrer',
+    'Cache-Control': 'no-store',
+  })
+  next()
+}
+
+export const requireLoopbackName: RequestHandler = (request, response, next) => {
+  const name = hostName(request.headers.host)
+  if (name !== undefined && isLoopback(name)) return next()
+  response.status(421).type('text').send('The dashboard answers only to a name of this machine: 127.0.0.1, localhost or [::1].')
+}
+
+/** Browsers say where a request comes from; a program that says nothing is not one that can be tricked by a page. */
+export const refuseCrossSite: RequestHandler = (request, response, next) => {
+  if (READING.has(request.method) || isOwn(request.headers)) return next()
+  response.status(403).type('text').send('Refused: the request comes from a page that is not the dashboard.')
+}
+
+/** HTTP Basic; compared in constant time. */
+export function requireCredentials({ user, password }: Credentials): RequestHandler {
+  const expected = digest(`${user}:${password}`)
+  return (request, response, next) => {
+    const [scheme, encoded = ''] = (request.headers.authorization ?? '').split(' ')
+    const given = Buffer.from(encoded, 'base64').toString('utf8')
+    if (timingSafeEqual(digest(given), expected) && scheme?.toLowerCase() === 'basic') return next()
+    response
+      .set('WWW-Authenticate', 'Basic realm="write-behind", charset="UTF-8"')
+      .status(401)
+      .type('text')
+      .send('The dashboard needs a user and a password.')
+  }
+}
+
+interface Origin {
+  readonly host?: string | undefined
+  readonly origin?: string | undefined
+  readonly 'sec-fetch-site'?: string | string[] | undefined
+}
+
+function isOwn({ host, origin, 'sec-fetch-site': site }: Origin): boolean {
+  // Told only to https and loopback, and then to be believed: a proxy may have changed the Host that Origin is compared with below.
+  if (site !== undefined) return site === 'same-origin' || site === 'none'
+  if (origin === undefined) return true
+  return URL.canParse(origin) && new URL(origin).host === host?.toLowerCase()
+}
+
+function hostName(host: string | undefined): string | undefined {
+  const address = `http://${host}`
+  if (host === undefined || !URL.canParse(address)) return undefined
+  return new URL(address).hostname.replace(/^\[(.*)\]$/, '$1')
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}

@@ -1,0 +1,126 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import { type AddressInfo, isIPv6 } from 'node:net'
+import { createBullBoard } from '@bull-board/api'
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
+import { ExpressAdapter } from '@bull-board/express'
+import express, { type Express } from 'express'
+import type { WriteBehind } from '../src/index.js'
+import {
+  type Credentials,
+  checkAccess,
+  isLoopback,
+  refuseCrossSite,
+  requireCredentials,
+  requireLoopbackName,
+  securityHeaders,
+} from './access.js'
+
+export interface DashboardOptions {
+  /** Whose flushes to show; it stays yours to close, after the dashboard. */
+  readonly cache: Pick<WriteBehind, 'queues' | 'status' | 'parked'>
+  /** The address to listen on. Any but loopback needs credentials. @default '127.0.0.1' */
+  readonly host?: string
+  /** 0 for one that is free. @default 3000 */
+  readonly port?: number
+  /** Of HTTP Basic authentication. Put TLS in front of it: Basic is readable on the way. */
+  readonly credentials?: Credentials | undefined
+}
+
+const BOARD = '/queues'
+const STATUS = '/status'
+/** Requests under way when the dashboard stops have this long to end, ms. */
+const GRACE = 1000
+
+/** Bull Board over the flush queues at `/queues`, and what is dirty, overdue and parked as JSON at `/status`. */
+export class Dashboard {
+  readonly #host: string
+  readonly #port: number
+  readonly #app: Express
+  #starting: Promise<Server> | undefined
+  #stopping: Promise<void> | undefined
+
+  /** @throws ConfigurationError for a host that is not loopback without credentials */
+  constructor({ cache, host = '127.0.0.1', port = 3000, credentials }: DashboardOptions) {
+    checkAccess(host, credentials)
+    this.#host = host
+    this.#port = port
+    this.#app = createApp(cache, isLoopback(host), credentials)
+  }
+
+  /** Resolves to the dashboard's address when it listens. */
+  async start(): Promise<string> {
+    this.#starting ??= this.#listen()
+    const server = await this.#starting
+    const { address, port } = server.address() as AddressInfo
+    return `http://${isIPv6(address) ? `[${address}]` : address}:${port}`
+  }
+
+  /** Resolves when the requests under way have ended. */
+  async stop(): Promise<void> {
+    const starting = this.#starting
+    this.#starting = undefined
+    if (starting !== undefined) this.#stopping = starting.then(close, () => {})
+    await this.#stopping
+  }
+
+  async #listen(): Promise<Server> {
+    const server = createServer(this.#app)
+    try {
+      await once(server.listen(this.#port, this.#host), 'listening')
+      return server
+    } catch (error) {
+      this.#starting = undefined
+      throw error
+    }
+  }
+}
+
+function createApp(cache: DashboardOptions['cache'], onlyThisMachine: boolean, credentials: Credentials | undefined): Express {
+  const app = express().disable('x-powered-by').use(securityHeaders)
+  if (onlyThisMachine) app.use(requireLoopbackName)
+  app.use(refuseCrossSite)
+  if (credentials !== undefined) app.use(requireCredentials(credentials))
+  app.get('/', (_request, response) => response.redirect(BOARD))
+  app.get(STATUS, async (_request, response) => {
+    const [models, parked] = await Promise.all([cache.status(), cache.parked()])
+    response.type('json').send(JSON.stringify({ models, parked }, undefined, 2))
+  })
+  return app.use(BOARD, createBoard(cache.queues))
+}
+
+function createBoard(queues: DashboardOptions['cache']['queues']): Express {
+  const serverAdapter = new ExpressAdapter()
+  serverAdapter.setBasePath(BOARD)
+  createBullBoard({
+    queues: queues.map((queue) => new BullMQAdapter(queue, describe(queue.name))),
+    serverAdapter,
+    options: {
+      uiConfig: {
+        boardTitle: 'write-behind',
+        hideDocsLink: true,
+        miscLinks: [{ text: 'Dirty, overdue and parked records (JSON)', url: STATUS }],
+      },
+    },
+  })
+  return serverAdapter.getRouter() as Express
+}
+
+/** @param queueName `<namespace>.<model>`; a model's name has no dot */
+function describe(queueName: string): { displayName: string; delimiter: string; description: string } {
+  const model = queueName.slice(queueName.lastIndexOf('.') + 1)
+  return {
+    displayName: model,
+    delimiter: '.',
+    description: `Jobs hold no data: Empty, Obliterate, Clean and Remove lose nothing, the workers set the alarms again. Pause stops the flushes of ${model}, whose writes then wait in Redis.`,
+  }
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = once(server, 'close')
+  server.close()
+  // A browser's spare connection never asked for anything, and does not count as idle: nothing waits for it.
+  const timer = setTimeout(() => server.closeAllConnections(), GRACE)
+  await closed
+  clearTimeout(timer)
+}
