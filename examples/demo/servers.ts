@@ -1,0 +1,111 @@
+import { Redis } from 'ioredis'
+import { Client } from 'pg'
+import { applyMigrations } from '../../test/environment/migrations.js'
+import { startPostgres } from '../../test/environment/postgres.js'
+import { startRedis } from '../../test/environment/redis.js'
+import type { Connections } from './cache.js'
+import { UsageError } from './options.js'
+
+export interface GivenServers {
+  readonly redisUrl: string | undefined
+  readonly databaseUrl: string | undefined
+}
+
+export interface Servers extends Connections {
+  /** Only for a PostgreSQL of the demo's own. */
+  readonly outage: { begin(): Promise<void>; end(): Promise<void> } | undefined
+  /** Ends what was started. Of servers that were given, removes what the run put there; `keep` leaves that. Resolves to what was left. */
+  stop(keep: boolean): Promise<string[]>
+}
+
+interface Part {
+  readonly url: string
+  readonly outage?: Servers['outage']
+  /** Resolves to the name of what was left. */
+  stop(keep: boolean): Promise<string | undefined>
+}
+
+/** Redis and PostgreSQL, those given or own ones, with a namespace and an empty, migrated database for this run alone. */
+export async function startServers(given: GivenServers, runId: string): Promise<Servers> {
+  const namespace = `demo-${runId}`
+  const starting = [openRedis(given.redisUrl, namespace), openDatabase(given.databaseUrl, `write_behind_demo_${runId}`)] as const
+  const stop = async (keep: boolean) => {
+    const parts = (await Promise.allSettled(starting)).flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []))
+    return (await Promise.all(parts.map((part) => part.stop(keep)))).filter((left) => left !== undefined)
+  }
+  try {
+    const [redis, database] = await Promise.all(starting)
+    return { namespace, redisUrl: redis.url, databaseUrl: database.url, outage: database.outage, stop }
+  } catch (error) {
+    await stop(false)
+    throw error
+  }
+}
+
+async function openRedis(given: string | undefined, namespace: string): Promise<Part> {
+  if (given) return { url: given, stop: (keep) => (keep ? Promise.resolve(`Redis keys {${namespace}*`) : removeKeys(given, namespace)) }
+  const server = await startRedis()
+  return { url: server.url, stop: async () => void (await server.stop()) }
+}
+
+async function openDatabase(given: string | undefined, name: string): Promise<Part> {
+  if (given) return createDatabase(given, name)
+  const server = await startPostgres()
+  try {
+    const url = await server.createDatabase(name)
+    await applyMigrations(url)
+    // SIGQUIT: at once, without a word to the clients, as in a crash.
+    return {
+      url,
+      outage: { begin: () => server.kill('SIGQUIT'), end: () => server.restart() },
+      stop: async () => void (await server.stop()),
+    }
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
+}
+
+async function createDatabase(given: string, name: string): Promise<Part> {
+  const url = new URL(given)
+  url.pathname = `/${name}`
+  // These would name a schema that the new database does not have.
+  for (const parameter of ['schema', 'options']) url.searchParams.delete(parameter)
+  try {
+    await query(given, `create database "${name}"`)
+  } catch (cause) {
+    throw new UsageError(`DATABASE_URL: expected a server on which the demo may create a database, got: ${(cause as Error).message}`)
+  }
+  const drop = async () => void (await query(given, `drop database "${name}" with (force)`))
+  try {
+    await applyMigrations(url.href)
+  } catch (error) {
+    await drop()
+    throw error
+  }
+  return { url: url.href, stop: (keep) => (keep ? Promise.resolve(`database ${name}`) : drop()) as Promise<string | undefined> }
+}
+
+async function query(url: string, text: string): Promise<void> {
+  const client = new Client({ connectionString: url })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    await client.query(text)
+  } finally {
+    await client.end()
+  }
+}
+
+/** Every key of a namespace begins with a brace and its name; see redis/keys.ts. The run's id is in it, so nobody else's match. */
+async function removeKeys(url: string, namespace: string): Promise<undefined> {
+  const redis = new Redis(url)
+  redis.on('error', () => {})
+  try {
+    for await (const keys of redis.scanStream({ match: `{${namespace}[:}]*`, count: 1000 })) {
+      if (keys.length > 0) await redis.unlink(...(keys as string[]))
+    }
+  } finally {
+    redis.disconnect()
+  }
+}
