@@ -3,6 +3,7 @@ import type { Reader } from './redis/reader.js'
 import type { View } from './redis/store.js'
 import type { Writer } from './redis/writer.js'
 import type { DeleteArgs, FindUniqueArgs, Increments, Row, Select, Selected, UpdateArgs, UpsertArgs, Where } from './schema/arguments.js'
+import { plainFields } from './schema/change.js'
 import { decode, describe } from './schema/codec.js'
 import { Compiler } from './schema/compiler.js'
 import { isObject, shardOf, splitKey } from './schema/key.js'
@@ -33,7 +34,7 @@ export class ModelCache<M extends Model = Model> {
     this.#writer = writer
     this.#reader = reader
     this.#keyFields = model.key.map((name) => model.fields.find((field) => field.name === name) as Field)
-    this.#plainFields = model.fields.filter((field) => !model.key.includes(field.name))
+    this.#plainFields = plainFields(model)
   }
 
   /** Changes the row, or inserts it when it is missing. */

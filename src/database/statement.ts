@@ -3,7 +3,7 @@
  * passed as one JSON parameter. Identifiers come from the Prisma schema, quoted; values are bound.
  */
 
-import { type FieldChange, isCounter, type RecordChange, startOf } from '../schema/change.js'
+import { counterStart, isCounter, plainFields, type RecordChange, startOf } from '../schema/change.js'
 import { NULL } from '../schema/codec.js'
 import { splitKey } from '../schema/key.js'
 import type { Field, Model } from '../schema/model.js'
@@ -23,13 +23,11 @@ export interface Statement {
 const RECENT = 16
 /** Statements kept; a model that meets more combinations of shapes builds some anew. */
 const MOST_KEPT = 500
-const INT32 = 2n ** 31n
-const INT64 = 2n ** 63n
 
+/** Rows of one shape of change. */
 interface Part {
-  readonly shape: string
+  readonly id: string
   readonly change: RecordChange
-  readonly irregular: boolean
   readonly rows: string[]
 }
 
@@ -40,6 +38,13 @@ interface Columns {
   /** Name in the JSON rows of the inserted value (or the key), and of the change. */
   readonly inserted: string
   readonly changed: string
+  toJson(text: string): string
+}
+
+/** A column that is changed, and how. */
+interface Changed {
+  readonly column: Columns
+  readonly set: boolean
 }
 
 /** Builds the statements of one model; a statement's text depends only on the shapes in it, and is kept. */
@@ -47,28 +52,33 @@ export class StatementBuilder {
   readonly #model: Model
   readonly #keys: readonly Columns[]
   readonly #plain: readonly Columns[]
-  readonly #byName: ReadonlyMap<string, Columns>
   readonly #texts = new Map<string, string>()
 
   constructor(model: Model) {
     this.#model = model
-    const columns = model.fields.map((field, n) => ({ field, quoted: quote(field.column), inserted: `i${n}`, changed: `c${n}` }))
-    this.#byName = new Map(columns.map((column) => [column.field.name, column]))
-    this.#keys = model.key.map((name) => this.#column(name))
-    this.#plain = columns.filter(({ field }) => !model.key.includes(field.name))
+    const columns = new Map(
+      model.fields.map((field, n) => [
+        field.name,
+        { field, quoted: quote(field.column), inserted: `i${n}`, changed: `c${n}`, toJson: jsonEncoder(field) },
+      ]),
+    )
+    this.#keys = model.key.map((name) => columns.get(name) as Columns)
+    this.#plain = plainFields(model).map(({ name }) => columns.get(name) as Columns)
   }
 
   /** @param changes at most one per record, sorted by key: rows are locked in this order. */
   build(changes: readonly RowChange[]): Statement {
     const parts = new Map<string, Part>()
     for (const { key, change } of changes) {
-      const irregular = change.kind === 'upsert' && !this.#isRegular(change.insert, change.changes)
-      const shape = shapeOf(change, irregular)
-      const part = parts.get(shape) ?? { shape, change, irregular, rows: [] }
-      parts.set(shape, part)
-      part.rows.push(this.#row(key, change, irregular))
+      const id = `${change.regular ? change.kind : 'irregular'} ${change.pattern}`
+      let part = parts.get(id)
+      if (part === undefined) {
+        part = { id, change, rows: [] }
+        parts.set(id, part)
+      }
+      part.rows.push(this.#row(key, change))
     }
-    const ordered = [...parts.values()].sort((a, b) => (a.shape < b.shape ? -1 : 1))
+    const ordered = [...parts.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
     return { sql: this.#kept(ordered), rows: ordered.map((part) => `[${part.rows.join()}]`) }
   }
 
@@ -82,7 +92,7 @@ from json_to_recordset($2::text::json) as k(n int, ${this.#definitions(this.#key
   }
 
   snapshotRows(keys: readonly string[]): string {
-    return `[${keys.map((key, n) => `{"n":${n},${this.#keyMembers(key).join()}}`).join()}]`
+    return `[${keys.map((key, n) => `{"n":${n},${this.#keyMembers(key)}}`).join()}]`
   }
 
   /** Values of a row of the snapshot, by field; the key's are left out. */
@@ -91,7 +101,7 @@ from json_to_recordset($2::text::json) as k(n int, ${this.#definitions(this.#key
   }
 
   #kept(parts: readonly Part[]): string {
-    const id = parts.map(({ shape }) => shape).join('\n')
+    const id = parts.map((part) => part.id).join()
     const known = this.#texts.get(id)
     if (known !== undefined) return known
     if (this.#texts.size === MOST_KEPT) this.#texts.clear()
@@ -100,36 +110,26 @@ from json_to_recordset($2::text::json) as k(n int, ${this.#definitions(this.#key
     return sql
   }
 
-  #column(name: string): Columns {
-    return this.#byName.get(name) as Columns
+  #row(key: string, { kind, insert, pattern, values, regular }: RecordChange): string {
+    let row = `{${this.#keyMembers(key)}`
+    for (let n = 0; n < insert.length; n++) {
+      const { inserted, toJson } = this.#plain[n] as Columns
+      row += `,"${inserted}":${toJson(insert[n] as string)}`
+    }
+    if (kind !== 'update' && regular) return `${row}}`
+    let next = 0
+    for (let n = 0; n < pattern.length; n++) {
+      if (pattern[n] === '.') continue
+      const { changed, toJson } = this.#plain[n] as Columns
+      row += `,"${changed}":${toJson(values[next++] as string)}`
+    }
+    return `${row}}`
   }
 
-  /** Whether the change follows from the inserted row, so that one INSERT … ON CONFLICT DO UPDATE says both. */
-  #isRegular(insert: ReadonlyMap<string, string>, changes: ReadonlyMap<string, FieldChange>): boolean {
-    for (const [name, change] of changes) {
-      const { field } = this.#column(name)
-      const inserted = insert.get(name) as string
-      if (change.set ? inserted !== change.text : !startsAtDefault(field, inserted, change.text)) return false
-    }
-    return true
-  }
-
-  #row(key: string, change: RecordChange, irregular: boolean): string {
-    const members = this.#keyMembers(key)
-    if (change.kind === 'upsert' || change.kind === 'replace') {
-      for (const { field, inserted } of this.#plain) members.push(`"${inserted}":${toJson(field, change.insert.get(field.name) as string)}`)
-    }
-    if (change.kind === 'update' || irregular) {
-      for (const [name, { text }] of (change as { changes: ReadonlyMap<string, FieldChange> }).changes) {
-        const { field, changed } = this.#column(name)
-        members.push(`"${changed}":${toJson(field, text)}`)
-      }
-    }
-    return `{${members.join()}}`
-  }
-
-  #keyMembers(key: string): string[] {
-    return splitKey(key).map((text, n) => `"${this.#keys[n]?.inserted}":${JSON.stringify(text)}`)
+  #keyMembers(key: string): string {
+    return splitKey(key)
+      .map((text, n) => `"${this.#keys[n]?.inserted}":${JSON.stringify(text)}`)
+      .join()
   }
 
   #text(parts: readonly Part[]): string {
@@ -145,50 +145,56 @@ from json_to_recordset($2::text::json) as k(n int, ${this.#definitions(this.#key
 select (select count(*)::int from fence) as moved, (${['0', ...written].join(' + ')})::int as written${checks.map((check, n) => `, ${check} as check${n}`).join('')}`
   }
 
-  #part({ change, irregular }: Part, n: number): { sql: string; written: string[]; check?: string } {
+  #part({ change }: Part, n: number): { sql: string; written: string[]; check?: string } {
     const source = `rows${n}`
-    const inserts = change.kind === 'upsert' || change.kind === 'replace'
-    const changed = change.kind === 'update' || irregular ? [...(change as { changes: ReadonlyMap<string, FieldChange> }).changes] : []
-    const definitions = [
-      this.#definitions(this.#keys),
-      ...(inserts && this.#plain.length > 0 ? [this.#definitions(this.#plain)] : []),
-      ...changed.map(([name]) => `${this.#column(name).changed} ${jsonType(this.#column(name).field)}`),
-    ]
-    const rows = `${source} as materialized (select * from json_to_recordset($${n + 4}::text::json) as r(${definitions.join(', ')}) where exists (select from fence))`
-    const write = `write${n}`
+    const changed = this.#changed(change)
+    const rows = this.#rows(change, changed, n)
+    const write = (sql: string) => ({ sql: `${rows},\nwrite${n} as (${sql} returning 1)`, written: [`write${n}`] })
     switch (change.kind) {
       case 'delete':
-        return {
-          sql: `${rows},\n${write} as (delete from ${this.#model.table} t using ${source} r where ${this.#matches()} returning 1)`,
-          written: [write],
-        }
+        return write(`delete from ${this.#model.table} t using ${source} r where ${this.#matches()}`)
       case 'update':
-        return { sql: `${rows},\n${write} as (${this.#update(changed, source)})`, written: [write] }
-      case 'replace': {
-        const sets = this.#plain.map(({ quoted }) => `${quoted} = excluded.${quoted}`)
-        return { sql: `${rows},\n${write} as (${this.#insert(source)} ${onConflict(this.#keys, sets)} returning 1)`, written: [write] }
-      }
-      case 'upsert': {
-        if (!irregular) {
-          const sets = [...change.changes].map(([name, each]) => this.#excluded(this.#column(name), each.set))
-          return { sql: `${rows},\n${write} as (${this.#insert(source)} ${onConflict(this.#keys, sets)} returning 1)`, written: [write] }
-        }
-        return this.#irregularPart(rows, source, changed, n)
-      }
+        return write(this.#update(changed, source))
+      case 'replace':
+        return write(
+          `${this.#insert(source)} ${onConflict(
+            this.#keys,
+            this.#plain.map((column) => this.#excluded({ column, set: true })),
+          )}`,
+        )
+      case 'upsert':
+        if (!change.regular) return this.#irregularPart(rows, source, changed, n)
+        return write(
+          `${this.#insert(source)} ${onConflict(
+            this.#keys,
+            changed.map((each) => this.#excluded(each)),
+          )}`,
+        )
     }
+  }
+
+  #changed({ pattern }: RecordChange): Changed[] {
+    return [...pattern].flatMap((mark, n) => (mark === '.' ? [] : [{ column: this.#plain[n] as Columns, set: mark === '=' }]))
+  }
+
+  #rows({ kind, insert, regular }: RecordChange, changed: readonly Changed[], n: number): string {
+    const columns = insert.length > 0 ? [...this.#keys, ...this.#plain] : this.#keys
+    const definitions = [this.#definitions(columns)]
+    if (kind === 'update' || !regular) definitions.push(...changed.map(({ column }) => `${column.changed} ${jsonType(column.field)}`))
+    return `rows${n} as materialized (select * from json_to_recordset($${n + 4}::text::json) as r(${definitions.join(', ')}) where exists (select from fence))`
   }
 
   /**
    * Insert and change differ: rows that are missing are inserted, those of the snapshot updated. A row that somebody else inserted
    * since the snapshot is neither; the check then fails the statement (SQLSTATE 21000), and it is tried again.
    */
-  #irregularPart(rows: string, source: string, changed: readonly [string, FieldChange][], n: number) {
+  #irregularPart(rows: string, source: string, changed: readonly Changed[], n: number) {
     const missing = `not exists (select from ${this.#model.table} t where ${this.#matches()})`
     const insert = `insert${n} as (${this.#insert(source)} where ${missing} on conflict do nothing returning 1)`
     const counts = [`insert${n}`]
     const parts = [rows, insert]
     if (changed.length > 0) {
-      parts.push(`write${n} as (${this.#update(changed, source)})`)
+      parts.push(`write${n} as (${this.#update(changed, source)} returning 1)`)
       counts.push(`write${n}`)
     }
     const total = counts.map((name) => `(select count(*) from ${name})`).join(' + ')
@@ -203,17 +209,16 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
       .join(', ')} from ${source} r`
   }
 
-  #update(changed: readonly [string, FieldChange][], source: string): string {
-    const sets = changed.map(([name, { set }]) => {
-      const { field, quoted, changed: alias } = this.#column(name)
+  #update(changed: readonly Changed[], source: string): string {
+    const sets = changed.map(({ column: { field, quoted, changed: alias }, set }) => {
       return `${quoted} = ${set ? '' : `t.${quoted} + `}${fromJson(field, `r.${alias}`)}`
     })
-    return `update ${this.#model.table} t set ${sets.join(', ')} from ${source} r where ${this.#matches()} returning 1`
+    return `update ${this.#model.table} t set ${sets.join(', ')} from ${source} r where ${this.#matches()}`
   }
 
-  #excluded({ field, quoted }: Columns, set: boolean): string {
+  #excluded({ column: { field, quoted }, set }: Changed): string {
     if (set) return `${quoted} = excluded.${quoted}`
-    const start = BigInt(startOfCounter(field))
+    const start = BigInt(counterStart(startOf(field)))
     if (start === 0n) return `${quoted} = t.${quoted} + excluded.${quoted}`
     return `${quoted} = t.${quoted}::numeric + excluded.${quoted} - ${start}`
   }
@@ -235,26 +240,6 @@ export function quoteLedger({ ledger }: Model): { table: string; shard: string; 
   return { table: ledger.table, shard: quote(ledger.shard), batch: quote(ledger.batch), recent: quote(ledger.recent) }
 }
 
-function shapeOf(change: RecordChange, irregular: boolean): string {
-  if (change.kind === 'delete' || change.kind === 'replace') return change.kind
-  let shape: string = irregular ? 'irregular' : change.kind
-  for (const [name, { set }] of change.changes) shape += set ? ` =${name}` : ` +${name}`
-  return shape
-}
-
-/** Whether the inserted value is the field's start plus the amount, and fits the column: then `excluded` has both. */
-function startsAtDefault(field: Field, inserted: string, amount: string): boolean {
-  if (!/^-?\d+$/.test(inserted) || !/^-?\d+$/.test(amount)) return false
-  const value = BigInt(inserted)
-  const limit = field.type === 'BigInt' ? INT64 : INT32
-  return value >= -limit && value < limit && value - BigInt(amount) === BigInt(startOfCounter(field))
-}
-
-function startOfCounter(field: Field): string {
-  const start = startOf(field)
-  return start === NULL ? '0' : start
-}
-
 function onConflict(keys: readonly Columns[], sets: readonly string[]): string {
   const target = `on conflict (${keys.map(({ quoted }) => quoted).join(', ')})`
   return sets.length === 0 ? `${target} do nothing` : `${target} do update set ${sets.join(', ')}`
@@ -271,16 +256,9 @@ function fromJson(field: Field, expression: string): string {
   return `${expression}::${field.sqlType}${field.list ? '[]' : ''}`
 }
 
-function toJson(field: Field, text: string): string {
-  if (text === NULL) return 'null'
-  if (field.list) return text
-  switch (field.type) {
-    case 'String':
-    case 'Json':
-    case 'Enum':
-    case 'Bytes':
-      return JSON.stringify(text)
-    default:
-      return `"${text}"`
-  }
+function jsonEncoder(field: Field): (text: string) => string {
+  if (field.list) return (text) => text
+  const isFree = field.type === 'String' || field.type === 'Json' || field.type === 'Enum' || field.type === 'Bytes'
+  if (isFree) return (text) => (text === NULL ? 'null' : JSON.stringify(text))
+  return (text) => (text === NULL ? 'null' : `"${text}"`)
 }

@@ -45,6 +45,8 @@ export class Link {
   constructor(redis: Redis, timeout: number) {
     this.#redis = redis
     this.#timeout = timeout
+    // Every lane of every model may wait for the connection.
+    redis.setMaxListeners(0)
     redis.on('close', () => {
       for (const lose of this.#underWay) lose(new Error('the connection to Redis was lost'))
     })

@@ -1,5 +1,5 @@
 import { UnavailableError, WriteBehindError } from '../errors.js'
-import { startOf } from '../schema/change.js'
+import { plainFields, startOf } from '../schema/change.js'
 import type { Model } from '../schema/model.js'
 import { Gatherer } from './gatherer.js'
 import type { ShardNames } from './keys.js'
@@ -37,9 +37,7 @@ export class Reader {
 
   constructor(context: ReaderContext) {
     this.#context = context
-    this.#fields = context.model.fields
-      .filter(({ name }) => !context.model.key.includes(name))
-      .map((field) => ({ name: field.name, start: startOf(field) }))
+    this.#fields = plainFields(context.model).map((field) => ({ name: field.name, start: startOf(field) }))
     this.#names = this.#fields.map(({ name }) => name)
     this.#views = new Gatherer((shard, keys, close) => this.#read(shard, keys, close))
     this.#loads = new Gatherer((shard, keys, close) => this.#load(shard, keys, close))

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
+import { NULL } from '../schema/codec.js'
 import type { Operation, Shape } from '../schema/operation.js'
 
 const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load'] as const
@@ -129,13 +130,11 @@ export class Store {
     const reply = (await this.#redis.writeBehind_claim(prefix, newId, batchSize, what as string, argument as string | number)) as [
       string | null,
       string | number | null,
-      string,
-      ...unknown[],
+      ...string[],
     ]
     if (reply[0] === null) return { batch: undefined, wait: (reply[1] as number | null) ?? undefined }
-    const [id, previous, writes, ...rest] = reply as [string, string | null, string, ...unknown[]]
-    const records = pairs(rest).map(([key, content]) => ({ key: key as string, content: content as string[] }))
-    return { batch: { id, previous, writes: Number(writes), records } }
+    const [id, previous, writes, text] = reply as [string, string | null, string, string]
+    return { batch: { id, previous, writes: Number(writes), records: toRecords(text) } }
   }
 
   /** `undefined`: the batch is not in flight any more. */
@@ -262,6 +261,25 @@ function pushOperations(args: (string | number)[], operations: readonly Operatio
 }
 
 type ViewReply = [string, ...string[]] | null
+
+/** The records of a claim: see claim.lua. A null is a NUL, and so leaves two empty pieces where other texts leave one. */
+function toRecords(text: string): ClaimedRecord[] {
+  const pieces = text.split(NULL)
+  const records: ClaimedRecord[] = []
+  for (let next = 0; next < pieces.length - 1; ) {
+    const key = pieces[next] as string
+    const content: string[] = Array(Number(pieces[next + 1]))
+    next += 2
+    for (let n = 0; n < content.length; n += 2) {
+      content[n] = pieces[next] as string
+      const isNull = pieces[next + 1] === '' && pieces[next + 2] === '' && next + 3 < pieces.length
+      content[n + 1] = isNull ? NULL : (pieces[next + 1] as string)
+      next += isNull ? 3 : 2
+    }
+    records.push({ key, content })
+  }
+  return records
+}
 
 function toView(reply: ViewReply): View | undefined {
   if (reply === null) return undefined

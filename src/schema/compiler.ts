@@ -1,5 +1,5 @@
 import { InvalidInputError } from '../errors.js'
-import { isCounter, startOf } from './change.js'
+import { isCounter, plainFields, startOf } from './change.js'
 import { describe, encode, encodeIncrement, encodeNow, NULL } from './codec.js'
 import { isObject, KeyEncoder, splitKey } from './key.js'
 import type { Field, Model } from './model.js'
@@ -17,6 +17,8 @@ interface Changes {
 interface IncrementPlan {
   readonly fields: readonly Field[]
   readonly touched: readonly Field[]
+  /** Counters that would start from null, where nothing plus an amount is null: they start from 0. */
+  readonly fromNull: readonly Field[]
   /** Fields that an inserted row fills with something else than a constant default. */
   readonly filled: readonly Field[]
   readonly shape: Shape
@@ -40,7 +42,7 @@ export class Compiler {
   constructor(model: Model) {
     this.#model = model
     this.#keys = new KeyEncoder(model)
-    this.#plain = model.fields.filter((field) => !model.key.includes(field.name))
+    this.#plain = plainFields(model)
     this.#fields = new Map(this.#plain.map((field) => [field.name, field]))
     this.#shapes = new Shapes(this.#plain.filter(isCounter).map(nameOf))
     this.#updatedAt = this.#plain.filter((field) => field.updatedAt)
@@ -81,10 +83,11 @@ export class Compiler {
     let names = Object.keys(amounts)
     if (names.some((name) => amounts[name] === undefined)) names = names.filter((name) => amounts[name] !== undefined)
     const id = names.length === 1 ? (names[0] as string) : names.join()
-    const { fields, touched, filled, shape } = this.#incrementPlans.get(id) ?? this.#planIncrement(id, names)
+    const { fields, touched, fromNull, filled, shape } = this.#incrementPlans.get(id) ?? this.#planIncrement(id, names)
     const values: (string | number | bigint)[] = []
     for (const field of touched) values.push(encodeNow(field))
     for (const field of fields) values.push(encodeIncrement(this.#model, field, amounts[field.name]))
+    for (let n = 0; n < fromNull.length; n++) values.push('0')
     for (const field of filled) values.push(this.#defaultValue(field) as string)
     return { key, shape, values }
   }
@@ -95,8 +98,9 @@ export class Compiler {
     for (const field of fields) encodeIncrement(this.#model, field, 0)
     const touched = this.#updatedAt.filter((field) => !fields.includes(field))
     const filled = this.#plain.filter((field) => !fields.includes(field) && !touched.includes(field) && this.#isFilled(field))
-    const shape = this.#shapes.intern('upsert', touched.map(nameOf), names, filled.map(nameOf))
-    const plan = { fields, touched, filled, shape }
+    const fromNull = fields.filter((field) => startOf(field) === NULL)
+    const shape = this.#shapes.intern('upsert', touched.map(nameOf), names, [...fromNull, ...filled].map(nameOf))
+    const plan = { fields, touched, fromNull, filled, shape }
     this.#incrementPlans.set(id, plan)
     return plan
   }
@@ -224,7 +228,7 @@ export class Compiler {
 
 /** Whether an inserted value has to be said: it is not what the row would hold anyway. */
 function isBase(field: Field, value: string): boolean {
-  return value !== startOf(field) || (value === NULL && isCounter(field))
+  return value !== startOf(field)
 }
 
 function nameOf(field: Field): string {

@@ -19,27 +19,55 @@ if batch[1] ~= id then return false end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local anyParked = redis.call('EXISTS', parkedKey) == 1
-local clean, stillDirty, unparked = {}, {}, {}
+local stillDirty, unparked = {}, {}
 
-local function flushClean()
-  if #clean > 0 then redis.call('ZREM', dirtyKey, unpack(clean)) end
-  clean = {}
+-- Calls a command for many keys at once, as many as Lua can pass on.
+local function each(command, names)
+  local total = 0
+  for n = 1, #names, 1000 do total = total + redis.call(command, unpack(names, n, math.min(n + 999, #names))) end
+  return total
 end
 
-for _, key in ipairs(cmsgpack.unpack(batch[2])) do
-  redis.call('UNLINK', prefix .. 'claim:' .. key)
-  if anyParked and redis.call('HDEL', parkedKey, key) == 1 then unparked[#unparked + 1] = key end
-  if redis.call('EXISTS', prefix .. 'pend:' .. key) == 0 then
-    clean[#clean + 1] = key
-    if #clean == 1000 then flushClean() end
-    local present = redis.call('HGET', prefix .. 'view:' .. key, '~')
-    if present then redis.call('PEXPIRE', prefix .. 'view:' .. key, present == '1' and viewTtl or missingTtl) end
-  elseif nameDirty then
-    stillDirty[#stillDirty + 1] = key
-    stillDirty[#stillDirty + 1] = math.max(0, redis.call('ZSCORE', dirtyKey, key) - now)
+local function named(kind, keys)
+  local names = {}
+  for n, key in ipairs(keys) do names[n] = prefix .. kind .. key end
+  return names
+end
+
+-- The keys that were not written since they were claimed; mostly all of them, which one call tells.
+local function cleanOf(keys)
+  if each('EXISTS', named('pend:', keys)) == 0 then return keys end
+  local clean = {}
+  for _, key in ipairs(keys) do
+    if redis.call('EXISTS', prefix .. 'pend:' .. key) == 0 then
+      clean[#clean + 1] = key
+    elseif nameDirty then
+      stillDirty[#stillDirty + 1] = key
+      stillDirty[#stillDirty + 1] = math.max(0, redis.call('ZSCORE', dirtyKey, key) - now)
+    end
+  end
+  return clean
+end
+
+local function expireViews(keys)
+  local views = named('view:', keys)
+  if each('EXISTS', views) == 0 then return end
+  for _, view in ipairs(views) do
+    local present = redis.call('HGET', view, '~')
+    if present then redis.call('PEXPIRE', view, present == '1' and viewTtl or missingTtl) end
   end
 end
-flushClean()
+
+local keys = cmsgpack.unpack(batch[2])
+each('UNLINK', named('claim:', keys))
+if anyParked then
+  for _, key in ipairs(keys) do
+    if redis.call('HDEL', parkedKey, key) == 1 then unparked[#unparked + 1] = key end
+  end
+end
+local clean = cleanOf(keys)
+for n = 1, #clean, 1000 do redis.call('ZREM', dirtyKey, unpack(clean, n, math.min(n + 999, #clean))) end
+expireViews(clean)
 
 redis.call('SET', prefix .. 'acked', ledger)
 redis.call('HINCRBY', prefix .. 'stats', 'rows', rows)

@@ -59,7 +59,6 @@ local function insert(view, fields)
     if set then
       redis.call('HSET', view, name, base or set)
     else
-      if amount and not base and start == NULL then start = '0' end
       redis.call('HSET', view, name, base or start)
       if amount and not add(view, name, amount) then return false end
     end
