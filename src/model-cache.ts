@@ -10,6 +10,13 @@ import { isObject, shardOf, splitKey } from './schema/key.js'
 import type { Field, Model } from './schema/model.js'
 import type { Operation } from './schema/operation.js'
 
+/** Where a field of a row comes from: a part of the key, or a place in the view. */
+interface Source {
+  readonly field: Field
+  readonly keyPart: number
+  readonly plain: number
+}
+
 /**
  * The calls on one model. A write resolves when Redis has it, and returns nothing: the row is not known to it.
  *
@@ -22,8 +29,7 @@ export class ModelCache<M extends Model = Model> {
   readonly #compiler: Compiler
   readonly #writer: Writer
   readonly #reader: Reader
-  readonly #keyFields: readonly Field[]
-  readonly #plainFields: readonly Field[]
+  readonly #sources: readonly Source[]
   #closed = false
 
   /** @internal made by createWriteBehind */
@@ -33,8 +39,8 @@ export class ModelCache<M extends Model = Model> {
     this.#compiler = new Compiler(model)
     this.#writer = writer
     this.#reader = reader
-    this.#keyFields = model.key.map((name) => model.fields.find((field) => field.name === name) as Field)
-    this.#plainFields = plainFields(model)
+    const plain = plainFields(model)
+    this.#sources = model.fields.map((field) => ({ field, keyPart: model.key.indexOf(field.name), plain: plain.indexOf(field) }))
   }
 
   /** Changes the row, or inserts it when it is missing. */
@@ -64,12 +70,16 @@ export class ModelCache<M extends Model = Model> {
    * The row, all acknowledged writes included; null when it is missing.
    * @throws PersistError when it has to be loaded and the database does not answer
    */
-  async findUnique<S extends Select<M> | undefined = undefined>(args: FindUniqueArgs<M, S>): Promise<Selected<M, S> | null> {
-    if (this.#closed) throw new ClosedError()
-    const { where, select } = this.#findArguments(args)
-    const key = this.#compiler.key(where)
-    const view = await this.#reader.find(shardOf(key, this.#shards), key)
-    return view === 'missing' ? null : (this.#row(key, view, select) as Selected<M, S>)
+  findUnique<S extends Select<M> | undefined = undefined>(args: FindUniqueArgs<M, S>): Promise<Selected<M, S> | null> {
+    try {
+      const { where, select } = this.#findArguments(args)
+      const key = this.#compiler.key(where)
+      if (this.#closed) throw new ClosedError()
+      const toRow = (view: View) => (view === 'missing' ? null : (this.#row(key, view, select) as Selected<M, S>))
+      return this.#reader.find(shardOf(key, this.#shards), key, toRow)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** @internal Refuses further calls, and resolves when no write is under way. */
@@ -106,12 +116,11 @@ export class ModelCache<M extends Model = Model> {
   }
 
   #row(key: string, view: Exclude<View, 'missing'>, select: Record<string, boolean> | undefined): Partial<Row<Model>> {
-    const texts = new Map<Field, string>()
-    for (const [n, text] of splitKey(key).entries()) texts.set(this.#keyFields[n] as Field, text)
-    for (const [n, field] of this.#plainFields.entries()) texts.set(field, view[n] as string)
+    const keyTexts = splitKey(key)
     const row: Record<string, unknown> = {}
-    for (const field of this.#model.fields) {
-      if (select === undefined || select[field.name] === true) row[field.name] = decode(field, texts.get(field) as string)
+    for (const { field, keyPart, plain } of this.#sources) {
+      if (select === undefined || select[field.name] === true)
+        row[field.name] = decode(field, (keyPart < 0 ? view[plain] : keyTexts[keyPart]) as string)
     }
     return row as Partial<Row<Model>>
   }

@@ -1,7 +1,12 @@
+interface Request<V> {
+  readonly promise: Promise<V>
+  resolve(value: V): void
+  reject(error: unknown): void
+}
+
 interface Gathering<V> {
   readonly keys: string[]
-  readonly promises: Map<string, Promise<V>>
-  readonly result: Promise<readonly V[]>
+  readonly requests: Map<string, Request<V>>
 }
 
 /**
@@ -11,8 +16,8 @@ interface Gathering<V> {
 export class Gatherer<V> {
   readonly #run: (shard: number, keys: readonly string[], close: () => void) => Promise<readonly V[]>
   readonly #open = new Map<number, Gathering<V>>()
-  /** Keys of groups that are under way and not closed yet. */
-  readonly #joinable = new Map<number, Map<string, Promise<V>>>()
+  /** Requests of groups that are under way and not closed yet. */
+  readonly #joinable = new Map<number, Map<string, Request<V>>>()
 
   constructor(run: (shard: number, keys: readonly string[], close: () => void) => Promise<readonly V[]>) {
     this.#run = run
@@ -20,38 +25,47 @@ export class Gatherer<V> {
 
   get(shard: number, key: string): Promise<V> {
     const underWay = this.#joinable.get(shard)?.get(key)
-    if (underWay !== undefined) return underWay
+    if (underWay !== undefined) return underWay.promise
     const gathering = this.#open.get(shard) ?? this.#gather(shard)
-    const known = gathering.promises.get(key)
-    if (known !== undefined) return known
-    const position = gathering.keys.push(key) - 1
-    const promise = gathering.result.then((values) => values[position] as V)
-    gathering.promises.set(key, promise)
-    return promise
+    const known = gathering.requests.get(key)
+    if (known !== undefined) return known.promise
+    const request = createRequest<V>()
+    gathering.keys.push(key)
+    gathering.requests.set(key, request)
+    return request.promise
   }
 
   #gather(shard: number): Gathering<V> {
-    const keys: string[] = []
-    const promises = new Map<string, Promise<V>>()
-    const result = new Promise<void>((resolve) => process.nextTick(resolve)).then(() => this.#send(shard, keys, promises))
-    const gathering = { keys, promises, result }
+    const gathering: Gathering<V> = { keys: [], requests: new Map() }
     this.#open.set(shard, gathering)
+    process.nextTick(() => void this.#send(shard, gathering))
     return gathering
   }
 
-  async #send(shard: number, keys: readonly string[], promises: Map<string, Promise<V>>): Promise<readonly V[]> {
+  async #send(shard: number, { keys, requests }: Gathering<V>): Promise<void> {
     this.#open.delete(shard)
-    if (keys.length === 0) return []
-    const joinable = this.#joinable.get(shard) ?? new Map<string, Promise<V>>()
+    const joinable = this.#joinable.get(shard) ?? new Map<string, Request<V>>()
     this.#joinable.set(shard, joinable)
-    for (const [key, promise] of promises) joinable.set(key, promise)
+    for (const [key, request] of requests) joinable.set(key, request)
     const close = () => {
-      for (const [key, promise] of promises) if (joinable.get(key) === promise) joinable.delete(key)
+      for (const [key, request] of requests) if (joinable.get(key) === request) joinable.delete(key)
     }
     try {
-      return await this.#run(shard, keys, close)
+      const values = await this.#run(shard, keys, close)
+      let position = 0
+      for (const request of requests.values()) request.resolve(values[position++] as V)
+    } catch (error) {
+      for (const request of requests.values()) request.reject(error)
     } finally {
       close()
     }
   }
+}
+
+function createRequest<V>(): Request<V> {
+  let settle: Pick<Request<V>, 'resolve' | 'reject'> | undefined
+  const promise = new Promise<V>((resolve, reject) => {
+    settle = { resolve, reject }
+  })
+  return { promise, ...(settle as Pick<Request<V>, 'resolve' | 'reject'>) }
 }

@@ -44,12 +44,12 @@ export class Reader {
   }
 
   /** Values of the fields that are not the key, in the order of the model. */
-  async find(shard: number, key: string): Promise<View> {
-    return (await this.#views.get(shard, key)) ?? this.#loads.get(shard, key)
+  find<R>(shard: number, key: string, toRow: (view: View) => R): Promise<R> {
+    return this.#views.get(shard, key).then((view) => (view === undefined ? this.#loads.get(shard, key).then(toRow) : toRow(view)))
   }
 
   #read(shard: number, keys: readonly string[], close: () => void): Promise<(View | undefined)[]> {
-    close()
+    close() // at once: nobody joins a look at the views, which may be over when he comes
     return this.#call(() => this.#context.store.read(this.#context.shards.prefix(shard), this.#names, keys))
   }
 

@@ -13,6 +13,8 @@ const INT16 = 2 ** 15
 const INT64 = 2n ** 63n
 const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i
 const ISO_DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$/
+/** NUL, or a surrogate, which may be a lone one. */
+const SUSPECT = /[\0\ud800-\udfff]/
 const LONE_SURROGATE = /\p{Surrogate}/u
 const UNSTORABLE_JSON = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/
 const DEFAULT_PRECISION = 65
@@ -123,8 +125,10 @@ function encodeString(model: Model, field: Field, value: unknown): string {
     const hex = value.toLowerCase().replaceAll('-', '')
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
   }
-  if (value.includes(NULL)) throw invalid(model, field, 'text without the NUL character', value)
-  if (LONE_SURROGATE.test(value)) throw invalid(model, field, 'well-formed Unicode text', value)
+  if (SUSPECT.test(value)) {
+    if (value.includes(NULL)) throw invalid(model, field, 'text without the NUL character', value)
+    if (LONE_SURROGATE.test(value)) throw invalid(model, field, 'well-formed Unicode text', value)
+  }
   if (field.maxLength !== undefined && value.length > field.maxLength) {
     const length = [...value].length
     if (length > field.maxLength) throw invalid(model, field, `at most ${field.maxLength} characters`, `${length} characters`, true)

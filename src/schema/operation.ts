@@ -66,20 +66,29 @@ export class Shapes {
 export function fold(earlier: Operation, later: Operation): boolean {
   const { shape, values } = earlier
   if (shape !== later.shape || !shape.foldable) return false
-  const { sets, increments } = shape
-  for (let i = sets.length; i < sets.length + increments.length; i++) {
-    if (!isInt64(sum(values[i] as number | bigint, later.values[i] as number | bigint))) return false
+  const from = shape.sets.length
+  const to = from + shape.increments.length
+  for (let n = from; n < to; n++) {
+    const total = sum(values[n] as number | bigint, later.values[n] as number | bigint)
+    if (typeof total === 'bigint' && !isInt64(total)) {
+      for (let done = from; done < n; done++)
+        values[done] = difference(values[done] as number | bigint, later.values[done] as number | bigint)
+      return false
+    }
+    values[n] = total
   }
-  for (let i = 0; i < sets.length; i++) values[i] = later.values[i] as string
-  for (let i = sets.length; i < sets.length + increments.length; i++)
-    values[i] = sum(values[i] as number | bigint, later.values[i] as number | bigint)
+  for (let n = 0; n < from; n++) values[n] = later.values[n] as string
   return true
 }
 
-export function sum(a: number | bigint, b: number | bigint): number | bigint {
+function sum(a: number | bigint, b: number | bigint): number | bigint {
   if (typeof a === 'number' && typeof b === 'number') {
     const total = a + b
     if (Number.isSafeInteger(total)) return total
   }
   return BigInt(a) + BigInt(b)
+}
+
+function difference(a: number | bigint, b: number | bigint): number | bigint {
+  return sum(a, typeof b === 'bigint' ? -b : 0 - b)
 }
