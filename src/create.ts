@@ -78,12 +78,15 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   const { models, resolved, options, events, connections, connect } = assembly
   const linked = connect(Link.options(options.writeTimeout))
   await linked.connect()
-  for (const warning of await checkRedis(linked)) process.emitWarning(warning, { code: 'WRITE_BEHIND' })
-  for (const { name, policy } of resolved) await checkShardCount(linked, options.namespace, (models[name] as Model).name, policy.shards)
+  // Commands that are under way when the connection is lost would never end without the link.
+  const link = new Link(linked, options.writeTimeout)
+  for (const warning of await checkRedis(linked, link)) process.emitWarning(warning, { code: 'WRITE_BEHIND' })
+  for (const { name, policy } of resolved)
+    await checkShardCount(linked, link, options.namespace, (models[name] as Model).name, policy.shards)
 
   const shared: Shared = {
     ...assembly,
-    calls: { store: new Store(linked), link: new Link(linked, options.writeTimeout) },
+    calls: { store: new Store(linked), link },
     store: new Store(connect({ socketTimeout: options.writeTimeout })),
     queueConnection: connect({}),
     limit: new Limit(options.concurrency),

@@ -57,7 +57,7 @@ export class Flusher {
     const { store, policy, shards } = this.#context
     const report = emptyReport()
     for (let batches = 0; batches < mostBatches; batches++) {
-      const claim = await store.claim(shards.prefix(shard), randomUUID(), policy.batchSize, target)
+      const claim = await store.claim(shards.prefix(shard), randomUUID(), policy.batchSize, target, policy.debounce)
       if (claim.batch === undefined) {
         report.complete = true
         report.wait = claim.wait

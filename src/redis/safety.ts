@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { ConfigurationError, UnsafeRedisError } from '../errors.js'
 import { shardCountsKey, shardPrefix } from './keys.js'
+import type { Link } from './link.js'
 import { Store } from './store.js'
 
 /** Scripts declare what they need in their first line, which older servers do not read. */
@@ -10,8 +11,8 @@ const OLDEST_VERSION = 7
  * What is unsafe but can be wanted; reported as warnings.
  * @throws UnsafeRedisError if this Redis would lose dirty data, or cannot run the scripts
  */
-export async function checkRedis(redis: Redis): Promise<string[]> {
-  const info = new Map((await redis.info()).split('\r\n').map((line) => line.split(':', 2) as [string, string]))
+export async function checkRedis(redis: Redis, link: Link): Promise<string[]> {
+  const info = new Map((await link.call(() => redis.info())).split('\r\n').map((line) => line.split(':', 2) as [string, string]))
   const version = info.get('valkey_version') ?? info.get('redis_version') ?? '0'
   if (Number.parseInt(version, 10) < OLDEST_VERSION)
     throw new UnsafeRedisError(`Redis: expected version ${OLDEST_VERSION} or later, got ${version}`)
@@ -30,14 +31,14 @@ export async function checkRedis(redis: Redis): Promise<string[]> {
  * Records are spread over shards by their key: a changed number would leave dirty records where nobody looks.
  * @throws ConfigurationError if the number changed while the model has dirty records
  */
-export async function checkShardCount(redis: Redis, namespace: string, model: string, count: number): Promise<void> {
+export async function checkShardCount(redis: Redis, link: Link, namespace: string, model: string, count: number): Promise<void> {
   const key = shardCountsKey(namespace)
-  await redis.hsetnx(key, model, count)
-  const before = Number(await redis.hget(key, model))
+  await link.call(() => redis.hsetnx(key, model, count))
+  const before = Number(await link.call(() => redis.hget(key, model)))
   if (before === count) return
   const store = new Store(redis)
   for (let shard = 0; shard < before; shard++) {
-    const { dirty, inFlight } = await store.status(shardPrefix(namespace, model, shard))
+    const { dirty, inFlight } = await link.call(() => store.status(shardPrefix(namespace, model, shard)))
     if (dirty > 0 || inFlight) {
       throw new ConfigurationError(
         `policies: ${model} has dirty records in ${before} shards; flush them with the old number before setting shards to ${count}`,
@@ -45,5 +46,5 @@ export async function checkShardCount(redis: Redis, namespace: string, model: st
       )
     }
   }
-  await redis.hset(key, model, count)
+  await link.call(() => redis.hset(key, model, count))
 }

@@ -125,13 +125,17 @@ export class Store {
     }
   }
 
-  async claim(prefix: string, newId: string, batchSize: number, target: ClaimTarget): Promise<ClaimReply> {
+  /** @param debounce the policy's, ms; spares `before` a look at records that are due a debounce later */
+  async claim(prefix: string, newId: string, batchSize: number, target: ClaimTarget, debounce = 0): Promise<ClaimReply> {
     const [what, argument] = 'due' in target ? ['due', ''] : 'before' in target ? ['before', target.before] : ['key', target.key]
-    const reply = (await this.#redis.writeBehind_claim(prefix, newId, batchSize, what as string, argument as string | number)) as [
-      string | null,
-      string | number | null,
-      ...string[],
-    ]
+    const reply = (await this.#redis.writeBehind_claim(
+      prefix,
+      newId,
+      batchSize,
+      what as string,
+      argument as string | number,
+      debounce,
+    )) as [string | null, string | number | null, ...string[]]
     if (reply[0] === null) return { batch: undefined, wait: (reply[1] as number | null) ?? undefined }
     const [id, previous, writes, text] = reply as [string, string | null, string, string]
     return { batch: { id, previous, writes: Number(writes), records: toRecords(text) } }

@@ -5,14 +5,14 @@
 
   KEYS[1]  prefix of the shard's keys
   ARGV     id for a new batch, most records in it, what to claim: 'due' · 'before' (first written at or before a time) · 'key',
-           the time in ms or the key
+           the time in ms or the key, the policy's debounce ms
   Returns  { id, id before it or nil, writes it carries, the records } or { nil, ms until the next record is due or nil }
 
   The records are one text, which costs the reader far less than a list: per record its key, the number of entries of its change, and
   the entries, all ended by NUL. A null is a NUL itself; no other text has one.
 ]]
 local prefix = KEYS[1]
-local newId, batchSize, what, argument = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local newId, batchSize, what, argument, debounce = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 local batchKey, dirtyKey, parkedKey, statsKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked', prefix .. 'stats'
 
 local time = redis.call('TIME')
@@ -48,16 +48,19 @@ local function dueKeys()
   return keys
 end
 
--- Records first written later are rarely due earlier: the first page mostly has all that a batch takes.
+-- A record is due a debounce after its last write at the earliest, which mostly tells without a look at the record; and records first
+-- written later are rarely due earlier, so that the first page mostly has all that a batch takes.
 local function keysBefore(limit)
   local keys, offset = {}, 0
   repeat
-    local page = redis.call('ZRANGEBYSCORE', dirtyKey, '-inf', '(inf', 'LIMIT', offset, batchSize)
-    for _, key in ipairs(page) do
-      if #keys < batchSize and firstWrite(key) <= limit and not isParked(key) then keys[#keys + 1] = key end
+    local page = redis.call('ZRANGEBYSCORE', dirtyKey, '-inf', '(inf', 'WITHSCORES', 'LIMIT', offset, batchSize)
+    for n = 1, #page, 2 do
+      local key = page[n]
+      local before = page[n + 1] - debounce <= limit or firstWrite(key) <= limit
+      if before and #keys < batchSize and not isParked(key) then keys[#keys + 1] = key end
     end
-    offset = offset + #page
-  until #keys == batchSize or #page < batchSize
+    offset = offset + #page / 2
+  until #keys == batchSize or #page < 2 * batchSize
   return keys
 end
 
