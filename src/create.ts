@@ -18,6 +18,9 @@ import { Writer } from './redis/writer.js'
 import type { Model, Models } from './schema/model.js'
 import { type Part, WriteBehind } from './write-behind.js'
 
+/** A connection of BullMQ that answers nothing for so long is dead: its jobs would hold their shards for ever. Longer than BullMQ blocks, 10 s. */
+const QUEUE_SOCKET_TIMEOUT = 15_000
+
 export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }
 
 export interface Setup<M extends Models, P extends Policies<M>> extends Options {
@@ -88,7 +91,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
     ...assembly,
     calls: { store: new Store(linked), link },
     store: new Store(connect({ socketTimeout: options.writeTimeout })),
-    queueConnection: connect({}),
+    queueConnection: connect({ socketTimeout: QUEUE_SOCKET_TIMEOUT }),
     limit: new Limit(options.concurrency),
   }
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
@@ -107,9 +110,9 @@ interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' 
 
 function assemblePart(shared: Shared, name: string, model: Model, policy: ResolvedPolicy): Part {
   const { prisma, options, events, connect, store, limit } = shared
-  const { namespace, concurrency, sweepInterval } = options
+  const { namespace, concurrency, sweepInterval, statementTimeout } = options
   const shards = new ShardNames(namespace, model.name, policy.shards)
-  const database = new Database(prisma, model)
+  const database = new Database(prisma, model, statementTimeout)
   const scheduler = new Scheduler(namespace, model.name, policy, shared.queueConnection)
   scheduler.queue.on('error', (error) => events.emit('failure', { step: 'queue', model: model.name, error }))
   const flusher = new Flusher({ model, policy, shards, store, database, events, limit })
@@ -126,7 +129,13 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
       assembleWriter(shared, model, policy, shards, scheduler),
       assembleReader(shared, model, policy, shards, database),
     ),
-    worker: new FlushWorker({ ...common, namespace, concurrency, flusher, connect: () => connect({}) }),
+    worker: new FlushWorker({
+      ...common,
+      namespace,
+      concurrency,
+      flusher,
+      connect: () => connect({ socketTimeout: QUEUE_SOCKET_TIMEOUT }),
+    }),
     sweeper: new Sweeper({ ...common, interval: sweepInterval }),
   }
 }

@@ -37,6 +37,11 @@ export interface Options {
   sweepInterval?: number
   /** After this long without an answer of Redis a write fails with OutcomeUnknownError. @default 10000 */
   writeTimeout?: number
+  /**
+   * A statement without an answer for this long counts as an outage, and is tried again; the ledger sees to it that it counts once.
+   * It frees the flush, not the connection: give Prisma's pool a timeout too (`query_timeout` of pg). @default 30000
+   */
+  statementTimeout?: number
 }
 
 export type ResolvedPolicy = Required<Policy>
@@ -61,6 +66,7 @@ const OPTION_DEFAULTS: ResolvedOptions = {
   concurrency: 4,
   sweepInterval: 2000,
   writeTimeout: 10_000,
+  statementTimeout: 30_000,
 }
 
 const SMALLEST: Partial<Record<keyof Policy | keyof Options, number>> = { debounce: 0 }

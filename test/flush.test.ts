@@ -106,6 +106,18 @@ describe('a worker', () => {
     expect(await values()).toEqual([{ name: 'a', value: '1' }])
   })
 
+  test('tries a statement again that gets no answer, and counts it once', async () => {
+    const cache = await connect({ counter: quick }, { statementTimeout: 200 })
+    await cache.startWorker()
+    gate.close('with fence')
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await gate.held()
+    await expect.poll(() => gate.statements).toBeGreaterThan(2)
+    gate.open()
+    await expect.poll(() => cache.status()).toMatchObject([{ dirty: 0 }])
+    expect(await values()).toEqual([{ name: 'a', value: '1' }])
+  })
+
   test('flushes although every key of BullMQ was deleted', async () => {
     const cache = await connect({ counter: { ...quick, debounce: 500, maxWait: 500 } })
     await cache.startWorker()

@@ -32,10 +32,13 @@ interface LedgerRow {
 export class Database {
   readonly #client: SqlClient
   readonly #model: Model
+  readonly #timeout: number
   readonly #builder: StatementBuilder
 
-  constructor(client: SqlClient, model: Model) {
+  /** @param timeout ms after which a statement without an answer is an outage */
+  constructor(client: SqlClient, model: Model, timeout: number) {
     this.#client = client
+    this.#timeout = timeout
     this.#model = model
     this.#builder = new StatementBuilder(model)
   }
@@ -92,10 +95,16 @@ export class Database {
   }
 
   async #query<T>(sql: string, ...values: unknown[]): Promise<T[]> {
+    let timer: NodeJS.Timeout | undefined
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('no answer in time')), this.#timeout)
+    })
     try {
-      return await this.#client.$queryRawUnsafe<T[]>(sql, ...values)
+      return await Promise.race([this.#client.$queryRawUnsafe<T[]>(sql, ...values), silence])
     } catch (error) {
       throw toPersistError(this.#model.name, error)
+    } finally {
+      clearTimeout(timer)
     }
   }
 }
