@@ -9,8 +9,8 @@ import type { Flusher } from './flusher.js'
 import { type FlushReport, sentence, summary } from './report.js'
 import { backoffDelay, type FlushJob, type FlushJobData, queueName, type Scheduler } from './scheduler.js'
 
-/** A job ends after so many batches and leaves the rest to the next one, so that the board shows progress. */
-const MOST_BATCHES_IN_A_JOB = 100
+/** A job ends after so many batches and leaves the rest to the next one, so that the board shows progress, and parked records get their jobs. */
+const MOST_BATCHES_IN_A_JOB = 20
 /** A killed worker's job starts again within the sum of both, ms. */
 const LOCK_DURATION = 5000
 const STALLED_INTERVAL = 2000

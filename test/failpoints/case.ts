@@ -1,0 +1,157 @@
+import type { TestDatabase } from '../fixture.js'
+import { connectCache, DELETED, eventually, pathOf, REFUSED, ROUNDS, rowAfter, SHARED, type SubjectCache, type Target } from './subject.js'
+
+/** Enough for the subject's life, and few enough for the shard to come to rest on a busy machine. */
+const OTHER_WRITES = 60
+
+/** Prepares a database for cases: what is listed in `refused` is refused. */
+export async function prepareDatabase(database: TestDatabase): Promise<void> {
+  await database.query('create table refused (path text primary key)')
+  await database.query(`create function refuse() returns trigger language plpgsql as $$ begin
+    if exists (select from refused where path = new.path) then raise exception 'refused' using errcode = '23514'; end if; return new; end $$`)
+  await database.query('create trigger refuse before insert or update on page_views for each row execute function refuse()')
+}
+
+/** One case: what is beside the process under test, and what has to be true when all is over. */
+export class Case {
+  readonly target: Target
+  begun = 0
+  done = 0
+  readonly #database: TestDatabase
+  #helper: SubjectCache | undefined
+  /** Increments of each shared record by others than the subject, all acknowledged. */
+  #others = 0
+  #writing: Promise<void> | undefined
+  #stopped = false
+  #concurrent = false
+
+  constructor(database: TestDatabase, target: Target) {
+    this.#database = database
+    this.target = target
+  }
+
+  async start(concurrent: boolean): Promise<void> {
+    await this.#query('insert into page_views (path, views, updated_at) values ($1, 100, now())', DELETED)
+    await this.#query('insert into refused values ($1)', REFUSED)
+    this.#helper = await connectCache(this.target)
+    this.#concurrent = concurrent
+  }
+
+  begin(round: number): void {
+    this.begun = round
+  }
+
+  /** The writers beside begin after the subject's first round, which finds the shard clean and sets the alarm. */
+  finish(round: number): void {
+    this.done = round
+    this.join()
+  }
+
+  /** The writers beside begin, if there are to be any. */
+  join(): void {
+    if (this.#concurrent) this.#writing ??= this.#keepWriting()
+  }
+
+  /** Others go on while the subject is stopped: what it left in flight is finished, and newer batches follow. */
+  async moveOn(): Promise<void> {
+    for (let batch = 0; batch < 2; batch++) {
+      await this.#writeAsOther()
+      await this.#flush()
+    }
+  }
+
+  /** Ends the writers beside, flushes all, and looks. */
+  async check(): Promise<void> {
+    this.#stopped = true
+    await this.#writing
+    await this.#query('delete from refused where path = $1', REFUSED)
+    await eventually(() => this.#flush())
+    await this.#checkRedis()
+    await this.#checkRows()
+  }
+
+  async end(): Promise<void> {
+    this.#stopped = true
+    await this.#writing?.catch(() => {})
+    await this.#helper?.close({ deadline: 1000 })
+  }
+
+  get #cache(): SubjectCache {
+    return this.#helper as SubjectCache
+  }
+
+  /** Whether nothing is left; records that are refused are. */
+  async #flush(): Promise<boolean> {
+    try {
+      await this.#cache.flush({ timeout: 10_000 })
+      return true
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'PARKED') throw error
+      return false
+    }
+  }
+
+  async #keepWriting(): Promise<void> {
+    for (let n = 0; n < OTHER_WRITES && !this.#stopped; n++) {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      await this.#writeAsOther()
+    }
+  }
+
+  async #writeAsOther(): Promise<void> {
+    const { namespace } = this.target
+    await Promise.all(SHARED.map((key) => this.#cache.pageView.increment({ path: pathOf(namespace, key) }, { bytes: 1 })))
+    this.#others++
+  }
+
+  async #checkRedis(): Promise<void> {
+    const { redis, namespace } = this.target
+    const left: string[] = []
+    for await (const keys of redis.scanStream({ match: `{${namespace}:PageView:0}:*`, count: 1000 })) left.push(...keys)
+    const wrong = left.filter((key) => /:(pend:.*|claim:.*|batch|dirty|parked)$/.test(key))
+    if (wrong.length > 0) throw new Error(`left in Redis: ${wrong.join(', ')}`)
+    for (const key of left) {
+      if (/:view:/.test(key) && (await redis.pttl(key)) === -1) throw new Error(`a clean view without a TTL: ${key}`)
+    }
+  }
+
+  /** The rows are those of some number of rounds that the subject may have written: all it had an answer for, and no part of a round. */
+  async #checkRows(): Promise<void> {
+    const found: Record<string, unknown> = {}
+    for (const key of [...SHARED, DELETED]) {
+      const where = { path: pathOf(this.target.namespace, key) }
+      const row = await this.#database.prisma.pageView.findUnique({ where })
+      const view = await this.#cache.pageView.findUnique({ where })
+      if (comparable(view) !== comparable(row)) throw new Error(`the view of ${key} is ${comparable(view)}, the row ${comparable(row)}`)
+      found[key] = comparable(row)
+    }
+    const allowed = [this.done, this.begun].map((rounds) => JSON.stringify(this.#expected(rounds)))
+    if (!allowed.includes(JSON.stringify(found))) throw new Error(`expected ${allowed.join(' or ')}, got ${JSON.stringify(found)}`)
+  }
+
+  #expected(rounds: number): Record<string, string> {
+    const { views, lastStatus } = rowAfter(rounds)
+    const bytes = BigInt(this.#others)
+    const exists = rounds > 0 || bytes > 0n
+    const shared = SHARED.map((key) => [key, comparable(exists ? { views, bytes, lastStatus: key === 'a' ? lastStatus : null } : null)])
+    const gone = rounds === 0 ? { views: 100n, bytes: 0n, lastStatus: null } : rounds % 2 === 1 ? null : deletedAfter(rounds)
+    return Object.fromEntries([...shared, [DELETED, comparable(gone)]])
+  }
+
+  async #query(sql: string, key: string): Promise<void> {
+    await this.#database.query(sql, [pathOf(this.target.namespace, key)])
+  }
+}
+
+/** Whether the subject came to its end, so that a point which it never passed was really never passed. */
+export function isWhole({ done }: Case): boolean {
+  return done === ROUNDS
+}
+
+function deletedAfter(rounds: number) {
+  return { views: BigInt(rounds), bytes: 0n, lastStatus: null }
+}
+
+function comparable(row: { views: bigint; bytes: bigint; lastStatus: number | null } | null): string {
+  return row === null ? 'missing' : `${row.views} views, ${row.bytes} bytes, status ${row.lastStatus}`
+}

@@ -1,0 +1,112 @@
+import type { Redis } from 'ioredis'
+import type { PrismaClient } from '../../generated/client/client.js'
+import { models } from '../../generated/write-behind.js'
+import { type Cache, createWriteBehind } from '../../src/index.js'
+import { withStatementFailpoints } from './failpoints.js'
+
+/**
+ * What the process under test does: rounds of writes, reads between them, a worker, a close; it comes past every failpoint. The writes
+ * of a round go to Redis in one call, so that all of a round is stored or nothing.
+ */
+
+const POLICY = { shards: 1, batchSize: 3, debounce: 20, maxWait: 100, backoff: 20, maxBackoff: 60, viewTtl: 60_000 }
+export const ROUNDS = 3
+/** Refused by the database until somebody takes it off the list. */
+export const REFUSED = 'bad'
+/** Records that the subject changes and others too. */
+export const SHARED = ['a', 'b', 'c', REFUSED] as const
+/** A row that was there before; deleted, replaced and deleted again. */
+export const DELETED = 'gone'
+
+export type SubjectCache = Cache<typeof models, { pageView: typeof POLICY }>
+
+export interface Target {
+  readonly prisma: PrismaClient
+  readonly redis: Redis
+  readonly namespace: string
+}
+
+export interface Journal {
+  begun(round: number): void
+  done(round: number): void
+}
+
+export async function connectCache({ prisma, redis, namespace }: Target): Promise<SubjectCache> {
+  const client = withStatementFailpoints(prisma)
+  return createWriteBehind({ prisma: client, redis, namespace, models, policies: { pageView: POLICY }, sweepInterval: 60 })
+}
+
+export function pathOf(namespace: string, key: string): string {
+  return `${namespace}/${key}`
+}
+
+/** @param isKnownFailure an error that the failpoint caused, after which a call is made again */
+export async function playSubject(target: Target, journal: Journal, isKnownFailure: (error: unknown) => boolean): Promise<void> {
+  const { namespace } = target
+  const again = <T>(call: () => Promise<T>) => repeat(call, isKnownFailure)
+  const cache = await connectCache(target)
+  await writeRound(cache, namespace, 1, journal)
+  await again(() => readAll(cache, namespace, 1))
+  await cache.startWorker()
+  await again(() => readAll(cache, namespace, 1))
+  await writeRound(cache, namespace, 2, journal)
+  await again(() => readAll(cache, namespace, 2))
+  await eventually(async () => (await isPersisted(target, 2)) && (await cache.parked()).length > 0)
+  await writeRound(cache, namespace, 3, journal)
+  await again(() => readAll(cache, namespace, 3))
+  await eventually(() => isPersisted(target, 3))
+  await again(() => cache.close({ deadline: 3000 }))
+}
+
+export async function eventually(condition: () => Promise<boolean>, timeout = 20_000): Promise<void> {
+  const deadline = performance.now() + timeout
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error('this did not come true in time')
+    await new Promise((resolve) => setTimeout(resolve, 15))
+  }
+}
+
+async function writeRound(cache: SubjectCache, namespace: string, round: number, journal: Journal): Promise<void> {
+  const gone = { path: pathOf(namespace, DELETED) }
+  journal.begun(round)
+  await Promise.all([
+    ...SHARED.map((key) => cache.pageView.increment({ path: pathOf(namespace, key) }, { views: round })),
+    cache.pageView.update({ where: { path: pathOf(namespace, 'a') }, data: { lastStatus: round } }),
+    round % 2 === 1
+      ? cache.pageView.delete({ where: gone })
+      : cache.pageView.upsert({ where: gone, create: { views: round }, update: { views: round } }),
+  ])
+  journal.done(round)
+}
+
+/** Every read sees what this process wrote before. */
+async function readAll(cache: SubjectCache, namespace: string, rounds: number): Promise<void> {
+  const { views, lastStatus } = rowAfter(rounds)
+  for (const key of SHARED) {
+    const row = await cache.pageView.findUnique({ where: { path: pathOf(namespace, key) } })
+    if (row?.views !== views) throw new Error(`read ${row?.views} views of ${key} where ${views} were written`)
+    if (key === 'a' && row.lastStatus !== lastStatus) throw new Error(`read status ${row.lastStatus} where ${lastStatus} was written`)
+  }
+  const gone = await cache.pageView.findUnique({ where: { path: pathOf(namespace, DELETED) } })
+  if ((gone !== null) !== (rounds % 2 === 0)) throw new Error(`the deleted row is ${gone === null ? 'missing' : 'there'}`)
+}
+
+/** What the shared records hold of the subject's writes after so many rounds. */
+export function rowAfter(rounds: number): { views: bigint; lastStatus: number | null } {
+  return { views: BigInt((rounds * (rounds + 1)) / 2), lastStatus: rounds === 0 ? null : rounds }
+}
+
+async function isPersisted({ prisma, namespace }: Target, rounds: number): Promise<boolean> {
+  const row = await prisma.pageView.findUnique({ where: { path: pathOf(namespace, 'a') } })
+  return row !== null && row.views === rowAfter(rounds).views
+}
+
+async function repeat<T>(call: () => Promise<T>, isKnownFailure: (error: unknown) => boolean): Promise<T> {
+  for (;;) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!isKnownFailure(error)) throw error
+    }
+  }
+}

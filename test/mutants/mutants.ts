@@ -1,0 +1,191 @@
+/** Ways to break the library, each of which some test has to notice. */
+
+export interface Edit {
+  readonly file: string
+  /** Text that is there exactly once. */
+  readonly find: string
+  readonly replace: string
+}
+
+export interface Mutant {
+  /** What is broken, in the words of the list. */
+  readonly breaks: string
+  readonly edits: readonly Edit[]
+  /** The test file that has to fail. */
+  readonly test: string
+}
+
+function mutant(breaks: string, test: string, file: string, find: string, replace: string): Mutant {
+  return { breaks, test: `test/${test}.test.ts`, edits: [{ file: `src/${file}`, find, replace }] }
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  mutant(
+    'no ledger check: a batch is applied whenever it comes',
+    'flush',
+    'database/statement.ts',
+    'is not distinct from $3::text and not',
+    'is not null or not',
+  ),
+  mutant(
+    'the ledger forgets the batch before: only a repeated id is refused',
+    'flush',
+    'database/statement.ts',
+    'is not distinct from $3::text and not',
+    'is not null and not',
+  ),
+  mutant('an emptied ledger takes any batch', 'steps', 'database/statement.ts', 'where $3::text is null or exists', 'where true or exists'),
+  mutant(
+    'acknowledge without batch id',
+    'steps',
+    'redis/lua/acknowledge.lua',
+    'if batch[1] ~= id then return false end',
+    'if not batch[1] then return false end',
+  ),
+  mutant(
+    'pop instead of claim: what a flusher took is gone with it',
+    'flush',
+    'redis/lua/claim.lua',
+    "if acked then redis.call('HSET', batchKey, 'previous', acked) end\nreturn reply()",
+    `if acked then redis.call('HSET', batchKey, 'previous', acked) end
+local popped = reply()
+for _, key in ipairs(keys) do
+  redis.call('DEL', prefix .. 'claim:' .. key)
+  redis.call('ZREM', dirtyKey, key)
+end
+redis.call('DEL', batchKey)
+return popped`,
+  ),
+  mutant(
+    'a batch in flight is not returned again, but a new one made',
+    'flush',
+    'redis/lua/claim.lua',
+    "if redis.call('EXISTS', batchKey) == 1 then return reply() end",
+    '',
+  ),
+  {
+    breaks: 'dirty mark outside the script',
+    test: 'test/steps.test.ts',
+    edits: [
+      { file: 'src/redis/lua/write.lua', find: "call('ZADD', dirtyKey, unpack(scores))", replace: 'local _ = scores' },
+      {
+        file: 'src/redis/store.ts',
+        find: '    const [wasClean, clean, refused] = (await',
+        replace: `    setImmediate(() => {
+      for (const { key } of operations) void this.#redis.zadd(\`\${prefix}dirty\`, Date.now() + debounce, key)
+    })
+    const [wasClean, clean, refused] = (await`,
+      },
+    ],
+  },
+  mutant(
+    'no sweeper',
+    'flush',
+    'flush/sweeper.ts',
+    '    for (let shard = 0; shard < shards.count; shard++) await this.#sweepShard(shard, now)\n',
+    '    void shards\n',
+  ),
+  mutant('failed jobs stay on the board when all is well', 'flush', 'flush/sweeper.ts', '    await this.#sweepFailed(now)\n', ''),
+  mutant('unsorted rows', 'steps', 'flush/flusher.ts', '    decoded.sort((a, b) => (a.key < b.key ? -1 : 1))\n', ''),
+  mutant(
+    'TTL on dirty data',
+    'steps',
+    'redis/lua/write.lua',
+    "if scored > 0 then call('ZADD'",
+    "for n = 2, scored, 2 do call('PEXPIRE', pendPrefix .. scores[n], 3600000) end\nif scored > 0 then call('ZADD'",
+  ),
+  mutant('TTL on the view of a dirty record', 'steps', 'redis/lua/write.lua', "  call('PERSIST', view)\n", ''),
+  mutant('no writer sequence', 'write', 'redis/lua/write.lua', '  if sequence <= seen[1] then return seen[2] end\n', ''),
+  mutant(
+    'claim not frozen: later writes change it',
+    'steps',
+    'redis/lua/write.lua',
+    '  local pend = pendPrefix .. key\n',
+    "  local pend = pendPrefix .. key\n  if call('EXISTS', prefix .. 'claim:' .. key) == 1 then pend = prefix .. 'claim:' .. key end\n",
+  ),
+  mutant(
+    'a split without the void',
+    'schedules',
+    'flush/flusher.ts',
+    'const isVoid = await this.#context.database.void(this.#context.shards.ledger(shard), head)',
+    'const isVoid = true',
+  ),
+  mutant(
+    'deletes and upserts reordered: an insert forgets the delete before it',
+    'steps',
+    'redis/lua/write.lua',
+    "newState = state == 'd' and 'r' or 'i'",
+    "newState = 'i'",
+  ),
+  mutant(
+    'writes of one moment reordered',
+    'steps',
+    'redis/writer.ts',
+    'const group = this.#waiting.splice(0, MOST_IN_A_CALL)',
+    'const group = this.#waiting.splice(0, MOST_IN_A_CALL).reverse()',
+  ),
+  mutant(
+    'a write is added to an earlier one, past what lies between',
+    'steps',
+    'redis/writer.ts',
+    '    this.#lastByKey.set(operation.key, entry)\n',
+    '    if (!this.#lastByKey.has(operation.key)) this.#lastByKey.set(operation.key, entry)\n',
+  ),
+  mutant('a load that ignores pending changes', 'flush', 'redis/lua/load.lua', ' and lay(view, pend)\n', '\n'),
+  mutant('a load that ignores claims', 'flush', 'redis/lua/load.lua', '(persisted[key] or lay(view, claim)) and', ''),
+  mutant(
+    'a load that lays over the row what it holds',
+    'schedules',
+    'redis/lua/load.lua',
+    '(persisted[key] or lay(view, claim))',
+    'lay(view, claim)',
+  ),
+  mutant(
+    'a load of a row whose ledger has moved',
+    'schedules',
+    'redis/lua/load.lua',
+    "  if outcome == 'moved' then return false end\n",
+    '',
+  ),
+  mutant('a read that joins a load which has ended in Redis', 'steps', 'redis/reader.ts', '      close()\n', ''),
+  mutant('outages swallowed', 'flush', 'flush/flusher.ts', "error.code !== 'REFUSED') throw error", "error.code !== 'REFUSED') return"),
+  mutant('an outage parks records', 'flush', 'database/failure.ts', "  return 'OUTAGE'\n", "  return 'REFUSED'\n"),
+  mutant(
+    'a refused record blocks the others',
+    'flush',
+    'flush/flusher.ts',
+    'if (batch.records.length > 1) return store.split(shards.prefix(shard), batch.id, randomUUID())',
+    'if (batch.records.length > 1) throw error',
+  ),
+  mutant(
+    'a parked change that a newer one replaces instead of adding to it',
+    'schedules',
+    'redis/lua/park.lua',
+    "    state = compose(earlier, later)\n    redis.call('RENAME', claim, pend)\n",
+    "    state = laterState\n    redis.call('DEL', claim)\n",
+  ),
+  mutant(
+    'a record that was written while it was flushed counts as clean',
+    'flush',
+    'redis/lua/acknowledge.lua',
+    "if each('EXISTS', named('pend:', keys)) == 0 then return keys end",
+    'if true then return keys end',
+  ),
+  mutant('an emptied Redis blocks its shards', 'flush', 'flush/flusher.ts', 'head = { id: batch.id, previous: result.ledger }', 'return'),
+  mutant('debounce without maxWait', 'flush', 'redis/lua/write.lua', 'math.min(since + maxWait, now + debounce)', 'now + debounce'),
+  mutant('no limit of the backlog', 'write', 'redis/lua/write.lua', "if dirty >= mostDirty then return 'backlog' end", ''),
+  mutant(
+    'values in the reasons',
+    'poison',
+    'database/failure.ts',
+    'const details = [databaseCode,',
+    'const details = [String(error), databaseCode,',
+  ),
+  mutant(
+    'a close that does not flush',
+    'flush',
+    'write-behind.ts',
+    '      await this.#flush(deadline, (records) => {',
+    '      if (deadline < 0) await this.#flush(deadline, (records) => {',
+  ),
+]

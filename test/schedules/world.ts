@@ -1,0 +1,155 @@
+import type { Redis } from 'ioredis'
+import { models } from '../../generated/write-behind.js'
+import { Database } from '../../src/database/database.js'
+import { Events } from '../../src/events.js'
+import { Flusher } from '../../src/flush/flusher.js'
+import { Limit } from '../../src/flush/limit.js'
+import { ModelCache } from '../../src/model-cache.js'
+import { resolvePolicy } from '../../src/options.js'
+import { ShardNames } from '../../src/redis/keys.js'
+import { isReply, Link } from '../../src/redis/link.js'
+import { Reader } from '../../src/redis/reader.js'
+import { Store } from '../../src/redis/store.js'
+import { Writer } from '../../src/redis/writer.js'
+import type { TestDatabase } from '../fixture.js'
+import type { Steps } from './steps.js'
+
+export type Calls = ModelCache<typeof models.pageView>
+
+const STATEMENT_TIMEOUT = 30_000
+const MODEL = models.pageView
+const PREFIX_PARTS = ['pend:', 'claim:', 'batch', 'dirty', 'parked']
+const EXPIRE_CLEAN = `if redis.call('EXISTS', KEYS[1] .. 'pend:' .. ARGV[1], KEYS[1] .. 'claim:' .. ARGV[1]) == 0 then
+  return redis.call('DEL', KEYS[1] .. 'view:' .. ARGV[1]) end`
+
+export interface Servers {
+  readonly database: TestDatabase
+  readonly redis: Redis
+  readonly store: Store
+  readonly link: Link
+}
+
+/** Repeats a call at once. */
+class QuickLink extends Link {
+  override async call<T>(send: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await send()
+      } catch (error) {
+        if (isReply(error)) throw error
+      }
+    }
+  }
+}
+
+export function connectServers(database: TestDatabase, redis: Redis): Servers {
+  return { database, redis, store: new Store(redis), link: new QuickLink(redis, 60_000) }
+}
+
+/** One shard of PageView with the library's own parts, made of steps. Everything is due at once. */
+export class World {
+  readonly #servers: Servers
+  readonly #steps: Steps
+  readonly #shards: ShardNames
+  readonly #policy = resolvePolicy(models, 'pageView', { shards: 1, batchSize: 3, debounce: 0, maxWait: 1 })
+  readonly #namespace: string
+  readonly #views = new Map<string, bigint>()
+  /** Rows that a statement took back to an earlier state. */
+  readonly steppedBack: string[] = []
+
+  constructor(servers: Servers, steps: Steps, namespace: string) {
+    this.#servers = servers
+    this.#steps = steps
+    this.#namespace = namespace
+    this.#shards = new ShardNames(namespace, MODEL.name, 1)
+  }
+
+  path(key: string): string {
+    return `${this.#namespace}/${key}`
+  }
+
+  cache(): Calls {
+    const { store, link, database } = this.#servers
+    const common = { link, shards: this.#shards, store: this.#steps.store(store) }
+    const { debounce, maxWait, viewTtl, missingTtl } = this.#policy
+    const limits = { debounce, maxWait, mostDirty: 1000, nameClean: false }
+    const statements = new Database(
+      this.#steps.client(database.prisma, async () => {}),
+      MODEL,
+      STATEMENT_TIMEOUT,
+    )
+    return new ModelCache(
+      MODEL,
+      1,
+      new Writer({ ...common, model: MODEL.name, limits, onDirty: () => {} }),
+      new Reader({
+        ...common,
+        model: MODEL,
+        ttl: { view: viewTtl, missing: missingTtl },
+        snapshot: (shard, keys) => statements.snapshot(this.#shards.ledger(shard), keys),
+        onAdopted: () => {
+          throw new Error('a read took the ledger for forgotten')
+        },
+      }),
+    )
+  }
+
+  /** @param crash told when the flusher dies at one of its steps */
+  flusher(crash?: () => void): Flusher {
+    const { store, database } = this.#servers
+    const client = this.#steps.client(database.prisma, () => this.#look(), crash)
+    const events = new Events()
+    events.on('adopted', () => {
+      throw new Error('a flush took the ledger for forgotten')
+    })
+    const statements = new Database(client, MODEL, STATEMENT_TIMEOUT)
+    const context = { model: MODEL, policy: this.#policy, shards: this.#shards, events, limit: new Limit(4) }
+    return new Flusher({ ...context, store: this.#steps.store(store, crash), database: statements })
+  }
+
+  /** What a TTL does, at any time. */
+  async expire(key: string): Promise<void> {
+    await this.#servers.redis.eval(EXPIRE_CLEAN, 1, this.#shards.prefix(0), this.path(key))
+  }
+
+  async refuse(key: string, refused: boolean): Promise<void> {
+    const sql = refused ? 'insert into refused values ($1) on conflict do nothing' : 'delete from refused where path = $1'
+    await this.#servers.database.query(sql, [this.path(key)])
+  }
+
+  /** Flushes until nothing is left, parked records included. */
+  async drain(): Promise<void> {
+    const { store } = this.#servers
+    const prefix = this.#shards.prefix(0)
+    const flusher = this.flusher()
+    for (let round = 0; round < 20; round++) {
+      await flusher.flush(0, { before: await store.now() })
+      for (const { key } of await store.parked(prefix)) await flusher.flush(0, { key })
+      const { dirty, inFlight } = await store.status(prefix)
+      if (dirty === 0 && !inFlight) return
+    }
+    throw new Error('the shard does not drain')
+  }
+
+  async leftInRedis(): Promise<string[]> {
+    const prefix = this.#shards.prefix(0)
+    const keys = await this.#servers.redis.keys(`${prefix.replace(/[?*[\]\\]/g, '\\$&')}*`)
+    return keys.map((key) => key.slice(prefix.length)).filter((key) => PREFIX_PARTS.some((part) => key.startsWith(part)))
+  }
+
+  rows(): Promise<{ path: string; views: string; lastStatus: number | null }[]> {
+    return this.#servers.database.query(
+      `select path, views::text as views, last_status as "lastStatus" from page_views where path like $1 order by path`,
+      [`${this.#namespace}/%`],
+    )
+  }
+
+  /** No row goes back on the way; counters only grow here. */
+  async #look(): Promise<void> {
+    for (const { path, views } of await this.rows()) {
+      if (path.endsWith('/d')) continue
+      if (BigInt(views) < (this.#views.get(path) ?? 0n)) this.steppedBack.push(path)
+      this.#views.set(path, BigInt(views))
+    }
+  }
+}

@@ -1,0 +1,225 @@
+/** What makes the steps safe, looked at one by one: the rest is in failpoints.test.ts and schedules.test.ts. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { models } from '../generated/write-behind.js'
+import { Database } from '../src/database/database.js'
+import { createWriteBehind } from '../src/index.js'
+import { ShardNames, shardPrefix } from '../src/redis/keys.js'
+import { Link } from '../src/redis/link.js'
+import { Reader } from '../src/redis/reader.js'
+import { Store } from '../src/redis/store.js'
+import { Compiler } from '../src/schema/compiler.js'
+import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
+
+const HOUR = 3_600_000
+const still = { shards: 1, debounce: HOUR, maxWait: HOUR }
+const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100, nameClean: false }
+const TTL = { view: 60_000, missing: 5000 }
+const FIELDS = [{ name: 'value', start: '0' }]
+
+let database: TestDatabase
+let connection: ReturnType<typeof createRedis>
+let store: Store
+let prefix: string
+
+beforeAll(async () => {
+  database = await createDatabase()
+})
+
+afterAll(() => database.drop())
+
+beforeEach(() => {
+  connection = createRedis()
+  store = new Store(connection.redis)
+  prefix = shardPrefix(connection.namespace, 'Counter', 0)
+})
+
+afterEach(async () => {
+  await connection.clean()
+  await database.query('truncate "Counter"')
+})
+
+let sequence = 0
+
+async function increment(...names: string[]): Promise<void> {
+  const compiler = new Compiler(models.counter)
+  const operations = names.map((name) => compiler.increment({ name }, { value: 1 }))
+  await store.write(prefix, 'writer', ++sequence, names.length, LIMITS, operations)
+}
+
+async function claim(id: string) {
+  const { batch } = await store.claim(prefix, id, 100, { before: (await store.now()) + 1000 })
+  return batch
+}
+
+async function everyStep(): Promise<void> {
+  await increment('a', 'b')
+  await claim('1')
+  await store.split(prefix, '1', '2')
+  await store.park(prefix, '2', 'reason', '3')
+  await store.acknowledge(prefix, '3', '3', '4', TTL, 1, false)
+  await store.load(prefix, TTL, FIELDS, { ledger: '3', rows: [{ key: 'c', values: undefined }] }, '')
+}
+
+/** Names of this shard's keys, without those of the writers. */
+async function keys(): Promise<string[]> {
+  const found = await connection.redis.keys(`${prefix}*`)
+  return found.map((key) => key.slice(prefix.length)).filter((key) => !key.startsWith('writer:'))
+}
+
+test('every step is one command, so that a process can die before it or after it, not in it', async () => {
+  prefix = shardPrefix(connection.namespace, 'Counter', 1)
+  await everyStep() // so that Redis knows the scripts
+  prefix = shardPrefix(connection.namespace, 'Counter', 0)
+  const monitor = await connection.redis.duplicate().monitor()
+  const seen: string[] = []
+  monitor.on('monitor', (_: string, args: string[], source: string) => {
+    if (source !== 'lua' && args.some((arg) => arg.startsWith(prefix))) seen.push(args[0] as string)
+  })
+  await everyStep()
+  await connection.redis.echo(prefix)
+  await expect.poll(() => seen.at(-1), { timeout: 10_000 }).toBe('echo')
+  expect(seen.map((command) => command.replace('evalsha', 'eval'))).toEqual([...Array(6).fill('eval'), 'echo'])
+  monitor.disconnect()
+})
+
+test('what is dirty carries no TTL, at no step', async () => {
+  const expiring = async () => {
+    const ttls = await Promise.all((await keys()).map(async (key) => ({ key, ttl: await connection.redis.pttl(prefix + key) })))
+    return ttls.filter(({ ttl }) => ttl !== -1).map(({ key }) => key)
+  }
+  await store.load(prefix, TTL, FIELDS, { ledger: null, rows: [{ key: 'a', values: ['1'] }] }, '')
+  expect(await expiring()).toEqual(['view:a'])
+  await increment('a')
+  expect(await expiring()).toEqual([])
+  await claim('1')
+  expect(await expiring()).toEqual([])
+  await increment('a')
+  await store.acknowledge(prefix, '1', '1', '2', TTL, 1, false)
+  expect(await expiring()).toEqual([])
+  await claim('3')
+  await store.park(prefix, '3', 'reason', '4')
+  expect(await expiring()).toEqual([])
+  await store.claim(prefix, '5', 100, { key: 'a' })
+  await store.acknowledge(prefix, '5', '5', '6', TTL, 1, false)
+  expect(await expiring()).toEqual(['view:a'])
+})
+
+test('an acknowledgement, a split and a park that come late leave a newer batch alone', async () => {
+  await increment('a', 'b')
+  await claim('1')
+  await store.acknowledge(prefix, '1', '1', '2', TTL, 1, false)
+  await increment('a', 'b')
+  const newer = await claim('3')
+  const before = await keys()
+  expect(await store.acknowledge(prefix, '1', '1', '4', TTL, 1, false)).toBeUndefined()
+  await store.split(prefix, '1', '5')
+  expect(await store.park(prefix, '1', 'reason', '6')).toBeUndefined()
+  expect(await claim('7')).toEqual(newer)
+  expect((await keys()).sort()).toEqual(before.sort())
+})
+
+test('a claim that is repeated is the same batch, without what was written since', async () => {
+  await increment('a')
+  const first = await claim('1')
+  await increment('a', 'b')
+  expect(await claim('2')).toEqual(first)
+  expect(first?.records).toMatchObject([{ key: 'a', content: expect.arrayContaining(['+value', '1']) }])
+})
+
+test('rows are written in the order of their keys, so that two writers of the same rows do not wait for each other in a circle', async () => {
+  const rows: string[][] = []
+  const client = {
+    async $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T> {
+      if (sql.startsWith('with fence')) rows.push((JSON.parse(values[3] as string) as { i0: string }[]).map(({ i0 }) => i0))
+      return database.prisma.$queryRawUnsafe<T>(sql, ...values)
+    },
+  }
+  const { redis, namespace } = connection
+  const cache = await createWriteBehind({ prisma: client, redis, namespace, models, policies: { counter: still } })
+  for (const name of ['z', 'm', 'a', 'q']) {
+    await cache.counter.increment({ name }, { value: 1 })
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  await cache.close()
+  expect(rows).toEqual([['a', 'm', 'q', 'z']])
+})
+
+test('a batch that knows of one before it is not applied when the ledger has lost its row', async () => {
+  const persisted = new Database(database.prisma, models.counter, 30_000)
+  expect(await persisted.persist(`${connection.namespace}:0`, { id: '2', previous: '1' }, [])).toEqual({
+    outcome: 'elsewhere',
+    ledger: null,
+  })
+  expect(await persisted.persist(`${connection.namespace}:0`, { id: '2', previous: null }, [])).toMatchObject({ outcome: 'applied' })
+})
+
+test('a read does not join a load whose rows Redis has already had', async () => {
+  const gate = new Gate()
+  const load: Store['load'] = async (...args) => {
+    const loaded = await store.load(...args)
+    await gate.pass()
+    return loaded
+  }
+  const read: Store['read'] = (...args) => store.read(...args)
+  const shards = new ShardNames(connection.namespace, 'Counter', 1)
+  const rows = new Database(database.prisma, models.counter, 30_000)
+  const reader = new Reader({
+    model: models.counter,
+    store: Object.assign(Object.create(Store.prototype) as Store, { load, read }),
+    link: new Link(connection.redis, 5000),
+    shards,
+    ttl: TTL,
+    snapshot: (shard, keys) => rows.snapshot(shards.ledger(shard), keys),
+    onAdopted: () => {},
+  })
+  const early = reader.find(0, 'a', (view) => view)
+  await gate.reached
+  await connection.redis.del(`${prefix}view:a`) // as its TTL may
+  await increment('a')
+  const late = reader.find(0, 'a', (view) => view)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  gate.open()
+  expect(await early).toBe('missing')
+  expect(await late).toEqual(['1'])
+})
+
+test('operations of one moment on one record apply in the order of their calls', async () => {
+  const { redis, namespace } = connection
+  const cache = await createWriteBehind({ prisma: database.prisma, redis, namespace, models, policies: { counter: still } })
+  await database.query(`insert into "Counter" values ('a', 1000), ('b', 1000)`)
+  const set = (name: string, value: number) => cache.counter.upsert({ where: { name }, create: { value }, update: { value } })
+  const add = (name: string) => cache.counter.increment({ name }, { value: 1 })
+  await Promise.all([set('a', 7), add('a'), cache.counter.delete({ where: { name: 'a' } }), add('a'), add('a')])
+  await Promise.all([add('b'), set('b', 7), add('b'), add('b')])
+  await Promise.all([add('c'), cache.counter.delete({ where: { name: 'c' } })])
+  await cache.close()
+  expect(await database.query('select name, value::text from "Counter" order by name')).toEqual([
+    { name: 'a', value: '2' },
+    { name: 'b', value: '9' },
+  ])
+})
+
+class Gate {
+  readonly reached: Promise<void>
+  #reach = () => {}
+  #open = () => {}
+  readonly #opened: Promise<void>
+
+  constructor() {
+    this.reached = new Promise((resolve) => {
+      this.#reach = resolve
+    })
+    this.#opened = new Promise((resolve) => {
+      this.#open = resolve
+    })
+  }
+
+  pass(): Promise<void> {
+    this.#reach()
+    return this.#opened
+  }
+
+  open(): void {
+    this.#open()
+  }
+}
