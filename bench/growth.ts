@@ -1,0 +1,101 @@
+import { models } from '../generated/write-behind.js'
+import { shardPrefix } from '../src/redis/keys.js'
+import { shardOf } from '../src/schema/key.js'
+import { generator, median, throughput } from './load.js'
+import { at, type Measure } from './measure.js'
+import { against, alternate } from './rounds.js'
+import { QUIET, type Servers, Stage } from './stage.js'
+
+const NAMESPACE = 'bench-growth'
+const SHARDS = 8
+const COPIED_AT_ONCE = 2000
+const nameOf = (record: number) => `record-${record}`
+
+/** Does a flush cost more when much lies around that is not flushed? */
+export const growthMeasure: Measure = {
+  figures: ['flushGrowth'],
+  run: async ({ servers, sizes }) => {
+    const { few, many, dirty, repeats } = sizes.growth
+    const crowds = [await Crowd.start(servers, 'many', many), await Crowd.start(servers, 'few', few)]
+    try {
+      const contenders = crowds.map((crowd) => ({ name: crowd.name, count: dirty, run: (count: number) => crowd.flush(count, repeats) }))
+      const samples = await alternate(sizes, contenders)
+      return { flushGrowth: against(samples, at(crowds, 0).name, [at(crowds, 1).name]) }
+    } finally {
+      for (const crowd of crowds) await crowd.close()
+    }
+  },
+}
+
+type Write = (name: string) => Promise<void>
+type Flush = () => Promise<{ records: number }>
+
+/** So many clean records: rows in a table of its own, and their views in a Redis of its own. */
+export class Crowd {
+  readonly name: string
+  readonly #size: number
+  readonly #stage: Stage
+  readonly #write: Write
+  readonly #flush: Flush
+  readonly #random = generator(13)
+
+  private constructor(size: number, stage: Stage, write: Write, flush: Flush) {
+    this.name = `among ${size.toLocaleString('en')}`
+    this.#size = size
+    this.#stage = stage
+    this.#write = write
+    this.#flush = flush
+  }
+
+  static async start(servers: Servers, database: string, size: number): Promise<Crowd> {
+    const stage = new Stage(await servers.add(`crowd_${database}`))
+    const cache = await stage.openCache(NAMESPACE, { counter: { ...QUIET, shards: SHARDS } })
+    await fillTable(stage, size)
+    const read = (name: string) => cache.counter.findUnique({ where: { name } })
+    if ((await read(nameOf(0))) === null) throw new Error('expected the first row to be found')
+    await copyViews(stage, size)
+    await stage.settle()
+    const write = (name: string) => cache.counter.increment({ name }, { value: 1 })
+    return new Crowd(size, stage, write, () => cache.flush({ timeout: 600_000 }))
+  }
+
+  /** The median duration, in ms, of flushes of `dirty` records of the crowd. */
+  async flush(dirty: number, repeats: number): Promise<number> {
+    const durations: number[] = []
+    for (let repeat = 0; repeat < repeats; repeat++) {
+      await this.#dirty(dirty)
+      const started = performance.now()
+      await this.#flush()
+      durations.push(performance.now() - started)
+    }
+    return median(durations)
+  }
+
+  close(): Promise<void> {
+    return this.#stage.close()
+  }
+
+  async #dirty(count: number): Promise<void> {
+    const chosen = new Set<number>()
+    while (chosen.size < Math.min(count, this.#size)) chosen.add(Math.floor(this.#random() * this.#size))
+    const records = [...chosen]
+    await throughput(records.length, records.length, (n) => this.#write(nameOf(at(records, n))))
+  }
+}
+
+async function fillTable({ pool }: Stage, size: number): Promise<void> {
+  await pool.query(`insert into "Counter" (name, value) select 'record-' || n, 0 from generate_series(0, $1::int - 1) n`, [size])
+  await pool.query('vacuum analyze "Counter"')
+  await pool.query('checkpoint')
+}
+
+/** Redis copies the one view that the library has made, all rows being alike: a million loads would take a minute. */
+async function copyViews({ redis }: Stage, size: number): Promise<void> {
+  const viewOf = (name: string) => `${shardPrefix(NAMESPACE, models.counter.name, shardOf(name, SHARDS))}view:${name}`
+  const script = `for n = 2, #KEYS do redis.call('COPY', KEYS[1], KEYS[n]) end return redis.call('EXISTS', KEYS[#KEYS])`
+  for (let from = 1; from < size; from += COPIED_AT_ONCE) {
+    const names = Array.from({ length: Math.min(COPIED_AT_ONCE, size - from) }, (_, n) => nameOf(from + n))
+    const copied = await redis.eval(script, names.length + 1, viewOf(nameOf(0)), ...names.map(viewOf))
+    if (copied !== 1) throw new Error('expected a view to be copied')
+  }
+}

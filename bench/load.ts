@@ -1,0 +1,73 @@
+/** Drives calls, and draws keys. */
+
+/** Calls per second of `count` calls with `inFlight` of them under way at a time. */
+export async function throughput(count: number, inFlight: number, call: (n: number) => Promise<unknown>): Promise<number> {
+  let next = 0
+  const lane = async () => {
+    while (next < count) await call(next++)
+  }
+  const started = performance.now()
+  await Promise.all(Array.from({ length: Math.min(inFlight, count) }, lane))
+  return count / ((performance.now() - started) / 1000)
+}
+
+/**
+ * Latencies in ms of calls that start at a steady rate, whether or not those before them have ended. A call counts from when it was to
+ * start, so that whoever keeps the process busy pays for it.
+ */
+export async function latencies(rate: number, count: number, call: (n: number) => Promise<unknown>): Promise<number[]> {
+  const measured: number[] = []
+  const underWay: Promise<unknown>[] = []
+  const started = performance.now()
+  for (let n = 0; n < count; ) {
+    const due = Math.min(count, ((performance.now() - started) / 1000) * rate)
+    for (; n < due; n++) {
+      const planned = started + (n / rate) * 1000
+      underWay.push(call(n).then(() => measured.push(performance.now() - planned)))
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await Promise.all(underWay)
+  return measured
+}
+
+/** Draws of Zipf's distribution over 0 … keys − 1, the same ones each time. */
+export function zipf(keys: number, exponent: number, draws: number): Uint32Array {
+  const cumulative = new Float64Array(keys)
+  let total = 0
+  for (let key = 0; key < keys; key++) {
+    total += 1 / (key + 1) ** exponent
+    cumulative[key] = total
+  }
+  const random = generator(42)
+  return Uint32Array.from({ length: draws }, () => search(cumulative, random() * total))
+}
+
+/** Park and Miller's generator: numbers between 0 and 1. */
+export function generator(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state * 48271) % 2147483647
+    return state / 2147483647
+  }
+}
+
+export function median(values: readonly number[]): number {
+  return percentile(values, 0.5)
+}
+
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
+function search(cumulative: Float64Array, value: number): number {
+  let low = 0
+  let high = cumulative.length - 1
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((cumulative[middle] as number) < value) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,63 @@
+import type { Figure } from './figures.js'
+import { median } from './load.js'
+
+/** One of the things that are compared: measured once a round. */
+export interface Contender {
+  readonly name: string
+  /** Operations of a run. */
+  readonly count: number
+  /** Sets up what it needs, times `count` operations, and resolves to the figure. */
+  run(count: number): Promise<number>
+}
+
+/** Figures by contender, one a round. */
+export type Samples = ReadonlyMap<string, readonly number[]>
+
+const WARM_UP_SHARE = 0.5
+
+export interface Patience {
+  readonly rounds: number
+  /** No further round begins when so many ms have passed since the warm-up; the first one always does. */
+  readonly patience: number
+}
+
+/** A B C, A B C, …, after a warm-up of each: what disturbs a round disturbs all of them. */
+export async function alternate({ rounds, patience }: Patience, contenders: readonly Contender[]): Promise<Samples> {
+  for (const { count, run } of contenders) await run(Math.ceil(count * WARM_UP_SHARE))
+  const samples = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
+  const started = performance.now()
+  for (let round = 0; round < rounds && (round === 0 || performance.now() - started < patience); round++) {
+    for (const { name, count, run } of contenders) samples.get(name)?.push(await run(count))
+  }
+  return samples
+}
+
+/** The median of the rounds' ratios, to the first of the peers; those to the others stand beside it. */
+export function against(samples: Samples, ours: string, peers: readonly string[]): Figure {
+  const raw = medians(samples, [ours, ...peers])
+  const peer = peers[0] as string
+  const ratios = Object.fromEntries(peers.map((peer) => [peer, medianRatio(samples, ours, peer)]))
+  return {
+    value: ratios[peer] as number,
+    ours: raw[ours] as number,
+    peer: { name: peer, value: raw[peer] as number },
+    rounds: samples.get(ours)?.length ?? 0,
+    ratios,
+    raw,
+  }
+}
+
+export function alone(samples: Samples, name: string): Figure {
+  const raw = medians(samples, [name])
+  const value = raw[name] as number
+  return { value, ours: value, rounds: samples.get(name)?.length ?? 0, ratios: {}, raw }
+}
+
+function medianRatio(samples: Samples, ours: string, peer: string): number {
+  const ofPeer = samples.get(peer) ?? []
+  return median((samples.get(ours) ?? []).map((value, round) => value / (ofPeer[round] as number)))
+}
+
+function medians(samples: Samples, names: readonly string[]): Record<string, number> {
+  return Object.fromEntries(names.map((name) => [name, median(samples.get(name) ?? [])]))
+}

@@ -1,0 +1,88 @@
+/** How much is measured. Counts are operations a run, times ms. */
+export interface Sizes {
+  readonly rounds: number
+  /** Of a measure, ms: fewer rounds where they take longer. */
+  readonly patience: number
+  /** Of the whole run, ms: what is measured after that has one round. */
+  readonly budget: number
+  readonly inFlight: number
+  readonly writes: number
+  /** Records that traffic is spread over. */
+  readonly records: number
+  /** Records that are read. */
+  readonly viewed: number
+  readonly queueAdds: number
+  readonly flushedRows: number
+  readonly upserts: number
+  /** Writes of the latency measure, at 5,000/s. */
+  readonly pacedWrites: number
+  readonly growth: { readonly few: number; readonly many: number; readonly dirty: number; readonly repeats: number }
+  readonly endToEnd: { readonly ours: number; readonly naive: number }
+  readonly hotWrites: number
+  readonly backlog: number
+  readonly plot: { readonly records: readonly number[]; readonly writes: number }
+}
+
+const FULL: Sizes = {
+  rounds: 7,
+  patience: 25_000,
+  budget: 600_000,
+  inFlight: 1000,
+  writes: 60_000,
+  records: 10_000,
+  viewed: 10_000,
+  queueAdds: 30_000,
+  flushedRows: 50_000,
+  upserts: 2000,
+  pacedWrites: 10_000,
+  growth: { few: 10_000, many: 1_000_000, dirty: 1000, repeats: 5 },
+  endToEnd: { ours: 150_000, naive: 10_000 },
+  hotWrites: 100_000,
+  backlog: 100_000,
+  plot: { records: [1000, 10_000, 100_000, 1_000_000], writes: 60_000 },
+}
+
+const QUICK: Sizes = {
+  ...FULL,
+  rounds: 3,
+  patience: 2500,
+  budget: 28_000,
+  writes: 12_000,
+  viewed: 2000,
+  queueAdds: 6000,
+  flushedRows: 10_000,
+  upserts: 200,
+  pacedWrites: 2000,
+  growth: { few: 10_000, many: 100_000, dirty: 1000, repeats: 3 },
+  endToEnd: { ours: 40_000, naive: 2000 },
+  backlog: 20_000,
+  plot: { records: [1000, 10_000, 100_000], writes: 10_000 },
+}
+
+const FEWEST = 20
+
+/** @param scale of all counts */
+export function sizesFor(quick: boolean, scale: number, rounds: number | undefined): Sizes {
+  const sizes = scaled(quick ? QUICK : FULL, scale)
+  return rounds === undefined ? sizes : { ...sizes, rounds }
+}
+
+function scaled(sizes: Sizes, scale: number): Sizes {
+  const of = (count: number) => Math.max(FEWEST, Math.round(count * scale))
+  const { growth, endToEnd, plot } = sizes
+  return {
+    ...sizes,
+    writes: of(sizes.writes),
+    records: of(sizes.records),
+    viewed: of(sizes.viewed),
+    queueAdds: of(sizes.queueAdds),
+    flushedRows: of(sizes.flushedRows),
+    upserts: of(sizes.upserts),
+    pacedWrites: of(sizes.pacedWrites),
+    growth: { ...growth, few: of(growth.few), many: of(growth.many), dirty: of(growth.dirty) },
+    endToEnd: { ours: of(endToEnd.ours), naive: of(endToEnd.naive) },
+    hotWrites: of(sizes.hotWrites),
+    backlog: of(sizes.backlog),
+    plot: { records: plot.records.map(of), writes: of(plot.writes) },
+  }
+}
