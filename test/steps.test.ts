@@ -51,10 +51,14 @@ async function claim(id: string) {
   return batch
 }
 
+/** The id of the batch that this claim made. */
+async function claimed(name: string): Promise<string> {
+  return (await claim(name))?.id ?? ''
+}
+
 async function everyStep(): Promise<void> {
   await increment('a', 'b')
-  await claim('1')
-  await store.split(prefix, '1', '2')
+  await store.split(prefix, await claimed('1'), '2')
   await store.park(prefix, '2', 'reason', '3')
   await store.acknowledge(prefix, '3', '3', '4', TTL, 1, false)
   await store.load(prefix, TTL, FIELDS, { ledger: '3', rows: [{ key: 'c', values: undefined }] }, '')
@@ -91,29 +95,28 @@ test('what is dirty carries no TTL, at no step', async () => {
   expect(await expiring()).toEqual(['view:a'])
   await increment('a')
   expect(await expiring()).toEqual([])
-  await claim('1')
+  const first = await claimed('1')
   expect(await expiring()).toEqual([])
   await increment('a')
-  await store.acknowledge(prefix, '1', '1', '2', TTL, 1, false)
+  await store.acknowledge(prefix, first, first, '2', TTL, 1, false)
   expect(await expiring()).toEqual([])
-  await claim('3')
-  await store.park(prefix, '3', 'reason', '4')
+  await store.park(prefix, await claimed('3'), 'reason', '4')
   expect(await expiring()).toEqual([])
-  await store.claim(prefix, '5', 100, { key: 'a' })
-  await store.acknowledge(prefix, '5', '5', '6', TTL, 1, false)
+  const { batch } = await store.claim(prefix, '5', 100, { key: 'a' })
+  await store.acknowledge(prefix, batch?.id ?? '', batch?.id ?? '', '6', TTL, 1, false)
   expect(await expiring()).toEqual(['view:a'])
 })
 
 test('an acknowledgement, a split and a park that come late leave a newer batch alone', async () => {
   await increment('a', 'b')
-  await claim('1')
-  await store.acknowledge(prefix, '1', '1', '2', TTL, 1, false)
+  const late = await claimed('1')
+  await store.acknowledge(prefix, late, late, '2', TTL, 1, false)
   await increment('a', 'b')
   const newer = await claim('3')
   const before = await keys()
-  expect(await store.acknowledge(prefix, '1', '1', '4', TTL, 1, false)).toBeUndefined()
-  await store.split(prefix, '1', '5')
-  expect(await store.park(prefix, '1', 'reason', '6')).toBeUndefined()
+  expect(await store.acknowledge(prefix, late, late, '4', TTL, 1, false)).toBeUndefined()
+  await store.split(prefix, late, '5')
+  expect(await store.park(prefix, late, 'reason', '6')).toBeUndefined()
   expect(await claim('7')).toEqual(newer)
   expect((await keys()).sort()).toEqual(before.sort())
 })
@@ -124,6 +127,16 @@ test('a claim that is repeated is the same batch, without what was written since
   await increment('a', 'b')
   expect(await claim('2')).toEqual(first)
   expect(first?.records).toMatchObject([{ key: 'a', content: expect.arrayContaining(['+value', '1']) }])
+})
+
+test('a claim that is sent again after its batch has gone is another batch: under the same id it would count as applied', async () => {
+  await increment('a')
+  const first = await claim('1')
+  await store.acknowledge(prefix, first?.id ?? '', first?.id ?? '', '2', TTL, 1, false)
+  await increment('a')
+  const again = await claim('1')
+  expect(again?.records).toHaveLength(1)
+  expect(again?.id).not.toBe(first?.id)
 })
 
 test('rows are written in the order of their keys, so that two writers of the same rows do not wait for each other in a circle', async () => {

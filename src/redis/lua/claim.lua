@@ -4,7 +4,7 @@
   Parked records that are due again are claimed alone, so that a refusal costs the others nothing.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV     id for a new batch, most records in it, what to claim: 'due' · 'before' (first written at or before a time) · 'key',
+  ARGV     beginning of the id for a new batch, most records in it, what to claim: 'due' · 'before' (first written at or before a time) · 'key',
            the time in ms or the key, the policy's debounce ms
   Returns  { id, id before it or nil, writes it carries, the records } or { nil, ms until the next record is due or nil }
 
@@ -20,12 +20,13 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function reply()
   local batch = redis.call('HMGET', batchKey, 'id', 'previous', 'writes', 'keys')
-  local records = {}
-  for n, key in ipairs(cmsgpack.unpack(batch[4])) do
-    local content = redis.call('HGETALL', prefix .. 'claim:' .. key)
-    records[n] = key .. '\0' .. #content .. '\0' .. table.concat(content, '\0') .. '\0'
+  local records, size, call, claimPrefix = {}, 0, redis.call, prefix .. 'claim:'
+  for _, key in ipairs(cmsgpack.unpack(batch[4])) do
+    local content = call('HGETALL', claimPrefix .. key)
+    records[size + 1], records[size + 2], records[size + 3] = key, #content, table.concat(content, '\0')
+    size = size + 3
   end
-  return { batch[1], batch[2], batch[3], table.concat(records) }
+  return { batch[1], batch[2], batch[3], table.concat(records, '\0') .. '\0' }
 end
 
 if redis.call('EXISTS', batchKey) == 1 then return reply() end
@@ -69,9 +70,9 @@ if what == 'due' then candidates = dueKeys()
 elseif what == 'before' then candidates = keysBefore(tonumber(argument))
 else candidates = { argument } end
 
-local keys = {}
+local keys, pendPrefix, claimPrefix = {}, prefix .. 'pend:', prefix .. 'claim:'
 for _, key in ipairs(candidates) do
-  local renamed = redis.pcall('RENAME', prefix .. 'pend:' .. key, prefix .. 'claim:' .. key)
+  local renamed = redis.pcall('RENAME', pendPrefix .. key, claimPrefix .. key)
   if renamed.err then redis.call('ZREM', dirtyKey, key) else keys[#keys + 1] = key end
 end
 
@@ -84,7 +85,9 @@ end
 local stats = redis.call('HMGET', statsKey, 'writes', 'claimed')
 local writes = string.format('%.0f', (tonumber(stats[1]) or 0) - (tonumber(stats[2]) or 0))
 redis.call('HSET', statsKey, 'claimed', stats[1] or '0')
-redis.call('HSET', batchKey, 'id', newId, 'writes', writes, 'keys', cmsgpack.pack(keys))
+-- ioredis sends a call again after a broken connection, maybe when the batch that it made has gone: the same id must not come twice.
+local id = newId .. '.' .. time[1] .. '.' .. time[2]
+redis.call('HSET', batchKey, 'id', id, 'writes', writes, 'keys', cmsgpack.pack(keys))
 local acked = redis.call('GET', prefix .. 'acked')
 if acked then redis.call('HSET', batchKey, 'previous', acked) end
 return reply()
