@@ -125,7 +125,10 @@ export class Store {
     }
   }
 
-  /** @param debounce the policy's, ms; spares `before` a look at records that are due a debounce later */
+  /**
+   * @param newId beginning of the id of a new batch; Redis adds the time
+   * @param debounce the policy's, ms; spares `before` a look at records that are due a debounce later
+   */
   async claim(prefix: string, newId: string, batchSize: number, target: ClaimTarget, debounce = 0): Promise<ClaimReply> {
     const [what, argument] = 'due' in target ? ['due', ''] : 'before' in target ? ['before', target.before] : ['key', target.key]
     const reply = (await this.#redis.writeBehind_claim(
