@@ -1,0 +1,60 @@
+/** Redis loses its memory, whole or in part. What was acknowledged before may be gone; what is acknowledged afterwards may not. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Amnesty } from './checker.js'
+import type { Random } from './random.js'
+import type { Stage } from './stage.js'
+import { until } from './until.js'
+
+export const DISASTERS = ['emptied', 'put back', 'replica promoted'] as const
+export type Disaster = (typeof DISASTERS)[number]
+
+/** Every shard goes on within this time, ms. */
+const GO_ON = 10_000
+
+export interface Aftermath extends Amnesty {
+  readonly disaster: Disaster
+  /** Ms until the last shard had a new batch in the database. */
+  readonly wentOnAfter: number
+  /** Shards that did not go on in time. */
+  readonly stuck: readonly string[]
+}
+
+type Strike = (stage: Stage, random: Random) => Promise<void>
+
+const STRIKES: Readonly<Record<Disaster, Strike>> = {
+  emptied: async ({ redis }) => {
+    await redis.flushall()
+  },
+  'put back': async (stage, random) => {
+    const copy = await stage.copyRedis()
+    await sleep(random.between(500, 4000))
+    await stage.putBackRedis(copy)
+  },
+  'replica promoted': async (stage, random) => {
+    const replica = await stage.startReplica()
+    await sleep(random.between(200, 2000))
+    await stage.promote(replica)
+  },
+}
+
+/** Strikes while the writers write, and watches whether every shard goes on. */
+export async function strike(disaster: Disaster, stage: Stage, random: Random): Promise<Aftermath> {
+  await STRIKES[disaster](stage, random)
+  // A call made in this very millisecond may be one from before.
+  const happened = Date.now() + 1
+  const before = await ledgers(stage)
+  const started = performance.now()
+  let stuck: string[] = []
+  const haveMoved = async () => {
+    const now = await ledgers(stage)
+    stuck = [...before].filter(([shard, batch]) => now.get(shard) === batch).map(([shard]) => shard)
+    return stuck.length === 0
+  }
+  await until(GO_ON, () => 'shards to go on', haveMoved).catch(() => {})
+  return { disaster, until: happened, mayRepeat: disaster !== 'emptied', wentOnAfter: Math.round(performance.now() - started), stuck }
+}
+
+async function ledgers(stage: Stage): Promise<Map<string, string>> {
+  const rows = await stage.query<{ shard: string; batch: string }>('select shard, batch from write_behind_ledger')
+  return new Map(rows.map(({ shard, batch }) => [shard, batch]))
+}

@@ -1,0 +1,57 @@
+/**
+ * Small disks of Redis' own, which can be full. They are mounted where nobody else sees them, in a mount namespace of this process, and
+ * vanish with it. Only root can do that, on Linux; elsewhere the fault is left out.
+ */
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { open, rm, statfs } from 'node:fs/promises'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const SIZE = '256m'
+/** Blocks. */
+const MARGIN = 500
+const BALLAST = 'ballast'
+const INSIDE = 'CHAOS_MOUNTS'
+
+export const canMount = process.env[INSIDE] === '1'
+
+/** Runs this program again in a mount namespace. Resolves to its exit code; undefined: it runs in one already, or cannot. */
+export async function runInNamespace(): Promise<number | undefined> {
+  if (canMount || spawnSync('unshare', ['-m', 'true']).status !== 0) return undefined
+  const command = ['-m', process.execPath, ...process.execArgv, ...process.argv.slice(1)]
+  const child = spawn('unshare', command, { stdio: 'inherit', env: { ...process.env, [INSIDE]: '1' } })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+  return new Promise((resolve) =>
+    child.on('exit', (code, signal) => resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal])),
+  )
+}
+
+export async function mount(folder: string): Promise<void> {
+  await run('mount', ['-t', 'tmpfs', '-o', `size=${SIZE}`, 'tmpfs', folder])
+}
+
+export async function unmount(folder: string): Promise<void> {
+  await run('umount', ['-l', folder])
+}
+
+/** Not a block is left. Redis writes meanwhile: the last of the space is taken block by block. */
+export async function fill(folder: string): Promise<void> {
+  const { bsize, bavail } = await statfs(folder)
+  const ballast = await open(join(folder, BALLAST), 'w')
+  try {
+    const large = Math.max(0, bavail - MARGIN)
+    if (large > 0) await run('fallocate', ['-l', String(bsize * large), join(folder, BALLAST)])
+    const block = Buffer.alloc(bsize)
+    for (let n = large; ; n++) await ballast.write(block, 0, bsize, n * bsize)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+  } finally {
+    await ballast.close()
+  }
+}
+
+export async function free(folder: string): Promise<void> {
+  await rm(join(folder, BALLAST), { force: true })
+}

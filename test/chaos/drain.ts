@@ -1,0 +1,63 @@
+import { models } from '../../generated/write-behind.js'
+import { MODELS, SHARDS } from './faults.js'
+import type { Stage } from './stage.js'
+
+/** What keeps a shard from being clean. */
+export interface Leftover {
+  readonly shard: string
+  readonly dirty: number
+  readonly parked: number
+  readonly inFlight: boolean
+}
+
+/** Shards of Redis that are not clean. */
+export async function leftovers({ redis, namespace }: Stage): Promise<Leftover[]> {
+  const shards = MODELS.flatMap((model) => Array.from({ length: SHARDS }, (_, shard) => `{${namespace}:${models[model].name}:${shard}}:`))
+  const found = await Promise.all(
+    shards.map(async (shard) => {
+      const [dirty, parked, batch] = await Promise.all([
+        redis.zcard(`${shard}dirty`),
+        redis.hlen(`${shard}parked`),
+        redis.exists(`${shard}batch`),
+      ])
+      return { shard, dirty, parked, inFlight: batch === 1 }
+    }),
+  )
+  return found.filter(({ dirty, parked, inFlight }) => dirty > 0 || parked > 0 || inFlight)
+}
+
+/** Jobs of the naive design that have not ended. */
+export async function naiveLeftovers({ redis, namespace }: Stage): Promise<Leftover[]> {
+  const prefix = `{${namespace}}:queues:naive:`
+  const [wait, active, delayed, failed] = await Promise.all([
+    redis.llen(`${prefix}wait`),
+    redis.llen(`${prefix}active`),
+    redis.zcard(`${prefix}delayed`),
+    redis.zcard(`${prefix}failed`),
+  ])
+  const dirty = wait + active + delayed
+  return dirty + failed > 0 ? [{ shard: 'naive', dirty, parked: failed, inFlight: active > 0 }] : []
+}
+
+export interface Keys {
+  /** Without a time to live, and not BullMQ's. */
+  readonly lasting: number
+  /** Changes: none is left when all shards are clean. */
+  readonly changes: number
+  readonly all: number
+  readonly memory: number
+}
+
+/** What Redis holds. */
+export async function countKeys({ redis, namespace }: Stage): Promise<Keys> {
+  let [all, lasting, changes] = [0, 0, 0]
+  for await (const keys of redis.scanStream({ match: `{${namespace}*`, count: 1000 }) as AsyncIterable<string[]>) {
+    const own = keys.filter((key) => !key.startsWith(`{${namespace}}:queues`))
+    all += keys.length
+    changes += own.filter((key) => /\}:(pend|claim):/.test(key)).length
+    const ttls = await Promise.all(own.map((key) => redis.pttl(key)))
+    lasting += ttls.filter((ttl) => ttl === -1).length
+  }
+  const memory = Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1])
+  return { lasting, changes, all, memory }
+}

@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FAULTS, type Fault, type Scene, type Strike } from './faults.js'
+import type { Random } from './random.js'
+
+const SHORTEST_PAUSE = 200
+const LONGEST_PAUSE = 2000
+const MOST_TRIES = 10_000
+
+/** Picks a fault every 0.2 to 2 s, and lets it run beside those that have not ended. What it picks follows from the seed alone. */
+export class Nemesis {
+  faults = 0
+  readonly #scene: Scene
+  readonly #random: Random
+  readonly #only: string
+  readonly #note: (what: string) => void
+  readonly #busy = new Map<string, Promise<void>>()
+  #fail: (error: Error) => void = () => {}
+
+  /** @param only faults whose description contains it */
+  constructor(scene: Scene, random: Random, only: string, note: (what: string) => void) {
+    this.#scene = scene
+    this.#random = random
+    this.#only = only
+    this.#note = note
+  }
+
+  /**
+   * Resolves when the time is over, which ends all faults.
+   * @throws Error when a fault could not be made, or not be ended
+   */
+  async rage(ms: number): Promise<void> {
+    const ended = new AbortController()
+    const failed = new Promise<never>((_, reject) => {
+      this.#fail = reject
+    })
+    await Promise.race([failed, this.#rage(ms, ended)])
+  }
+
+  async #rage(ms: number, ended: AbortController): Promise<void> {
+    const end = performance.now() + ms
+    for (;;) {
+      const pause = this.#random.between(SHORTEST_PAUSE, LONGEST_PAUSE)
+      const strike = this.#pick()
+      if (performance.now() + pause > end) break
+      await sleep(pause)
+      this.#strike(strike, ended.signal)
+    }
+    await sleep(Math.max(0, end - performance.now()))
+    ended.abort()
+    await Promise.all(this.#busy.values())
+  }
+
+  #pick(): Strike {
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const strike = this.#pickAny()
+      if (strike.what.includes(this.#only)) return strike
+    }
+    throw new Error(`no fault's description contains ${JSON.stringify(this.#only)}`)
+  }
+
+  #pickAny(): Strike {
+    let ticket = this.#random.next() * FAULTS.reduce((total, { weight }) => total + weight, 0)
+    const fault = FAULTS.find(({ weight }) => {
+      ticket -= weight
+      return ticket < 0
+    })
+    return (fault ?? (FAULTS[0] as Fault)).pick(this.#scene, this.#random)
+  }
+
+  #strike({ what, uses, run }: Strike, ended: AbortSignal): void {
+    if (this.#busy.has(uses)) return
+    this.faults++
+    this.#note(what)
+    const done = run(ended).then(() => void this.#busy.delete(uses))
+    done.catch((error: Error) => this.#fail(new Error(`the nemesis failed: ${what}`, { cause: error })))
+    this.#busy.set(uses, done)
+  }
+}

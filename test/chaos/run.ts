@@ -1,0 +1,204 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { installAudit, readRows, takeSteps } from './audit.js'
+import { check, type Finding, isHarm, type Rows } from './checker.js'
+import { type Aftermath, DISASTERS, type Disaster, strike } from './disaster.js'
+import { countKeys, type Leftover, leftovers, naiveLeftovers } from './drain.js'
+import { MODELS, resumeQueues, SHARDS } from './faults.js'
+import { Fleet } from './fleet.js'
+import { History } from './history.js'
+import { Nemesis } from './nemesis.js'
+import type { ChaosOptions } from './options.js'
+import { Random } from './random.js'
+import { Stage } from './stage.js'
+import { type CycleReport, isClean, Tally } from './tally.js'
+import { until } from './until.js'
+
+const START_TIMEOUT = 60_000
+/** Longer than any call may take. */
+const SETTLE_TIMEOUT = 15_000
+const DRAIN_TIMEOUT = 45_000
+/** Every fourth cycle has a disaster. */
+const CYCLES_A_DISASTER = 4
+/** Of each shard `acked` and `stats`, and the numbers of shards. */
+const MOST_LASTING_KEYS = MODELS.length * SHARDS * 2 + 1
+/** Findings of a cycle that are told in full. */
+const MOST_TOLD = 20
+
+/** Cycle after cycle: chaos → heal → drain → check. */
+export class Run {
+  readonly #options: ChaosOptions
+  readonly #say: (line: string) => void
+  readonly #stage: Stage
+  readonly #fleet: Fleet
+  readonly #history = new History()
+  readonly #tally = new Tally()
+  readonly #started = performance.now()
+  #rows: Rows = new Map()
+  #adopted = 0
+  #failures = new Map<string, number>()
+  #parked: string[] = []
+
+  private constructor(options: ChaosOptions, say: (line: string) => void, stage: Stage) {
+    this.#options = options
+    this.#say = say
+    this.#stage = stage
+    const { redisUrl, databaseUrl, namespace } = stage
+    const { naive, seed, rate } = options
+    const onEvent = (event: string, model: string, detail: string) => this.#hear(event, model, detail)
+    this.#fleet = new Fleet({
+      redisUrl,
+      databaseUrl,
+      namespace,
+      naive,
+      seed,
+      rate,
+      spread: false,
+      defaults: false,
+      history: this.#history,
+      onEvent,
+    })
+  }
+
+  static async run(options: ChaosOptions, say: (line: string) => void, interrupted: AbortSignal): Promise<Tally> {
+    const stage = await Stage.start()
+    const run = new Run(options, say, stage)
+    try {
+      await run.#run(interrupted)
+    } finally {
+      await run.#fleet.stop()
+      await stage.stop()
+    }
+    return run.#tally
+  }
+
+  async #run(interrupted: AbortSignal): Promise<void> {
+    await installAudit(this.#stage.query)
+    this.#fleet.start()
+    await this.#fleet.heal(START_TIMEOUT)
+    const { seconds, cycle: only, naive } = this.#options
+    const end = performance.now() + seconds * 1000
+    for (let cycle = only ?? 1; performance.now() < end && !interrupted.aborted; cycle++) {
+      const report = await this.#cycle(cycle)
+      this.#tally.add(report)
+      this.#tell(report)
+      if ((!isClean(report) && !naive) || only !== undefined) break
+    }
+    for (const line of this.#tally.summary()) this.#say(line)
+  }
+
+  async #cycle(cycle: number): Promise<CycleReport> {
+    const { acknowledged, refused, unknown } = this.#history
+    const adopted = this.#adopted
+    this.#history.clear()
+    this.#parked = []
+    if (this.#options.naive) await this.#beginAnew()
+    const random = new Random(this.#options.seed, cycle)
+    const nemesis = new Nemesis({ stage: this.#stage, fleet: this.#fleet }, random, this.#options.only, (what) => this.#note(what))
+    this.#fleet.resume()
+    const aftermath = await this.#rage(nemesis, this.#disasterOf(cycle), random)
+    await this.#heal()
+    const pending = await this.#fleet.pause(SETTLE_TIMEOUT)
+    const stuck = [...pending.map(({ name }) => `${name} has promises pending`), ...(aftermath?.stuck ?? []), ...this.#parked]
+    if (aftermath !== undefined && aftermath.disaster !== 'replica promoted' && this.#adopted === adopted && !this.#options.naive)
+      stuck.push('no adopted event')
+    const [left, drainMs] = await this.#drain()
+    stuck.push(...left.map((each) => JSON.stringify(each)))
+    const keys = await countKeys(this.#stage)
+    if (keys.changes > 0) stuck.push(`${keys.changes} changes in Redis`)
+    if (keys.lasting > MOST_LASTING_KEYS && !this.#options.naive)
+      stuck.push(`${keys.lasting} lasting keys, instead of ${MOST_LASTING_KEYS}`)
+    const steps = await takeSteps(this.#stage.query)
+    const after = await readRows(this.#stage.query)
+    const findings = check({ before: this.#rows, after, history: this.#history.byRecord, steps, amnesty: aftermath })
+    this.#rows = after
+    return {
+      cycle,
+      acknowledged: this.#history.acknowledged - acknowledged,
+      refused: this.#history.refused - refused,
+      unknown: this.#history.unknown - unknown,
+      faults: nemesis.faults + (aftermath === undefined ? 0 : 1),
+      findings,
+      stuck,
+      adopted: this.#adopted - adopted,
+      drainMs,
+      aftermath,
+      keys,
+    }
+  }
+
+  /** What the naive design lost in one cycle would otherwise count as doubled in the next, when a counter catches up. */
+  async #beginAnew(): Promise<void> {
+    await this.#stage.redis.flushall()
+    await this.#stage.query('truncate "Counter", page_views, players')
+    await takeSteps(this.#stage.query)
+    this.#rows = new Map()
+  }
+
+  #disasterOf(cycle: number): Disaster | undefined {
+    const { disaster } = this.#options
+    if (disaster !== undefined) return disaster
+    return cycle % CYCLES_A_DISASTER === 0 ? DISASTERS[(cycle / CYCLES_A_DISASTER - 1) % DISASTERS.length] : undefined
+  }
+
+  async #rage(nemesis: Nemesis, disaster: Disaster | undefined, random: Random): Promise<Aftermath | undefined> {
+    const ms = this.#options.rage * 1000
+    if (disaster === undefined) {
+      await nemesis.rage(ms)
+      return undefined
+    }
+    const quiet = new Random(random.integer(0, 2 ** 31))
+    await nemesis.rage(ms / 4)
+    await this.#heal()
+    await sleep(quiet.between(1000, 3000))
+    this.#note(`Redis: ${disaster}`)
+    const aftermath = await strike(disaster, this.#stage, quiet)
+    this.#note(`Redis: ${disaster}; every shard went on after ${aftermath.wentOnAfter} ms`)
+    await nemesis.rage(ms / 3)
+    return aftermath
+  }
+
+  async #heal(): Promise<void> {
+    await this.#stage.heal()
+    await this.#fleet.heal(START_TIMEOUT)
+    await resumeQueues(this.#stage)
+  }
+
+  /** What is left after the timeout, and how long it took. */
+  async #drain(): Promise<[readonly Leftover[], number]> {
+    const started = performance.now()
+    let left: readonly Leftover[] = []
+    const isClean = async () => {
+      left = await (this.#options.naive ? naiveLeftovers : leftovers)(this.#stage)
+      return left.length === 0
+    }
+    await until(DRAIN_TIMEOUT, () => 'the drain', isClean).catch(() => {})
+    return [left, Math.round(performance.now() - started)]
+  }
+
+  #hear(event: string, model: string, detail: string): void {
+    if (event === 'adopted') this.#adopted++
+    if (event === 'parked') this.#parked.push(`parked ${model} ${detail}`)
+    if (event === 'failure') this.#failures.set(detail, (this.#failures.get(detail) ?? 0) + 1)
+  }
+
+  #note(what: string): void {
+    this.#say(`${((performance.now() - this.#started) / 1000).toFixed(1).padStart(7)} s  ${what}`)
+  }
+
+  #tell(report: CycleReport): void {
+    const { cycle, acknowledged, refused, unknown, findings, stuck, drainMs, faults } = report
+    const outcome = isClean(report) ? 'clean' : `NOT CLEAN (npm run chaos -- --seed ${this.#options.seed} --cycle ${cycle})`
+    this.#note(
+      `cycle ${cycle}: ${faults} faults, ${acknowledged} acknowledged, ${refused} refused, ${unknown} unknown, ${report.adopted} adopted, drained in ${drainMs} ms: ${outcome}`,
+    )
+    for (const { harm, record, expected, found } of worstFirst(findings).slice(0, MOST_TOLD))
+      this.#say(`    ${harm} ${record}: expected ${expected}, found ${found}`)
+    for (const each of stuck) this.#say(`    stuck: ${each}`)
+    if (!isClean(report)) for (const [failure, times] of this.#failures) this.#say(`    failure, ${times} times: ${failure}`)
+    this.#failures.clear()
+  }
+}
+
+function worstFirst(findings: readonly Finding[]): Finding[] {
+  return findings.toSorted((a, b) => Number(isHarm(b)) - Number(isHarm(a)))
+}
