@@ -1,7 +1,7 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import { Database, type SqlClient } from './database/database.js'
 import { ConfigurationError } from './errors.js'
-import { Events } from './events.js'
+import { createEvents, type Events } from './events.js'
 import { Flusher } from './flush/flusher.js'
 import { Limit } from './flush/limit.js'
 import { Scheduler } from './flush/scheduler.js'
@@ -51,7 +51,7 @@ export async function createWriteBehind<const M extends Models, const P extends 
   if (redis.options.keyPrefix)
     throw new ConfigurationError('redis: expected a connection without keyPrefix, which BullMQ cannot use (set namespace instead)')
 
-  const events = new Events()
+  const events = createEvents()
   const connections: Redis[] = []
   const connect = (overrides: Partial<RedisOptions>): Redis => {
     const connection = redis.duplicate({ maxRetriesPerRequest: null, ...overrides })
@@ -143,6 +143,7 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
 function assembleWriter({ calls, events }: Shared, model: Model, policy: ResolvedPolicy, shards: ShardNames, scheduler: Scheduler): Writer {
   return new Writer({
     ...calls,
+    events,
     model: model.name,
     shards,
     limits: {

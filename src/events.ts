@@ -1,6 +1,26 @@
 import { EventEmitter } from 'node:events'
 import type { WriteBehindError } from './errors.js'
 
+/** Redis has answered one call, which carries all writes to a shard that were issued while the call before it was under way. */
+export interface WrittenEvent {
+  readonly model: string
+  readonly shard: number
+  /** Records that the call changed. */
+  readonly records: number
+  /** Writes that were accepted, those added up to one operation each counted. */
+  readonly writes: number
+}
+
+/** Redis has turned writes away, each with a BacklogFullError: the shard holds as many dirty records as the policy allows. */
+export interface BacklogEvent {
+  readonly model: string
+  readonly shard: number
+  /** Writes of one call that were refused. */
+  readonly writes: number
+  /** Most dirty records of one shard. */
+  readonly limit: number
+}
+
 /** One batch was persisted and acknowledged. */
 export interface FlushedEvent {
   readonly model: string
@@ -43,19 +63,50 @@ export interface AdoptedEvent {
   readonly ledger: string | null
 }
 
-/** Something failed that no call reports: it will be tried again. */
+/** Something failed that no call reports: it will be tried again, unless it is a `listener` of these events that threw. */
 export interface FailureEvent {
-  readonly step: 'schedule' | 'flush' | 'sweep' | 'redis' | 'queue'
+  readonly step: 'schedule' | 'flush' | 'sweep' | 'redis' | 'queue' | 'listener'
   readonly model: string | undefined
   readonly error: WriteBehindError | Error
 }
 
 export interface EventMap {
+  written: [WrittenEvent]
   flushed: [FlushedEvent]
   parked: [ParkedEvent]
   unparked: [UnparkedEvent]
   adopted: [AdoptedEvent]
+  backlog: [BacklogEvent]
   failure: [FailureEvent]
 }
 
-export class Events extends EventEmitter<EventMap> {}
+export type Events = EventEmitter<EventMap>
+
+/**
+ * An emitter whose listeners cannot break what they listen to: what one throws, or rejects with, is reported as a `failure` of the step
+ * `listener`, and the others are still called. Where nobody listens to `failure`, or that listener fails too, it becomes a process warning.
+ */
+export function createEvents(): Events {
+  return new Guarded() as EventEmitter as Events
+}
+
+class Guarded extends EventEmitter {
+  override emit(name: string | symbol, ...args: unknown[]): boolean {
+    const listeners = this.rawListeners(name)
+    for (const listener of listeners) {
+      try {
+        const result: unknown = Reflect.apply(listener, this, args)
+        if (result instanceof Promise) result.catch((error: unknown) => this.#report(name, error))
+      } catch (error) {
+        this.#report(name, error)
+      }
+    }
+    return listeners.length > 0
+  }
+
+  #report(name: string | symbol, thrown: unknown): void {
+    const error = new Error(`a listener of ${String(name)} failed: ${thrown instanceof Error ? thrown.message : thrown}`, { cause: thrown })
+    if (name !== 'failure' && this.emit('failure', { step: 'listener', model: undefined, error })) return
+    process.emitWarning(error.message, { code: 'WRITE_BEHIND' })
+  }
+}

@@ -14,7 +14,17 @@ export {
   UnsafeRedisError,
   WriteBehindError,
 } from './errors.js'
-export type { AdoptedEvent, EventMap, Events, FailureEvent, FlushedEvent, ParkedEvent, UnparkedEvent } from './events.js'
+export type {
+  AdoptedEvent,
+  BacklogEvent,
+  EventMap,
+  Events,
+  FailureEvent,
+  FlushedEvent,
+  ParkedEvent,
+  UnparkedEvent,
+  WrittenEvent,
+} from './events.js'
 export type { ModelCache } from './model-cache.js'
 export type { Options, Policy } from './options.js'
 export type { Create, Increments, Row, Select, Update, Where } from './schema/arguments.js'

@@ -60,7 +60,7 @@ const RETRY_PAUSE = 100
 
 /** Everything but the models, which createWriteBehind adds by name. */
 export class WriteBehind {
-  /** Emits `flushed`, `parked`, `unparked`, `adopted`, `failure`. */
+  /** Emits `written`, `flushed`, `parked`, `unparked`, `adopted`, `backlog`, `failure`, of this process. A listener that throws breaks nothing. */
   readonly events: Events
   readonly #parts: readonly Part[]
   readonly #store: Store

@@ -7,10 +7,11 @@ import {
   UnavailableError,
   type WriteBehindError,
 } from '../errors.js'
+import type { Events } from '../events.js'
 import { fold, type Operation } from '../schema/operation.js'
 import type { ShardNames } from './keys.js'
 import { isReply, type Link, LinkTimeout } from './link.js'
-import type { Store, WriteLimits } from './store.js'
+import type { Store, WriteLimits, WriteReply } from './store.js'
 
 /** Most operations in one call: it bounds how long one script holds Redis up, and how many arguments Lua unpacks. */
 const MOST_IN_A_CALL = 500
@@ -24,6 +25,7 @@ export interface WriterContext {
   readonly link: Link
   readonly limits: WriteLimits
   readonly shards: ShardNames
+  readonly events: Events
   readonly onDirty: OnDirty
 }
 
@@ -129,7 +131,7 @@ class Lane {
     const prefix = this.#context.shards.prefix(this.shard)
     const sequence = ++this.#sequence
     const operations = group.map((entry) => entry.operation)
-    const writes = group.reduce((total, entry) => total + entry.writes, 0)
+    const writes = countWrites(group)
     try {
       const { shardWasClean, clean, refused } = await link.call(() =>
         store.write(prefix, this.#writer, sequence, writes, limits, operations),
@@ -139,6 +141,7 @@ class Lane {
         if (refusal === undefined) entry.resolve()
         else entry.reject(this.#refused(refusal, entry.operation.key))
       })
+      this.#tell(group, refused)
       if (shardWasClean || clean.length > 0)
         this.#context.onDirty(
           this.shard,
@@ -150,11 +153,25 @@ class Lane {
     }
   }
 
+  #tell(group: readonly Entry[], refused: WriteReply['refused']): void {
+    const { events, model, limits } = this.#context
+    if (events.listenerCount('written') + events.listenerCount('backlog') === 0) return
+    const accepted = group.filter((_, position) => !refused.has(position))
+    const records = new Set(accepted.map(({ operation }) => operation.key)).size
+    if (records > 0) events.emit('written', { model, shard: this.shard, records, writes: countWrites(accepted) })
+    const turnedAway = countWrites(group.filter((_, position) => refused.get(position) === 'backlog'))
+    if (turnedAway > 0) events.emit('backlog', { model, shard: this.shard, writes: turnedAway, limit: limits.mostDirty })
+  }
+
   #refused(refusal: 'backlog' | 'overflow', key: string): WriteBehindError {
     const { model, limits } = this.#context
     if (refusal === 'backlog') return new BacklogFullError(model, key, limits.mostDirty)
     return new InvalidInputError(model, undefined, 'pending increments of a record within 64 bits', 'a sum outside them')
   }
+}
+
+function countWrites(entries: readonly Entry[]): number {
+  return entries.reduce((total, { writes }) => total + writes, 0)
 }
 
 function toWriteError(model: string, error: unknown): WriteBehindError {

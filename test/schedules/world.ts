@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { models } from '../../generated/write-behind.js'
 import { Database } from '../../src/database/database.js'
-import { Events } from '../../src/events.js'
+import { createEvents } from '../../src/events.js'
 import { Flusher } from '../../src/flush/flusher.js'
 import { Limit } from '../../src/flush/limit.js'
 import { ModelCache } from '../../src/model-cache.js'
@@ -81,7 +81,7 @@ export class World {
     return new ModelCache(
       MODEL,
       1,
-      new Writer({ ...common, model: MODEL.name, limits, onDirty: () => {} }),
+      new Writer({ ...common, model: MODEL.name, limits, events: createEvents(), onDirty: () => {} }),
       new Reader({
         ...common,
         model: MODEL,
@@ -98,7 +98,7 @@ export class World {
   flusher(crash?: () => void): Flusher {
     const { store, database } = this.#servers
     const client = this.#steps.client(database.prisma, () => this.#look(), crash)
-    const events = new Events()
+    const events = createEvents()
     events.on('adopted', () => {
       throw new Error('a flush took the ledger for forgotten')
     })
