@@ -9,6 +9,7 @@ import { Sweeper } from './flush/sweeper.js'
 import { FlushWorker } from './flush/worker.js'
 import { ModelCache } from './model-cache.js'
 import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
+import { Inspector } from './redis/inspector.js'
 import { ShardNames } from './redis/keys.js'
 import { Link } from './redis/link.js'
 import { Reader } from './redis/reader.js'
@@ -35,7 +36,9 @@ export interface Setup<M extends Models, P extends Policies<M>> extends Options 
 }
 
 /** The cache: `cache.pageView.increment(…)` for every model with a policy, and the calls of WriteBehind. */
-export type Cache<M extends Models, P extends Policies<M>> = WriteBehind & { readonly [N in keyof M & keyof P]: ModelCache<M[N]> }
+export type Cache<M extends Models, P extends Policies<M>> = WriteBehind<Pick<M, keyof M & keyof P>> & {
+  readonly [N in keyof M & keyof P]: ModelCache<M[N]>
+}
 
 /**
  * Connects, and checks that this Redis is safe to write to.
@@ -97,7 +100,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
   const cache = new WriteBehind(events, parts, shared.store, connections)
   for (const part of parts) Object.defineProperty(cache, part.name, { value: part.cache, enumerable: true })
-  return cache as Cache<M, P>
+  return cache as unknown as Cache<M, P>
 }
 
 interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect'> {
@@ -128,6 +131,7 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
       policy.shards,
       assembleWriter(shared, model, policy, shards, scheduler),
       assembleReader(shared, model, policy, shards, database),
+      new Inspector({ ...shared.calls, model, shards }),
     ),
     worker: new FlushWorker({
       ...common,

@@ -41,8 +41,10 @@ export class InvalidInputError extends WriteBehindError {
   readonly expected: string
   readonly got: string
 
-  constructor(model: string, field: string | undefined, expected: string, got: string) {
-    super('INVALID_INPUT', `${field === undefined ? model : `${model}.${field}`}: expected ${expected}, got ${got}`, { model })
+  /** @param model `undefined`: the call is not one of a model */
+  constructor(model: string | undefined, field: string | undefined, expected: string, got: string) {
+    const subject = [model, field].filter((name) => name !== undefined).join('.')
+    super('INVALID_INPUT', `${subject}: expected ${expected}, got ${got}`, { model })
     this.field = field
     this.expected = expected
     this.got = got

@@ -27,6 +27,6 @@ export type {
 } from './events.js'
 export type { ModelCache } from './model-cache.js'
 export type { Options, Policy } from './options.js'
-export type { Create, Increments, Row, Select, Update, Where } from './schema/arguments.js'
+export type { Create, Increments, PendingRecord, Row, Select, Update, Where } from './schema/arguments.js'
 export type { Field, FieldDefault, Ledger, Model, Models, ScalarType } from './schema/model.js'
-export type { CloseReport, ModelStatus, ParkedRecord, WriteBehind } from './write-behind.js'
+export type { CloseReport, FlushOptions, ModelStatus, ParkedRecord, WriteBehind } from './write-behind.js'

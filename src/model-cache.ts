@@ -1,8 +1,21 @@
 import { ClosedError, InvalidInputError } from './errors.js'
+import type { Inspector } from './redis/inspector.js'
 import type { Reader } from './redis/reader.js'
 import type { View } from './redis/store.js'
 import type { Writer } from './redis/writer.js'
-import type { DeleteArgs, FindUniqueArgs, Increments, Row, Select, Selected, UpdateArgs, UpsertArgs, Where } from './schema/arguments.js'
+import type {
+  DeleteArgs,
+  FindManyArgs,
+  FindUniqueArgs,
+  Increments,
+  PendingRecord,
+  Row,
+  Select,
+  Selected,
+  UpdateArgs,
+  UpsertArgs,
+  Where,
+} from './schema/arguments.js'
 import { plainFields } from './schema/change.js'
 import { decode, describe } from './schema/codec.js'
 import { Compiler } from './schema/compiler.js'
@@ -29,16 +42,18 @@ export class ModelCache<M extends Model = Model> {
   readonly #compiler: Compiler
   readonly #writer: Writer
   readonly #reader: Reader
+  readonly #inspector: Inspector
   readonly #sources: readonly Source[]
   #closed = false
 
   /** @internal made by createWriteBehind */
-  constructor(model: M, shards: number, writer: Writer, reader: Reader) {
+  constructor(model: M, shards: number, writer: Writer, reader: Reader, inspector: Inspector) {
     this.#model = model
     this.#shards = shards
     this.#compiler = new Compiler(model)
     this.#writer = writer
     this.#reader = reader
+    this.#inspector = inspector
     const plain = plainFields(model)
     this.#sources = model.fields.map((field) => ({ field, keyPart: model.key.indexOf(field.name), plain: plain.indexOf(field) }))
   }
@@ -72,14 +87,32 @@ export class ModelCache<M extends Model = Model> {
    */
   findUnique<S extends Select<M> | undefined = undefined>(args: FindUniqueArgs<M, S>): Promise<Selected<M, S> | null> {
     try {
-      const { where, select } = this.#findArguments(args)
-      const key = this.#compiler.key(where)
-      if (this.#closed) throw new ClosedError()
-      const toRow = (view: View) => (view === 'missing' ? null : (this.#row(key, view, select) as Selected<M, S>))
-      return this.#reader.find(shardOf(key, this.#shards), key, toRow)
+      const { where, select } = this.#findArguments(args, 'where')
+      return this.#find<S>(this.#compiler.key(where), select)
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  /**
+   * The rows of some keys, in their order, all acknowledged writes included; null where a row is missing. Those that are not in Redis are
+   * loaded together. Not a snapshot: each row is as it was when it was read.
+   * @throws PersistError when rows have to be loaded and the database does not answer
+   */
+  async findMany<S extends Select<M> | undefined = undefined>(args: FindManyArgs<M, S>): Promise<(Selected<M, S> | null)[]> {
+    const { where: keys, select } = this.#findArguments(args, 'keys')
+    if (!Array.isArray(keys)) throw new InvalidInputError(this.#model.name, undefined, 'keys to be a list of keys', describe(keys))
+    return Promise.all(keys.map((where) => this.#compiler.key(where)).map((key) => this.#find<S>(key, select)))
+  }
+
+  /** Whether every acknowledged write of the record is in the database. A record that is parked has some that are not. */
+  async isPersisted(where: Where<M>): Promise<boolean> {
+    return this.#inspect(where, (shard, key) => this.#inspector.isPersisted(shard, key))
+  }
+
+  /** What of the record is not in the database yet; null if nothing is. */
+  async pending(where: Where<M>): Promise<PendingRecord<M> | null> {
+    return this.#inspect(where, (shard, key) => this.#inspector.pending(shard, key) as Promise<PendingRecord<M> | null>)
   }
 
   /** @internal Refuses further calls, and resolves when no write is under way. */
@@ -99,12 +132,24 @@ export class ModelCache<M extends Model = Model> {
     }
   }
 
-  #findArguments(args: unknown): { where: unknown; select: Record<string, boolean> | undefined } {
+  #find<S extends Select<M> | undefined>(key: string, select: Record<string, boolean> | undefined): Promise<Selected<M, S> | null> {
+    if (this.#closed) throw new ClosedError()
+    const toRow = (view: View) => (view === 'missing' ? null : (this.#row(key, view, select) as Selected<M, S>))
+    return this.#reader.find(shardOf(key, this.#shards), key, toRow)
+  }
+
+  #inspect<T>(where: Where<M>, look: (shard: number, key: string) => Promise<T>): Promise<T> {
+    const key = this.#compiler.key(where)
+    if (this.#closed) throw new ClosedError()
+    return look(shardOf(key, this.#shards), key)
+  }
+
+  #findArguments(args: unknown, what: 'where' | 'keys'): { where: unknown; select: Record<string, boolean> | undefined } {
     const { name, fields } = this.#model
-    if (!isObject(args)) throw new InvalidInputError(name, undefined, '{ where, select }', describe(args))
-    const { where, select, ...rest } = args
+    if (!isObject(args)) throw new InvalidInputError(name, undefined, `{ ${what}, select }`, describe(args))
+    const { [what]: where, select, ...rest } = args
     const [unknown] = Object.keys(rest)
-    if (unknown !== undefined) throw new InvalidInputError(name, undefined, 'only where and select', unknown)
+    if (unknown !== undefined) throw new InvalidInputError(name, undefined, `only ${what} and select`, unknown)
     if (select === undefined) return { where, select: undefined }
     if (!isObject(select)) throw new InvalidInputError(name, undefined, 'select to be an object', describe(select))
     for (const field of Object.keys(select)) {

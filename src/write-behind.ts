@@ -1,7 +1,8 @@
 import type { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { ParkedError, PersistError, TimeoutError } from './errors.js'
+import { InvalidInputError } from './errors.js'
 import type { Events } from './events.js'
+import { Barrier, range, within } from './flush/barrier.js'
 import type { Flusher } from './flush/flusher.js'
 import type { Scheduler } from './flush/scheduler.js'
 import type { Sweeper } from './flush/sweeper.js'
@@ -9,7 +10,10 @@ import type { FlushWorker } from './flush/worker.js'
 import type { ModelCache } from './model-cache.js'
 import type { ShardNames } from './redis/keys.js'
 import type { Store } from './redis/store.js'
-import type { Model } from './schema/model.js'
+import type { Where } from './schema/arguments.js'
+import { describe } from './schema/codec.js'
+import { isObject, KeyEncoder } from './schema/key.js'
+import type { Model, Models } from './schema/model.js'
 
 /** What is to be known of one model at 3 a.m. Counts since Redis was set up, over all processes. */
 export interface ModelStatus {
@@ -56,14 +60,23 @@ export interface Part {
 
 const FLUSH_TIMEOUT = 30_000
 const CLOSE_DEADLINE = 10_000
-const RETRY_PAUSE = 100
+
+/** Where the models do not matter. */
+type NoModels = Readonly<Record<never, Model>>
+
+/** What to flush: everything; with `model` (the name of its delegate) that model; with `key` too that record. */
+export type FlushOptions<C extends Models = NoModels> = {
+  /** Ms. @default 30000 */
+  timeout?: number
+} & ({ model?: undefined; key?: undefined } | { [N in keyof C & string]: { model: N; key?: Where<C[N]> | undefined } }[keyof C & string])
 
 /** Everything but the models, which createWriteBehind adds by name. */
-export class WriteBehind {
+export class WriteBehind<C extends Models = NoModels> {
   /** Emits `written`, `flushed`, `parked`, `unparked`, `adopted`, `backlog`, `failure`, of this process. A listener that throws breaks nothing. */
   readonly events: Events
   readonly #parts: readonly Part[]
   readonly #store: Store
+  readonly #barrier: Barrier
   readonly #connections: readonly Redis[]
   #closing: Promise<CloseReport> | undefined
 
@@ -72,6 +85,7 @@ export class WriteBehind {
     this.events = events
     this.#parts = parts
     this.#store = store
+    this.#barrier = new Barrier(store, events)
     this.#connections = connections
   }
 
@@ -81,18 +95,22 @@ export class WriteBehind {
   }
 
   /**
-   * Resolves when everything acknowledged before the call is in the database; with how many records it brought there itself.
-   * An outage is retried until the timeout. Parked records get another chance.
-   * @param options.timeout ms @default 30000
+   * A barrier: resolves when everything acknowledged before the call is in the database, or all of one model, or of one record; with how
+   * many records it brought there itself. An outage is retried until the timeout. Parked records get another chance.
+   * @throws InvalidInputError when there is no such model or key
    * @throws ParkedError when the database refuses records; all others are in the database
    * @throws PersistError the outage that outlasted the timeout
    * @throws TimeoutError when the timeout passed before everything was flushed
    */
-  async flush({ timeout = FLUSH_TIMEOUT }: { timeout?: number } = {}): Promise<{ records: number }> {
+  async flush(options: FlushOptions<C> = {}): Promise<{ records: number }> {
+    const { part, key, timeout } = this.#flushOptions(options)
+    const deadline = performance.now() + timeout
     let records = 0
-    await this.#flush(performance.now() + timeout, (flushed) => {
+    const count = (flushed: number) => {
       records += flushed
-    })
+    }
+    if (part !== undefined && key !== undefined) await this.#barrier.flushRecord(part, key, deadline, count)
+    else await this.#barrier.flush(part === undefined ? this.#parts : [part], deadline, count)
     return { records }
   }
 
@@ -141,12 +159,31 @@ export class WriteBehind {
     return this.#closing
   }
 
+  #flushOptions(options: unknown): { part: Part | undefined; key: string | undefined; timeout: number } {
+    if (!isObject(options)) throw new InvalidInputError(undefined, 'flush', '{ model, key, timeout }', describe(options))
+    const { model, key, timeout = FLUSH_TIMEOUT, ...rest } = options
+    const [unknown] = Object.keys(rest)
+    if (unknown !== undefined) throw new InvalidInputError(undefined, 'flush', 'only model, key and timeout', unknown)
+    if (typeof timeout !== 'number' || !(timeout >= 0))
+      throw new InvalidInputError(undefined, 'flush.timeout', 'milliseconds', describe(timeout))
+    if (model === undefined) {
+      if (key !== undefined) throw new InvalidInputError(undefined, 'flush.model', 'a model beside the key', 'none')
+      return { part: undefined, key: undefined, timeout }
+    }
+    const part = this.#parts.find(({ name }) => name === model)
+    if (part === undefined) {
+      const names = this.#parts.map(({ name }) => name).join(', ')
+      throw new InvalidInputError(undefined, 'flush.model', `one of ${names}`, describe(model))
+    }
+    return { part, key: key === undefined ? undefined : new KeyEncoder(part.model).encode(key), timeout }
+  }
+
   async #close(deadline: number): Promise<CloseReport> {
     let flushed = 0
     const drain = async () => {
       await Promise.all(this.#parts.map(({ cache }) => cache.close()))
       await Promise.all(this.#parts.flatMap(({ worker, sweeper }) => [sweeper.stop(), worker.stop()]))
-      await this.#flush(deadline, (records) => {
+      await this.#barrier.flush(this.#parts, deadline, (records) => {
         flushed += records
       })
     }
@@ -157,66 +194,6 @@ export class WriteBehind {
     for (const connection of this.#connections) if (connection.status !== 'end') connection.disconnect()
     return { flushed, dirty: total(left, 'dirty'), parked: total(left, 'parked') }
   }
-
-  /** Flushes all that it can; then throws the first failure. */
-  async #flush(deadline: number, count: (records: number) => void): Promise<void> {
-    const before = await within(deadline, this.#store.now())
-    const shards = this.#parts.flatMap((part) =>
-      range(part.shards.count).map((shard) => this.#flushShard(part, shard, before, deadline, count)),
-    )
-    const flushed = await Promise.allSettled(shards)
-    const parked = await Promise.allSettled(this.#parts.map((part) => this.#flushParked(part, deadline, count)))
-    const failure = [...flushed, ...parked].find((result) => result.status === 'rejected')
-    if (failure !== undefined) throw failure.reason
-  }
-
-  async #flushShard(part: Part, shard: number, before: number, deadline: number, count: (records: number) => void): Promise<void> {
-    await this.#untilUp(part, deadline, async () => {
-      // A record that is refused on the way is reported by flushParked.
-      for (let complete = false; !complete; ) {
-        if (performance.now() > deadline) throw new TimeoutError(`flush: ${part.name} was not flushed within the timeout`)
-        const report = await part.flusher.flush(shard, { before }, 1)
-        count(report.records)
-        complete = report.complete
-      }
-    })
-  }
-
-  async #flushParked(part: Part, deadline: number, count: (records: number) => void): Promise<void> {
-    const refused: string[] = []
-    for (const shard of range(part.shards.count)) {
-      for (const { key } of await within(deadline, this.#store.parked(part.shards.prefix(shard)))) {
-        const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { key }))
-        count(report.records)
-        if (report.parked.has(key)) refused.push(key)
-      }
-    }
-    if (refused.length > 0) throw new ParkedError(part.model.name, refused)
-  }
-
-  async #untilUp<T>(part: Part, deadline: number, task: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await within(deadline, task())
-      } catch (error) {
-        if (!(error instanceof PersistError) || error.code !== 'OUTAGE' || performance.now() + RETRY_PAUSE > deadline) throw error
-        this.events.emit('failure', { step: 'flush', model: part.model.name, error })
-        await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE))
-      }
-    }
-  }
-}
-
-function within<T>(deadline: number, task: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TimeoutError('the timeout passed')), Math.max(0, deadline - performance.now()))
-  })
-  return Promise.race([task, timeout]).finally(() => clearTimeout(timer))
-}
-
-function range(count: number): number[] {
-  return Array.from({ length: count }, (_, n) => n)
 }
 
 function total(statuses: readonly ModelStatus[] | undefined, field: 'dirty' | 'parked'): number | undefined {

@@ -63,3 +63,27 @@ test('calls take what Prisma takes, and nothing that it refuses', () => {
   }
   expectTypeOf(calls).toBeFunction()
 })
+
+test('reads of many, barriers and what is pending know their model', () => {
+  const calls = async (cache: Everything) => {
+    const keys = [{ device_metric: { device: 'd', metric: 'm' } }]
+    expectTypeOf(await cache.reading.findMany({ keys, select: { value: true } })).toEqualTypeOf<({ value: number } | null)[]>()
+    const pending = await cache.pageView.pending({ path: '/' })
+    expectTypeOf(pending?.set.lastSeen).toEqualTypeOf<Date | null | undefined>()
+    expectTypeOf(pending?.increment.views).toEqualTypeOf<bigint | undefined>()
+    expectTypeOf(pending?.insert?.updatedAt).toEqualTypeOf<Date | undefined>()
+    expectTypeOf(pending?.state).toEqualTypeOf<'pending' | 'claimed' | 'parked' | undefined>()
+    await cache.flush({ timeout: 1 })
+    await cache.flush({ model: 'reading' })
+    await cache.flush({ model: 'reading', key: { device_metric: { device: 'd', metric: 'm' } }, timeout: 1 })
+    // @ts-expect-error no such model
+    await cache.flush({ model: 'nope' })
+    // @ts-expect-error another model's key
+    await cache.flush({ model: 'reading', key: { path: '/' } })
+    // @ts-expect-error a key of no model
+    await cache.flush({ key: { path: '/' } })
+    // @ts-expect-error the key is no part of what waits
+    pending?.insert?.path
+  }
+  expectTypeOf(calls).toBeFunction()
+})

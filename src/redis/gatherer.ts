@@ -1,3 +1,6 @@
+/** Most requests in one group: it bounds how long one script holds Redis up. */
+const MOST_IN_A_GROUP = 1000
+
 interface Request<V> {
   readonly promise: Promise<V>
   resolve(value: V): void
@@ -32,6 +35,7 @@ export class Gatherer<V> {
     const request = createRequest<V>()
     gathering.keys.push(key)
     gathering.requests.set(key, request)
+    if (gathering.keys.length === MOST_IN_A_GROUP) this.#open.delete(shard)
     return request.promise
   }
 
@@ -42,8 +46,9 @@ export class Gatherer<V> {
     return gathering
   }
 
-  async #send(shard: number, { keys, requests }: Gathering<V>): Promise<void> {
-    this.#open.delete(shard)
+  async #send(shard: number, gathering: Gathering<V>): Promise<void> {
+    const { keys, requests } = gathering
+    if (this.#open.get(shard) === gathering) this.#open.delete(shard)
     const joinable = this.#joinable.get(shard) ?? new Map<string, Request<V>>()
     this.#joinable.set(shard, joinable)
     for (const [key, request] of requests) joinable.set(key, request)

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import { NULL } from '../schema/codec.js'
 import type { Operation, Shape } from '../schema/operation.js'
 
-const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load'] as const
+const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load', 'pending'] as const
 type Script = (typeof SCRIPTS)[number]
 type Commands = {
   [S in `writeBehind_${Script}`]: (prefix: string, ...args: (string | number | readonly (string | number)[])[]) => Promise<unknown>
@@ -74,6 +74,13 @@ export interface ParkedEntry {
   readonly attempts: number
   readonly since: Date
   readonly reason: string
+}
+
+/** Changes as flat lists of their hashes, empty where there is none. */
+export interface PendingReply {
+  readonly claimed: readonly string[]
+  readonly pending: readonly string[]
+  readonly parked: ParkedEntry | undefined
 }
 
 export interface ShardStatus {
@@ -195,6 +202,12 @@ export class Store {
     return { outcome, state, views: views.map(toView) }
   }
 
+  /** What of a record is not in the database yet. */
+  async pending(prefix: string, key: string): Promise<PendingReply> {
+    const [claimed, pending, parked] = (await this.#redis.writeBehind_pending(prefix, key)) as [string[], string[], string | null]
+    return { claimed, pending, parked: parked === null ? undefined : toParkedEntry(key, parked) }
+  }
+
   async isInFlight(prefix: string, id: string): Promise<boolean> {
     return (await this.#redis.hget(`${prefix}batch`, 'id')) === id
   }
@@ -215,10 +228,7 @@ export class Store {
   }
 
   async parked(prefix: string): Promise<ParkedEntry[]> {
-    return Object.entries(await this.#redis.hgetall(`${prefix}parked`)).map(([key, entry]) => {
-      const [attempts, since, ...reason] = entry.split(' ')
-      return { key, attempts: Number(attempts), since: new Date(Number(since)), reason: reason.join(' ') }
-    })
+    return Object.entries(await this.#redis.hgetall(`${prefix}parked`)).map(([key, entry]) => toParkedEntry(key, entry))
   }
 
   async status(prefix: string): Promise<ShardStatus> {
@@ -286,6 +296,11 @@ function toRecords(text: string): ClaimedRecord[] {
     records.push({ key, content })
   }
   return records
+}
+
+function toParkedEntry(key: string, entry: string): ParkedEntry {
+  const [attempts, since, ...reason] = entry.split(' ')
+  return { key, attempts: Number(attempts), since: new Date(Number(since)), reason: reason.join(' ') }
 }
 
 function toView(reply: ViewReply): View | undefined {

@@ -115,3 +115,34 @@ export interface FindUniqueArgs<M extends Model, S extends Select<M> | undefined
   where: Where<M>
   select?: S
 }
+
+export interface FindManyArgs<M extends Model, S extends Select<M> | undefined> {
+  /** A `where` for each row. */
+  keys: readonly Where<M>[]
+  select?: S
+}
+
+/** What of one record is not in the database yet. */
+export interface PendingRecord<M extends Model> {
+  /**
+   * `pending` waits for its flush · `claimed` is in the batch under way; what was written since is in `next` · `parked` the database
+   * refuses it, and it waits for another try or for the next write
+   */
+  readonly state: 'pending' | 'claimed' | 'parked'
+  /** Time of the first write in it, by Redis' clock; for a parked record, of the last refusal or the first write since. */
+  readonly since: Date
+  /** Why the database refused the record: SQLSTATE and constraint, never values. */
+  readonly reason?: string
+  /** How often it did. */
+  readonly attempts?: number
+  /** What happens to the row: `upsert` inserts or changes it, `replace` deletes and then inserts it. */
+  readonly kind: 'update' | 'upsert' | 'replace' | 'delete'
+  /** `upsert` and `replace`: the row that is inserted where there is none, without its key. */
+  readonly insert?: Omit<Row<M>, KeyName<M>>
+  /** Values that a row which is there gets. */
+  readonly set: { readonly [F in PlainField<M> as F['name']]?: Value<F> }
+  /** What is added to a row which is there; past 64 bits only where the database will refuse it. */
+  readonly increment: { readonly [F in PlainField<M> as Counter<F> extends never ? never : F['name']]?: bigint }
+  /** What was written since the record was claimed. */
+  readonly next?: PendingRecord<M>
+}

@@ -6,6 +6,7 @@ import { Flusher } from '../../src/flush/flusher.js'
 import { Limit } from '../../src/flush/limit.js'
 import { ModelCache } from '../../src/model-cache.js'
 import { resolvePolicy } from '../../src/options.js'
+import { Inspector } from '../../src/redis/inspector.js'
 import { ShardNames } from '../../src/redis/keys.js'
 import { isReply, Link } from '../../src/redis/link.js'
 import { Reader } from '../../src/redis/reader.js'
@@ -91,6 +92,7 @@ export class World {
           throw new Error('a read took the ledger for forgotten')
         },
       }),
+      new Inspector({ ...common, model: MODEL }),
     )
   }
 

@@ -1,0 +1,103 @@
+import { ParkedError, PersistError, TimeoutError } from '../errors.js'
+import type { Events } from '../events.js'
+import type { ShardNames } from '../redis/keys.js'
+import type { Store } from '../redis/store.js'
+import { shardOf } from '../schema/key.js'
+import type { Model } from '../schema/model.js'
+import type { Flusher } from './flusher.js'
+
+const RETRY_PAUSE = 100
+
+/** What the barrier needs of a model. */
+export interface BarrierPart {
+  readonly name: string
+  readonly model: Model
+  readonly shards: ShardNames
+  readonly flusher: Flusher
+}
+
+/** Told how many records a flush brought into the database. */
+export type Count = (records: number) => void
+
+/**
+ * Brings what was acknowledged so far into the database: everything, one model, or one record. It tries an outage again until its
+ * deadline, and gives parked records another chance. Deadlines are of `performance.now()`.
+ */
+export class Barrier {
+  readonly #store: Store
+  readonly #events: Events
+
+  constructor(store: Store, events: Events) {
+    this.#store = store
+    this.#events = events
+  }
+
+  /** Flushes all that it can; then throws the first failure. */
+  async flush(parts: readonly BarrierPart[], deadline: number, count: Count): Promise<void> {
+    const before = await within(deadline, this.#store.now())
+    const shards = parts.flatMap((part) => range(part.shards.count).map((shard) => this.#flushShard(part, shard, before, deadline, count)))
+    const flushed = await Promise.allSettled(shards)
+    const parked = await Promise.allSettled(parts.map((part) => this.#flushParked(part, deadline, count)))
+    const failure = [...flushed, ...parked].find((result) => result.status === 'rejected')
+    if (failure !== undefined) throw failure.reason
+  }
+
+  async flushRecord(part: BarrierPart, key: string, deadline: number, count: Count): Promise<void> {
+    const shard = shardOf(key, part.shards.count)
+    const prefix = part.shards.prefix(shard)
+    if ((await within(deadline, this.#store.due(prefix, key))) === undefined) return
+    const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { key }))
+    count(report.records)
+    // Another worker may have been the one whose batch was refused.
+    if (await within(deadline, this.#store.isParked(prefix, key))) throw new ParkedError(part.model.name, [key])
+  }
+
+  async #flushShard(part: BarrierPart, shard: number, before: number, deadline: number, count: Count): Promise<void> {
+    await this.#untilUp(part, deadline, async () => {
+      // A record that is refused on the way is reported by flushParked.
+      for (let complete = false; !complete; ) {
+        if (performance.now() > deadline) throw new TimeoutError(`flush: ${part.name} was not flushed within the timeout`)
+        const report = await part.flusher.flush(shard, { before }, 1)
+        count(report.records)
+        complete = report.complete
+      }
+    })
+  }
+
+  async #flushParked(part: BarrierPart, deadline: number, count: Count): Promise<void> {
+    const refused: string[] = []
+    for (const shard of range(part.shards.count)) {
+      for (const { key } of await within(deadline, this.#store.parked(part.shards.prefix(shard)))) {
+        const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { key }))
+        count(report.records)
+        if (report.parked.has(key)) refused.push(key)
+      }
+    }
+    if (refused.length > 0) throw new ParkedError(part.model.name, refused)
+  }
+
+  async #untilUp<T>(part: BarrierPart, deadline: number, task: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await within(deadline, task())
+      } catch (error) {
+        if (!(error instanceof PersistError) || error.code !== 'OUTAGE' || performance.now() + RETRY_PAUSE > deadline) throw error
+        this.#events.emit('failure', { step: 'flush', model: part.model.name, error })
+        await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE))
+      }
+    }
+  }
+}
+
+/** @throws TimeoutError when the deadline passes before the task ends */
+export function within<T>(deadline: number, task: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new TimeoutError('the timeout passed')), Math.max(0, deadline - performance.now()))
+  })
+  return Promise.race([task, timeout]).finally(() => clearTimeout(timer))
+}
+
+export function range(count: number): number[] {
+  return Array.from({ length: count }, (_, n) => n)
+}

@@ -1,0 +1,88 @@
+import { ConfigurationError, UnavailableError, WriteBehindError } from '../errors.js'
+import type { PendingRecord } from '../schema/arguments.js'
+import { ChangeReader, isCounter, plainFields, type RecordChange, UnknownFieldError } from '../schema/change.js'
+import { decode } from '../schema/codec.js'
+import type { Field, Model } from '../schema/model.js'
+import type { ShardNames } from './keys.js'
+import type { Link } from './link.js'
+import type { ParkedEntry, Store } from './store.js'
+
+export interface InspectorContext {
+  readonly model: Model
+  readonly store: Store
+  readonly link: Link
+  readonly shards: ShardNames
+}
+
+/** Tells what of a record is not in the database yet. */
+export class Inspector {
+  readonly #context: InspectorContext
+  readonly #fields: readonly Field[]
+  readonly #changes: ChangeReader
+
+  constructor(context: InspectorContext) {
+    this.#context = context
+    this.#fields = plainFields(context.model)
+    this.#changes = new ChangeReader(context.model)
+  }
+
+  async isPersisted(shard: number, key: string): Promise<boolean> {
+    const { store, shards } = this.#context
+    return (await this.#call(() => store.due(shards.prefix(shard), key))) === undefined
+  }
+
+  /** @throws ConfigurationError when the change names a field that the model does not have any more */
+  async pending(shard: number, key: string): Promise<PendingRecord<Model> | null> {
+    const { store, shards } = this.#context
+    const { claimed, pending, parked } = await this.#call(() => store.pending(shards.prefix(shard), key))
+    const next = pending.length === 0 ? undefined : this.#describe(parked === undefined ? 'pending' : 'parked', pending, parked)
+    if (claimed.length === 0) return next ?? null
+    const { reason: _, attempts: __, ...written } = next === undefined ? {} : { ...next, state: 'pending' as const }
+    return { ...this.#describe('claimed', claimed, parked), ...(next === undefined ? {} : { next: written as PendingRecord<Model> }) }
+  }
+
+  #describe(state: PendingRecord<Model>['state'], content: readonly string[], parked: ParkedEntry | undefined): PendingRecord<Model> {
+    const { change, since } = this.#read(content)
+    const refusal = parked === undefined ? {} : { reason: parked.reason, attempts: parked.attempts }
+    return { state, since: new Date(since), ...refusal, kind: change.kind, ...this.#values(change) }
+  }
+
+  #values({ kind, insert, pattern, values }: RecordChange): Pick<PendingRecord<Model>, 'insert' | 'set' | 'increment'> {
+    const inserted: Record<string, unknown> = {}
+    const set: Record<string, unknown> = {}
+    const increment: Record<string, bigint> = {}
+    let next = 0
+    for (const [n, field] of this.#fields.entries()) {
+      if (insert.length > 0) inserted[field.name] = decodeValue(field, insert[n] as string)
+      const mark = pattern[n] ?? '.'
+      if (mark === '=') set[field.name] = decodeValue(field, values[next++] as string)
+      if (mark === '+') increment[field.name] = sum(values[next++] as string)
+    }
+    return { ...(kind === 'upsert' || kind === 'replace' ? { insert: inserted } : {}), set, increment } as never
+  }
+  #read(content: readonly string[]): { change: RecordChange; since: number } {
+    try {
+      return this.#changes.read(content)
+    } catch (error) {
+      if (!(error instanceof UnknownFieldError)) throw error
+      throw new ConfigurationError(`${this.#context.model.name}: ${error.message}`, { model: this.#context.model.name, cause: error })
+    }
+  }
+
+  async #call<T>(send: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#context.link.call(send)
+    } catch (error) {
+      throw error instanceof WriteBehindError ? error : new UnavailableError(this.#context.model.name, error)
+    }
+  }
+}
+
+/** A number that left 64 bits while its record was parked is kept as the sum that it is (park.lua). */
+function decodeValue(field: Field, text: string): unknown {
+  return isCounter(field) && text.includes('+') ? (field.type === 'Int' ? Number(sum(text)) : sum(text)) : decode(field, text)
+}
+
+function sum(text: string): bigint {
+  return text.split('+').reduce((total, term) => total + BigInt(term), 0n)
+}

@@ -1,0 +1,14 @@
+#!lua
+--[[
+  What of one record is not in the database yet.
+
+  KEYS[1]  prefix of the shard's keys
+  ARGV     key
+  Returns  { claimed change, pending change, parked entry or nil }, the changes as flat lists, empty if there is none
+]]
+local prefix, key = KEYS[1], ARGV[1]
+return {
+  redis.call('HGETALL', prefix .. 'claim:' .. key),
+  redis.call('HGETALL', prefix .. 'pend:' .. key),
+  redis.call('HGET', prefix .. 'parked', key),
+}
