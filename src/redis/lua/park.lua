@@ -102,7 +102,7 @@ else
 end
 -- The time starts anew, so that writes to a parked record are debounced like any others.
 local view = redis.call('HGET', prefix .. 'view:' .. key, '~')
-redis.call('HSET', pend, '~', state .. (view == '1' and 'v' or view == '0' and 'm' or '-') .. 's' .. now)
+redis.call('HSET', pend, '~', state .. (view == '1' and 'v' or view == '0' and 'm' or '-') .. 'b' .. now)
 
 local before = redis.call('HGET', parkedKey, key)
 local attempts, since = 0, now

@@ -14,11 +14,10 @@
   Fields of a pending change: '~' state, view flag, extras, time of the first write ('iv-1700000000000') · '=name' value set ·
   '+name' increment · '!name' base of the inserted row · '<=name', '<+name' what applies before, and only to a row that is there.
   States: u update of a row that is there · i insert or change · d deleted · r replaced (deleted, then inserted).
-  View flags: v there · m there, saying that the row is missing · - not there. Extras: - values set, but of no counter · x also
-  increments or bases · s also values of counters set.
+  View flags: v there · m there, saying that the row is missing · - not there. Extras: s values of counters set · x increments or bases ·
+  b both · - neither.
 ]]
-local call, pcall = redis.call, redis.pcall
-local sub = string.sub
+local call, pcall, sub, ARGV = redis.call, redis.pcall, string.sub, ARGV
 local prefix = KEYS[1]
 local writer, sequence, writes = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local debounce, maxWait, mostDirty = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -26,6 +25,9 @@ local nameClean = ARGV[7] == '1'
 local shapeCount = tonumber(ARGV[8])
 local NULL = '\0'
 local SEQUENCE_TTL = 3600000
+-- What the extras become when a counter is set, and when an increment or a base is added; in which of them either is to be looked for.
+local WITH_COUNTER, WITH_ADDED = { ['-'] = 's', s = 's', x = 'b', b = 'b' }, { ['-'] = 'x', s = 'b', x = 'x', b = 'b' }
+local HAS_COUNTER, HAS_ADDED = { s = true, b = true }, { x = true, b = true }
 
 local writerKey, dirtyKey, pendPrefix, viewPrefix = prefix .. 'writer:' .. writer, prefix .. 'dirty', prefix .. 'pend:', prefix .. 'view:'
 local before = call('GET', writerKey)
@@ -43,59 +45,81 @@ local function takeNames(count)
   return names
 end
 
--- `arguments` are those of HSET for the sets, with every second place to be filled; `stale` the fields that a set makes void.
+-- `fields` are the arguments of HSET for all that an operation carries, each second one to be filled in; `stale` is what a set makes void.
 local function takeShape()
-  local shape = { kind = ARGV[position], setsCounter = ARGV[position + 4] == '1', arguments = {}, stale = {} }
-  local sets, increments, bases = tonumber(ARGV[position + 1]), tonumber(ARGV[position + 2]), tonumber(ARGV[position + 3])
+  local shape = { kind = ARGV[position], upserts = ARGV[position] == 'upsert', setsCounter = ARGV[position + 4] == '1' }
+  local sets, amounts, bases = tonumber(ARGV[position + 1]), tonumber(ARGV[position + 2]), tonumber(ARGV[position + 3])
   position = position + 5
-  shape.names, shape.increments, shape.bases = takeNames(sets), takeNames(increments), takeNames(bases)
-  shape.size = sets + increments + bases
+  shape.names, shape.counters = takeNames(sets), takeNames(amounts)
+  shape.sets, shape.amounts, shape.size, shape.adds = sets, amounts, sets + amounts + bases, amounts + bases > 0
+  local fields, stale, added = {}, {}, {}
   for n, name in ipairs(shape.names) do
-    shape.arguments[2 * n - 1] = '=' .. name
-    shape.stale[2 * n - 1], shape.stale[2 * n] = '+' .. name, '!' .. name
+    fields[2 * n - 1], stale[2 * n - 1], stale[2 * n] = '=' .. name, '+' .. name, '!' .. name
   end
+  for n, name in ipairs(shape.counters) do
+    added[n] = '+' .. name
+    fields[2 * (sets + n) - 1] = added[n]
+  end
+  for n, name in ipairs(takeNames(bases)) do fields[2 * (sets + amounts + n) - 1] = '!' .. name end
+  shape.fields, shape.stale, shape.added = fields, stale, added
   return shape
 end
 
 local shapes = {}
 for s = 1, shapeCount do shapes[s] = takeShape() end
 
+-- Times are turned into text once: for a number Lua does it anew each time. What was first written before `late` is due before the others.
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local nowText, dueText, late = string.format('%.0f', now), string.format('%.0f', now + debounce), now + debounce - maxWait
 local dirty = call('ZCARD', dirtyKey)
 local first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')
 local wasClean = (first[2] == nil or first[2] == 'inf') and 1 or 0
 -- Without a batch in flight, a record without a pending change is clean.
 local anyClaimed = call('EXISTS', prefix .. 'batch') == 1
+local anyView = true
 local scores, scored, clean, refused = {}, 0, {}, {}
 
 -- The fields of the pending change that an increment adds to. A value set and the base of an inserted row may differ, and both count on.
-local function targets(pend, name, extras)
-  local set = extras == 's' and call('HGET', pend, '=' .. name)
-  if not set then return { '+' .. name } end
+local function targets(pend, shape, n, extras)
+  local name = shape.counters[n]
+  local set = HAS_COUNTER[extras] and call('HGET', pend, '=' .. name)
+  if not set then return { shape.added[n] } end
   local fields, base = {}, call('HGET', pend, '!' .. name)
   if set ~= NULL then fields[1] = '=' .. name end
   if base and base ~= NULL then fields[#fields + 1] = '!' .. name end
   return fields
 end
 
-local function undo(pend, done)
-  for _, each in ipairs(done) do
-    if call('HINCRBY', pend, each[1], each[2]) == 0 and sub(each[1], 1, 1) == '+' then call('HDEL', pend, each[1]) end
+-- Takes back what was added to the first fields of a list.
+local function subtract(pend, fields, count, amount)
+  local negative = sub(amount, 1, 1) == '-' and sub(amount, 2) or '-' .. amount
+  for n = 1, count do
+    if call('HINCRBY', pend, fields[n], negative) == 0 and sub(fields[n], 1, 1) == '+' then call('HDEL', pend, fields[n]) end
   end
 end
 
--- Adds the increments, or none of them: false if one would leave 64 bits.
-local function addIncrements(pend, shape, values, extras)
-  local done = {}
-  for n, name in ipairs(shape.increments) do
-    local amount = ARGV[values + n - 1]
-    for _, field in ipairs(targets(pend, name, extras)) do
-      if type(pcall('HINCRBY', pend, field, amount)) == 'table' then
-        undo(pend, done)
-        return false
+-- Adds to all that an increment counts on, or to nothing: false if a sum would leave 64 bits.
+local function add(pend, shape, n, amount, extras)
+  if not HAS_COUNTER[extras] then return type(pcall('HINCRBY', pend, shape.added[n], amount)) ~= 'table' end
+  local fields = targets(pend, shape, n, extras)
+  for f = 1, #fields do
+    if type(pcall('HINCRBY', pend, fields[f], amount)) == 'table' then
+      subtract(pend, fields, f - 1, amount)
+      return false
+    end
+  end
+  return true
+end
+
+local function addAll(pend, shape, values, extras)
+  for n = 1, shape.amounts do
+    if not add(pend, shape, n, ARGV[values + n - 1], extras) then
+      for done = 1, n - 1 do
+        local fields = targets(pend, shape, done, extras)
+        subtract(pend, fields, #fields, ARGV[values + done - 1])
       end
-      done[#done + 1] = { field, sub(amount, 1, 1) == '-' and sub(amount, 2) or '-' .. amount }
+      return false
     end
   end
   return true
@@ -107,8 +131,8 @@ local function changeView(view, shape, values)
     fields[2 * n - 1], fields[2 * n] = name, ARGV[values + n - 1]
   end
   if #fields > 0 then call('HSET', view, unpack(fields)) end
-  for n, name in ipairs(shape.increments) do
-    if call('HGET', view, name) ~= NULL and type(pcall('HINCRBY', view, name, ARGV[values + #shape.names + n - 1])) == 'table' then
+  for n, name in ipairs(shape.counters) do
+    if call('HGET', view, name) ~= NULL and type(pcall('HINCRBY', view, name, ARGV[values + shape.sets + n - 1])) == 'table' then
       call('DEL', view)
       return '-'
     end
@@ -135,7 +159,7 @@ end
 
 -- The flag of a view; one that is there stays from now on until the record is clean.
 local function keepView(view)
-  local present = call('HGET', view, '~')
+  local present = anyView and call('HGET', view, '~')
   if not present then return '-' end
   call('PERSIST', view)
   return present == '1' and 'v' or 'm'
@@ -151,53 +175,54 @@ local function delete(pend, view, flag, since)
   call('HSET', pend, '~', 'd' .. flag .. '-' .. since)
 end
 
--- The HSET arguments of an operation: its sets, and what an inserted row needs. They are the shape's own table where that will do.
-local function arguments(shape, values, inserts)
-  local fields, sets = shape.arguments, #shape.names
-  for n = 1, sets do fields[2 * n] = ARGV[values + n - 1] end
-  if not inserts or #shape.bases == 0 then return fields, 2 * sets end
-  local all, count, base = { unpack(fields, 1, 2 * sets) }, 2 * sets, values + sets + #shape.increments
-  for n, name in ipairs(shape.bases) do
-    all[count + 1], all[count + 2] = '!' .. name, ARGV[base + n - 1]
-    count = count + 2
-  end
-  return all, count
-end
-
+-- A pending change that begins here takes all that the operation carries as it is; an older one is added to.
 local function change(pend, key, shape, values, meta, state, flag, extras, since)
-  local upserts = shape.kind == 'upsert'
-  local inserts = upserts and (state == 'u' or state == 'd')
-  if inserts and state == 'u' and meta then
+  local inserts = shape.upserts and (state == 'u' or state == 'd')
+  local begins = inserts or not meta
+  if inserts and meta and state == 'u' then
     setAside(pend)
     extras = '-'
   end
-  if #shape.increments > 0 and not addIncrements(pend, shape, values + #shape.names, extras) then return 'overflow' end
-  if extras ~= '-' and #shape.names > 0 then call('HDEL', pend, unpack(shape.stale)) end
-  local fields, count = arguments(shape, values, inserts)
-  local newState, newExtras = state, extras
+  if not begins then
+    if shape.amounts > 0 and not addAll(pend, shape, values + shape.sets, extras) then return 'overflow' end
+    if shape.sets > 0 and HAS_ADDED[extras] then call('HDEL', pend, unpack(shape.stale)) end
+  end
+  local newState, newExtras, newFlag = state, extras, flag or keepView(viewPrefix .. key)
   if inserts then newState = state == 'd' and 'r' or 'i' end
-  if extras ~= 's' and (#shape.increments > 0 or (inserts and #shape.bases > 0)) then newExtras = 'x' end
-  if shape.setsCounter then newExtras = 's' end
-  local newFlag = flag or keepView(viewPrefix .. key)
+  if shape.adds then newExtras = WITH_ADDED[newExtras] end
+  if shape.setsCounter then newExtras = WITH_COUNTER[newExtras] end
   if newFlag == 'v' then
     newFlag = changeView(viewPrefix .. key, shape, values)
-  elseif newFlag == 'm' and upserts then
+  elseif newFlag == 'm' and shape.upserts then
     call('DEL', viewPrefix .. key)
     newFlag = '-'
   end
+  local fields, count = shape.fields, begins and shape.size or shape.sets
+  for n = 1, count do fields[2 * n] = ARGV[values + n - 1] end
   if not meta or newState ~= state or newFlag ~= flag or newExtras ~= extras then
-    call('HSET', pend, '~', newState .. newFlag .. newExtras .. since, unpack(fields, 1, count))
+    call('HSET', pend, '~', newState .. newFlag .. newExtras .. since, unpack(fields, 1, 2 * count))
   elseif count > 0 then
-    call('HSET', pend, unpack(fields, 1, count))
+    call('HSET', pend, unpack(fields, 1, 2 * count))
   end
+end
+
+-- One look at the views of many records costs less than a look at each.
+local function lookForViews(key, shape, values, records)
+  anyView = true
+  if records < 8 or call('EXISTS', pendPrefix .. key) == 1 then return end
+  local views = {}
+  for n = 1, records do views[n] = viewPrefix .. ARGV[values - 1 + (n - 1) * (shape.size + 1)] end
+  anyView = call('EXISTS', unpack(views)) > 0
 end
 
 local function write(index, shape, key, values)
   local pend = pendPrefix .. key
   local meta = call('HGET', pend, '~')
-  local state, flag, extras, since = 'u', nil, '-', now
+  local state, flag, extras, since = 'u', nil, '-', nowText
+  local due = dueText
   if meta then
-    state, flag, extras, since = sub(meta, 1, 1), sub(meta, 2, 2), sub(meta, 3, 3), tonumber(sub(meta, 4))
+    state, flag, extras, since = sub(meta, 1, 1), sub(meta, 2, 2), sub(meta, 3, 3), sub(meta, 4)
+    if tonumber(since) < late then due = since + maxWait end
   elseif not anyClaimed or not call('ZSCORE', dirtyKey, key) then
     if dirty >= mostDirty then return 'backlog' end
     dirty = dirty + 1
@@ -209,7 +234,7 @@ local function write(index, shape, key, values)
     local refusal = change(pend, key, shape, values, meta, state, flag, extras, since)
     if refusal then return refusal end
   end
-  scores[scored + 1], scores[scored + 2] = math.min(since + maxWait, now + debounce), key
+  scores[scored + 1], scores[scored + 2] = due, key
   scored = scored + 2
 end
 
@@ -217,6 +242,7 @@ local index, last = 0, #ARGV
 while position <= last do
   local shape, records = shapes[tonumber(ARGV[position])], tonumber(ARGV[position + 1])
   position = position + 2
+  lookForViews(ARGV[position], shape, position + 1, records)
   for _ = 1, records do
     index = index + 1
     local refusal = write(index, shape, ARGV[position], position + 1)
