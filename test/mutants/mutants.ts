@@ -172,7 +172,7 @@ return popped`,
     'if true then return keys end',
   ),
   mutant('an emptied Redis blocks its shards', 'flush', 'flush/flusher.ts', 'head = { id: batch.id, previous: result.ledger }', 'return'),
-  mutant('debounce without maxWait', 'flush', 'redis/lua/write.lua', 'math.min(since + maxWait, now + debounce)', 'now + debounce'),
+  mutant('debounce without maxWait', 'flush', 'redis/lua/write.lua', 'if tonumber(since) < late then due = since + maxWait end', ''),
   mutant('no limit of the backlog', 'write', 'redis/lua/write.lua', "if dirty >= mostDirty then return 'backlog' end", ''),
   mutant(
     'values in the reasons',
