@@ -7,31 +7,43 @@ import { PrismaClient } from '../generated/client/client.js'
 import { applyMigrations } from './environment/migrations.js'
 
 /** A database of the test's own, migrated, on the servers of the environment. */
-export interface TestDatabase {
+export interface MigratedDatabase {
   readonly url: string
-  readonly prisma: PrismaClient
-  /** Plain SQL beside Prisma. */
+  /** Plain SQL, beside Prisma. */
   query<T extends object>(sql: string, values?: unknown[]): Promise<T[]>
   drop(): Promise<void>
 }
 
+export interface TestDatabase extends MigratedDatabase {
+  readonly prisma: PrismaClient
+}
+
+/** With this repository's own schema, and a client. */
 export async function createDatabase(): Promise<TestDatabase> {
+  const database = await createMigratedDatabase()
+  const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: database.url }) })
+  const drop = async () => {
+    await prisma.$disconnect()
+    await database.drop()
+  }
+  return { ...database, prisma, drop }
+}
+
+/** @param migrations their folder, this repository's own by default */
+export async function createMigratedDatabase(migrations?: URL): Promise<MigratedDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`
   await onServer(`create database "${name}"`)
   const address = new URL(inject('databaseUrl'))
   address.pathname = `/${name}`
   const url = address.toString()
-  await applyMigrations(url)
-  const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: url }) })
+  await applyMigrations(url, migrations)
   const client = new Client({ connectionString: url })
   client.on('error', () => {})
   await client.connect()
   return {
     url,
-    prisma,
     query: async (sql, values) => (await client.query(sql, values)).rows,
     drop: async () => {
-      await prisma.$disconnect()
       await client.end()
       await onServer(`drop database "${name}" with (force)`)
     },

@@ -7,14 +7,17 @@ const FOLDER = new URL('../../prisma/migrations/', import.meta.url)
 /** Any number, the same in every process. */
 const LOCK = 7_302_411
 
-/** What `prisma migrate deploy` does, without its engine, which is a download: prisma/migrations, in order, unless they were applied. */
-export async function applyMigrations(databaseUrl: string): Promise<void> {
+/**
+ * What `prisma migrate deploy` does, without its engine, which is a download: the migrations in the folder (by default prisma/migrations),
+ * in order, unless they were applied.
+ */
+export async function applyMigrations(databaseUrl: string, folder: URL = FOLDER): Promise<void> {
   const client = new Client({ connectionString: databaseUrl })
   await client.connect()
   try {
     await client.query('select pg_advisory_lock($1)', [LOCK])
     if (await hasLedger(client)) return
-    for (const sql of await readMigrations()) await client.query(sql)
+    for (const sql of await readMigrations(folder)) await client.query(sql)
   } finally {
     await client.end()
   }
@@ -25,8 +28,8 @@ async function hasLedger(client: Client): Promise<boolean> {
   return rows[0]?.found ?? false
 }
 
-async function readMigrations(): Promise<string[]> {
-  const entries = await readdir(FOLDER, { withFileTypes: true })
+async function readMigrations(folder: URL): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true })
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
-  return Promise.all(names.sort().map((name) => readFile(new URL(join(name, 'migration.sql'), FOLDER), 'utf8')))
+  return Promise.all(names.sort().map((name) => readFile(new URL(join(name, 'migration.sql'), folder), 'utf8')))
 }

@@ -1,8 +1,8 @@
 /**
- * node test/environment/run.mjs <entry.ts | command> [arguments…]
+ * node test/environment/run.mjs <entry.ts | command | generate> [arguments…]
  *
  * Runs a command of this project on a machine that may have nothing but Node: installs the npm packages and generates the Prisma client
- * when they are missing or out of date. Nothing but Node's own modules may be imported here.
+ * when they are missing or out of date; `generate` does that in any case. Nothing but Node's own modules may be imported here.
  *
  * The command is a process group of its own, so that a Ctrl-C reaches it once, from here, however many of npm, the shell and the terminal
  * pass it on; its clean-up is awaited, and its exit code is this process's.
@@ -14,8 +14,9 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const INSTALLED = 'node_modules/.package-lock.json'
-const GENERATED = ['generated/client', 'generated/write-behind.ts']
-const GENERATED_FROM = ['prisma/schema.prisma', 'src/generator']
+const SCHEMAS = ['prisma/schema.prisma', 'test/application/prisma/schema.prisma']
+const GENERATED = ['generated', 'generated/application'].flatMap((folder) => [`${folder}/client`, `${folder}/write-behind.ts`])
+const GENERATED_FROM = [...SCHEMAS, 'src/generator']
 
 /** A signal that comes again within this time is the same Ctrl-C, passed on by somebody else. */
 const SAME_SIGNAL = 500
@@ -26,7 +27,8 @@ function main([name, ...rest]) {
   process.env.PATH = [join(process.cwd(), 'node_modules', '.bin'), process.env.PATH].join(delimiter)
 
   if (!packagesAreInstalled()) installPackages()
-  if (!clientIsGenerated()) generateClient()
+  if (name === 'generate' || !clientIsGenerated()) generateClients()
+  if (name === 'generate') return
   if (name.endsWith('.ts')) run(process.execPath, ['--import', 'tsx', name, ...rest])
   else run(name, rest)
 }
@@ -62,11 +64,17 @@ function newest(path) {
   return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))))
 }
 
-function generateClient() {
+function generateClients() {
   const begun = new Date()
   // `generate` never runs the schema engine, but looks for it, and would download it.
   const env = { PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, CHECKPOINT_DISABLE: '1', PRISMA_HIDE_UPDATE_MESSAGE: '1', ...process.env }
-  step('prisma generate (generated is missing, or older than the schema or the generator)', ['prisma', 'generate'], env)
+  for (const schema of SCHEMAS) {
+    step(
+      `prisma generate --schema ${schema} (asked for, missing, or older than schema or generator)`,
+      ['prisma', 'generate', '--schema', schema],
+      env,
+    )
+  }
   utimesSync('generated', begun, begun)
 }
 
