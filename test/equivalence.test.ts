@@ -3,18 +3,17 @@
  * and reads in between see what plain Prisma sees; with flushes, lost replies, outages and refused rows at random points.
  */
 
-import { Decimal } from '@prisma/client/runtime/client'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { Prisma } from '../generated/client/client.js'
 import { models } from '../generated/write-behind.js'
-import { createWriteBehind, type Field, type Model } from '../src/index.js'
+import { createWriteBehind, type Model } from '../src/index.js'
+import { KEYS_A_RUN, keyFields, marker, whereOf } from './equivalence/keys.js'
+import { type Json, normal } from './equivalence/rows.js'
+import { amountFor, createFor, isCounter, isRequired, plainFields, record, updateFor } from './equivalence/values.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const RUNS = Number(process.env.RUNS ?? 60)
-const KEYS_A_RUN = 4
 
-type Json = Record<string, unknown>
 type Delegate = Record<'upsert' | 'update' | 'delete' | 'findUnique', (args: unknown) => Promise<unknown>>
 type Calls = Delegate & { increment(where: unknown, amounts: unknown): Promise<void> }
 
@@ -141,21 +140,16 @@ async function unlessMissing(call: Promise<unknown>): Promise<void> {
 }
 
 function steps(model: Model): fc.Arbitrary<Step[]> {
-  const plainFields = model.fields.filter(({ name }) => !model.key.includes(name))
-  const counters = plainFields.filter(isCounter)
+  const counters = plainFields(model).filter(isCounter)
   const key = fc.nat(KEYS_A_RUN - 1)
-  const update = record(
-    plainFields,
-    (field) => changeFor(field),
-    () => false,
-  )
+  const update = updateFor(model)
   const weighted: fc.WeightedArbitrary<Step>[] = [
     {
       weight: 6,
       arbitrary: fc.record({
         do: fc.constant('upsert' as const),
         key,
-        create: record(plainFields, (field) => valueFor(field), isRequired),
+        create: createFor(model),
         update,
       }),
     },
@@ -166,121 +160,11 @@ function steps(model: Model): fc.Arbitrary<Step[]> {
     { weight: 1, arbitrary: fc.record({ do: fc.constant('refuse' as const), key }) },
     { weight: 1, arbitrary: fc.record({ do: fc.constant('accept' as const), key }) },
   ]
-  if (!plainFields.some((field) => isRequired(field) && !isCounter(field)) && counters.length > 0) {
+  if (!plainFields(model).some((field) => isRequired(field) && !isCounter(field)) && counters.length > 0) {
     const amounts = record(counters, amountFor, () => true)
     weighted.push({ weight: 6, arbitrary: fc.record({ do: fc.constant('increment' as const), key, amounts }) })
   }
   return fc.array(fc.oneof(...weighted), { minLength: 1, maxLength: 25 })
-}
-
-function record(
-  fields: readonly Field[],
-  value: (field: Field) => fc.Arbitrary<unknown>,
-  required: (field: Field) => boolean,
-): fc.Arbitrary<Json> {
-  return fc.record(Object.fromEntries(fields.map((field) => [field.name, value(field)])), {
-    requiredKeys: fields.filter(required).map(({ name }) => name),
-  }) as fc.Arbitrary<Json>
-}
-
-function isRequired(field: Field): boolean {
-  return field.default === undefined && !field.nullable && field.updatedAt !== true
-}
-
-function isCounter(field: Field): boolean {
-  return !field.list && (field.type === 'Int' || field.type === 'BigInt')
-}
-
-function amountFor(field: Field): fc.Arbitrary<unknown> {
-  return field.type === 'Int'
-    ? fc.integer({ min: -1_000_000, max: 1_000_000 })
-    : fc.oneof(fc.bigInt({ min: -(2n ** 57n), max: 2n ** 57n }), fc.integer())
-}
-
-function changeFor(field: Field): fc.Arbitrary<unknown> {
-  const value = valueFor(field)
-  if (field.type === 'Json') return value
-  const set = value.map((each) => ({ set: each }))
-  if (!isCounter(field)) return fc.oneof(value, set)
-  const amount = amountFor(field)
-  return fc.oneof(
-    value,
-    set,
-    amount.map((increment) => ({ increment })),
-    amount.map((decrement) => ({ decrement })),
-  )
-}
-
-function valueFor(field: Field): fc.Arbitrary<unknown> {
-  const scalar = scalarFor(field)
-  if (field.list) return fc.array(scalar, { maxLength: 4 })
-  if (field.type === 'Json') return fc.oneof(scalar, fc.constant(Prisma.JsonNull), ...(field.nullable ? [fc.constant(Prisma.DbNull)] : []))
-  return field.nullable ? fc.oneof({ weight: 3, arbitrary: scalar }, { weight: 1, arbitrary: fc.constant(null) }) : scalar
-}
-
-const text = (maxLength: number) =>
-  fc
-    .oneof(fc.string({ maxLength, unit: 'grapheme-ascii' }), fc.string({ maxLength: Math.ceil(maxLength / 4), unit: 'binary' }))
-    .filter((each) => !/[\0\p{Surrogate}]/u.test(each))
-
-function scalarFor(field: Field): fc.Arbitrary<unknown> {
-  switch (field.type) {
-    case 'String':
-      return text(field.maxLength ?? 60)
-    case 'Boolean':
-      return fc.boolean()
-    case 'Int':
-      return fc.integer({ min: -1_000_000_000, max: 1_000_000_000 })
-    case 'BigInt':
-      return fc.oneof(fc.bigInt({ min: -(2n ** 61n), max: 2n ** 61n }), fc.integer())
-    case 'Float':
-      return fc.double({ noNaN: true, noDefaultInfinity: true }).map(asPrismaKeepsIt)
-    case 'Decimal':
-      return fc
-        .integer({ min: -1_000_000_000, max: 1_000_000_000 })
-        .chain((n) => fc.constantFrom(new Decimal(n).div(100), new Decimal(n).div(1000).toFixed(), n))
-    case 'DateTime':
-      return fc.date({ min: new Date('0100-01-01T00:00:00Z'), max: new Date('2020-01-01T00:00:00Z'), noInvalidDate: true })
-    case 'Json':
-      return fc
-        .jsonValue({ maxDepth: 3, stringUnit: 'grapheme-ascii' })
-        .filter((value) => value !== null && !JSON.stringify(value).includes('__proto__'))
-        .map((value) => JSON.parse(JSON.stringify(value), (_, each) => (typeof each === 'number' ? asPrismaKeepsIt(each) : each)))
-    case 'Bytes':
-      return fc.uint8Array({ maxLength: 40 }).map((bytes) => new Uint8Array(bytes))
-    case 'Enum':
-      return fc.constantFrom(...Object.keys(field.enum ?? {}))
-  }
-}
-
-/** Prisma 7.10 rounds the 17th digit of a double on its way to PostgreSQL; the library does not. */
-function asPrismaKeepsIt(value: number): number {
-  return Number(value.toPrecision(12))
-}
-
-/** Keys of one run, which no other run uses; with characters that a naive encoding would mix up. */
-function whereOf(model: Model, run: number, key: number): Json {
-  const awkward = ['', ':', '%{}', ' ünï\n"\\'][key] as string
-  const id = `${run}!${key}`
-  switch (model.name) {
-    case 'Player':
-      return { id: `${run.toString(16).padStart(8, '0')}-0000-4000-8000-00000000000${key}` }
-    case 'Reading':
-      return { device_metric: key % 2 === 0 ? { device: awkward, metric: id } : { device: id, metric: awkward } }
-    default:
-      return { [model.key[0] as string]: `${awkward}${id}` }
-  }
-}
-
-function marker(where: Json): string {
-  const { device_metric: compound, ...single } = where
-  const values = Object.values((compound as Json | undefined) ?? single) as string[]
-  return values.find((value) => /\d!\d|-4000-/.test(value))?.replace(/^.*[^\d](\d+!\d)$/su, '$1') as string
-}
-
-function keyFields(where: Json): Json {
-  const { device_metric: compound, ...single } = where
-  return (compound as Json | undefined) ?? single
 }
 
 function insertedBy(model: Model, amounts: Json): Json {
@@ -291,18 +175,4 @@ function insertedBy(model: Model, amounts: Json): Json {
       return [name, typeof amount === 'bigint' ? base + amount : Number(base) + (amount as number)]
     }),
   )
-}
-
-/** Comparable forms; times that were filled in by a clock are all alike. */
-function normal(row: unknown): unknown {
-  if (row === null) return null
-  return Object.fromEntries(Object.entries(row as Json).map(([name, value]) => [name, normalValue(value)]))
-}
-
-function normalValue(value: unknown): unknown {
-  if (value instanceof Date) return value.getUTCFullYear() > 2020 ? 'now' : value.toISOString()
-  if (Decimal.isDecimal(value)) return `decimal ${value.toFixed()}`
-  if (value instanceof Uint8Array) return `bytes ${Buffer.from(value).toString('hex')}`
-  if (typeof value === 'bigint') return `${value}n`
-  return value === 0 ? 0 : value
 }
