@@ -123,6 +123,26 @@ describe('a write with bad input', () => {
       /^Document\.body: expected a JSON value, got an object|a Object/i,
     ],
     [
+      'a function in JSON, which JSON.stringify would drop',
+      () => cache.document.update({ where: { id: 'a' }, data: { body: { a: () => 1 } as never } }),
+      /^Document\.body: expected a JSON value, got an Object$/,
+    ],
+    [
+      'undefined in a list of JSON, which JSON.stringify would make null',
+      () => cache.document.update({ where: { id: 'a' }, data: { body: [undefined] as never } }),
+      /^Document\.body: expected a JSON value, got an Array$/,
+    ],
+    [
+      'an invalid Date in JSON',
+      () => cache.document.update({ where: { id: 'a' }, data: { body: { at: new Date(Number.NaN) } } }),
+      /^Document\.body: expected a JSON value, got an Object$/,
+    ],
+    [
+      'a null of Prisma inside of JSON',
+      () => cache.document.update({ where: { id: 'a' }, data: { body: { a: Prisma.JsonNull } as never } }),
+      /^Document\.body: expected a JSON value, got an Object$/,
+    ],
+    [
       'an unknown enum member',
       () => cache.document.update({ where: { id: 'a' }, data: { state: 'published' as never } }),
       /^Document\.state: expected one of DRAFT, PUBLISHED, ARCHIVED, got "published"$/,
@@ -133,6 +153,11 @@ describe('a write with bad input', () => {
       /^Document\.price: expected a finite decimal of at most 10 digits before the point/,
     ],
     [
+      'a hexadecimal decimal',
+      () => cache.document.update({ where: { id: 'a' }, data: { price: '0x1F' } }),
+      /^Document\.price: expected a finite decimal .* got "0x1F"$/,
+    ],
+    [
       'a list that is none',
       () => cache.document.update({ where: { id: 'a' }, data: { tags: 'a' as never } }),
       /^Document\.tags: expected a list of a string, got "a"$/,
@@ -141,6 +166,16 @@ describe('a write with bad input', () => {
       'an invalid Date',
       () => cache.document.update({ where: { id: 'a' }, data: { createdAt: new Date(Number.NaN) } }),
       /^Document\.createdAt: expected a Date or an ISO 8601 date-time .* got an invalid Date$/,
+    ],
+    [
+      'a day that there is not',
+      () => cache.document.update({ where: { id: 'a' }, data: { createdAt: '2023-02-29T00:00:00Z' } }),
+      /^Document\.createdAt: expected a Date or an ISO 8601 date-time .* got "2023-02-29T00:00:00Z"$/,
+    ],
+    [
+      'a date-time without seconds',
+      () => cache.document.update({ where: { id: 'a' }, data: { createdAt: '2023-02-28T00:00Z' } }),
+      /^Document\.createdAt: expected a Date or an ISO 8601 date-time .* got "2023-02-28T00:00Z"$/,
     ],
     [
       'a date PostgreSQL would read otherwise',

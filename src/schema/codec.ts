@@ -12,7 +12,10 @@ const INT32 = 2 ** 31
 const INT16 = 2 ** 15
 const INT64 = 2n ** 63n
 const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i
-const ISO_DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$/
+/** As strict as Prisma: seconds, an hour below 24, a colon in the offset. */
+const ISO_DATE_TIME = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
+/** Binary, octal and hexadecimal numbers, which Prisma refuses and Decimal reads. */
+const OTHER_RADIX = /[box]/i
 /** NUL, or a surrogate, which may be a lone one. */
 const SUSPECT = /[\0\ud800-\udfff]/
 const LONE_SURROGATE = /\p{Surrogate}/u
@@ -141,6 +144,7 @@ function encodeDecimal(model: Model, field: Field, value: unknown): string {
   const scale = field.scale ?? DEFAULT_SCALE
   const expected = `a finite decimal of at most ${precision - scale} digits before the point`
   if (typeof value !== 'number' && typeof value !== 'string' && !Decimal.isDecimal(value)) throw invalid(model, field, expected, value)
+  if (typeof value === 'string' && OTHER_RADIX.test(value)) throw invalid(model, field, expected, value)
   let decimal: Decimal
   try {
     decimal = new Decimal(value as Decimal.Value)
@@ -155,7 +159,7 @@ function encodeDecimal(model: Model, field: Field, value: unknown): string {
 
 function encodeDateTime(model: Model, field: Field, value: unknown): string {
   const expected = 'a Date or an ISO 8601 date-time between the years 1 and 9999'
-  const date = value instanceof Date ? value : typeof value === 'string' && ISO_DATE_TIME.test(value) ? new Date(value) : undefined
+  const date = value instanceof Date ? value : typeof value === 'string' && isDateTime(value) ? new Date(value) : undefined
   if (date === undefined || Number.isNaN(date.getTime())) throw invalid(model, field, expected, value)
   const year = date.getUTCFullYear()
   if (year < 1 || year > 9999) throw invalid(model, field, expected, value)
@@ -163,17 +167,33 @@ function encodeDateTime(model: Model, field: Field, value: unknown): string {
   return field.dateOnly ? text.slice(0, 10) : text
 }
 
+/** `new Date` takes 31 February for 2 March. */
+function isDateTime(text: string): boolean {
+  const [, year, month, day] = ISO_DATE_TIME.exec(text) ?? []
+  return day !== undefined && Number(day) <= new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()
+}
+
 function encodeJson(model: Model, field: Field, value: unknown): string {
   if (value === JsonNull) return 'null'
   let text: string | undefined
   try {
-    text = value === AnyNull ? undefined : JSON.stringify(value)
+    text = value === AnyNull ? undefined : JSON.stringify(value, asPrismaSends)
   } catch {
     text = undefined
   }
   if (text === undefined) throw invalid(model, field, 'a JSON value', value)
   if (UNSTORABLE_JSON.test(text)) throw invalid(model, field, 'JSON without NUL characters and lone surrogates', value)
   return text
+}
+
+/** Prisma refuses what JSON.stringify drops or makes null, and sends bytes as base64. Its own null objects mean nothing inside of JSON. */
+function asPrismaSends(this: unknown, name: string, value: unknown): unknown {
+  const given = (this as Record<string, unknown>)[name]
+  if (ArrayBuffer.isView(given)) return Buffer.from(given.buffer, given.byteOffset, given.byteLength).toString('base64')
+  const isDropped = typeof value === 'function' || typeof value === 'symbol' || (value === undefined && Array.isArray(this))
+  const isNull = given === DbNull || given === JsonNull || given === AnyNull || (given instanceof Date && value === null)
+  if (isDropped || isNull) throw new TypeError('not a JSON value')
+  return value
 }
 
 function decodeScalar(field: Field, text: string): unknown {
