@@ -17,10 +17,14 @@ import { checkRedis, checkShardCount } from './redis/safety.js'
 import { Store } from './redis/store.js'
 import { Writer } from './redis/writer.js'
 import type { Model, Models } from './schema/model.js'
+import { Holds } from './strategies/holds.js'
 import { type Part, WriteBehind } from './write-behind.js'
 
 /** A connection of BullMQ that answers nothing for so long is dead: its jobs would hold their shards for ever. Longer than BullMQ blocks, 10 s. */
 const QUEUE_SOCKET_TIMEOUT = 15_000
+
+/** A hold lasts as long as so many statements may take. */
+const HOLD_STATEMENTS = 2
 
 export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }
 
@@ -119,20 +123,25 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
   const scheduler = new Scheduler(namespace, model.name, policy, shared.queueConnection)
   scheduler.queue.on('error', (error) => events.emit('failure', { step: 'queue', model: model.name, error }))
   const flusher = new Flusher({ model, policy, shards, store, database, events, limit })
+  const reader = assembleReader(shared, model, policy, shards, database)
+  const holds = assembleHolds(shared, model, policy, shards, reader)
   const common = { model: model.name, policy, shards, store, scheduler, events }
   return {
     name,
     model,
+    policy,
     shards,
     scheduler,
     flusher,
-    cache: new ModelCache(
+    holds,
+    cache: new ModelCache({
       model,
-      policy.shards,
-      assembleWriter(shared, model, policy, shards, scheduler),
-      assembleReader(shared, model, policy, shards, database),
-      new Inspector({ ...shared.calls, model, shards }),
-    ),
+      shards: policy.shards,
+      writer: assembleWriter(shared, model, policy, shards, scheduler),
+      reader,
+      inspector: new Inspector({ ...shared.calls, model, shards }),
+      holds,
+    }),
     worker: new FlushWorker({
       ...common,
       namespace,
@@ -170,5 +179,22 @@ function assembleReader({ calls, events }: Shared, model: Model, policy: Resolve
     ttl: { view: policy.viewTtl, missing: policy.missingTtl },
     snapshot: (shard, keys) => database.snapshot(shards.ledger(shard), keys),
     onAdopted: (shard, ledger) => void events.emit('adopted', { model: model.name, shard, batch: undefined, ledger }),
+  })
+}
+
+function assembleHolds(
+  { calls, events, options }: Shared,
+  model: Model,
+  policy: ResolvedPolicy,
+  shards: ShardNames,
+  reader: Reader,
+): Holds {
+  return new Holds({
+    ...calls,
+    events,
+    model: model.name,
+    shards,
+    ttl: HOLD_STATEMENTS * options.statementTimeout,
+    load: policy.strategy === 'write-through' ? (keys) => reader.load(keys) : undefined,
   })
 }

@@ -65,7 +65,7 @@ export interface AdoptedEvent {
 
 /** Something failed that no call reports: it will be tried again, unless it is a `listener` of these events that threw. */
 export interface FailureEvent {
-  readonly step: 'schedule' | 'flush' | 'sweep' | 'redis' | 'queue' | 'listener'
+  readonly step: 'schedule' | 'flush' | 'sweep' | 'redis' | 'queue' | 'release' | 'listener'
   readonly model: string | undefined
   readonly error: WriteBehindError | Error
 }

@@ -22,12 +22,23 @@ import { Compiler } from './schema/compiler.js'
 import { isObject, shardOf, splitKey } from './schema/key.js'
 import type { Field, Model } from './schema/model.js'
 import type { Operation } from './schema/operation.js'
+import type { Holds } from './strategies/holds.js'
 
 /** Where a field of a row comes from: a part of the key, or a place in the view. */
 interface Source {
   readonly field: Field
   readonly keyPart: number
   readonly plain: number
+}
+
+export interface ModelCacheContext<M extends Model> {
+  readonly model: M
+  /** Number of shards. */
+  readonly shards: number
+  readonly writer: Writer
+  readonly reader: Reader
+  readonly inspector: Inspector
+  readonly holds: Holds
 }
 
 /**
@@ -43,17 +54,19 @@ export class ModelCache<M extends Model = Model> {
   readonly #writer: Writer
   readonly #reader: Reader
   readonly #inspector: Inspector
+  readonly #holds: Holds
   readonly #sources: readonly Source[]
   #closed = false
 
   /** @internal made by createWriteBehind */
-  constructor(model: M, shards: number, writer: Writer, reader: Reader, inspector: Inspector) {
+  constructor({ model, shards, writer, reader, inspector, holds }: ModelCacheContext<M>) {
     this.#model = model
     this.#shards = shards
     this.#compiler = new Compiler(model)
     this.#writer = writer
     this.#reader = reader
     this.#inspector = inspector
+    this.#holds = holds
     const plain = plainFields(model)
     this.#sources = model.fields.map((field) => ({ field, keyPart: model.key.indexOf(field.name), plain: plain.indexOf(field) }))
   }
@@ -113,6 +126,14 @@ export class ModelCache<M extends Model = Model> {
   /** What of the record is not in the database yet; null if nothing is. */
   async pending(where: Where<M>): Promise<PendingRecord<M> | null> {
     return this.#inspect(where, (shard, key) => this.#inspector.pending(shard, key) as Promise<PendingRecord<M> | null>)
+  }
+
+  /**
+   * Drops the view, after somebody else has changed the row. Writes that are not in the database yet stay, and are laid over the row again.
+   * @throws UnavailableError when Redis could not be reached
+   */
+  async invalidate(where: Where<M>): Promise<void> {
+    return this.#inspect(where, (_, key) => this.#holds.invalidate([key]))
   }
 
   /** @internal Refuses further calls, and resolves when no write is under way. */

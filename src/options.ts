@@ -1,8 +1,19 @@
 import { ConfigurationError } from './errors.js'
 import type { Models } from './schema/model.js'
 
-/** How one model is written behind. Times are milliseconds. */
+/** How one model is written and read. Times are milliseconds. */
 export interface Policy {
+  /**
+   * Where a write goes before it is acknowledged: `write-behind` to Redis, from where it is flushed · `write-through` to the database, then
+   * the view is loaded · `write-around` to the database, and the view is dropped. docs/strategies.md says which one for which data.
+   * @default 'write-behind'
+   */
+  strategy?: 'write-behind' | 'write-through' | 'write-around'
+  /**
+   * What queries of the Prisma extension do that one record cannot answer (`findMany`, `count`, …), where writes may not be in the database
+   * yet: `stale` reads the database as it is · `flush` flushes the model first. @default 'stale'
+   */
+  queries?: 'stale' | 'flush'
   /** A record is due when it was not written for this long. @default 1000 */
   debounce?: number
   /** A record is due at the latest this long after its first unflushed write. @default 5000 */
@@ -48,6 +59,8 @@ export type ResolvedPolicy = Required<Policy>
 export type ResolvedOptions = Required<Options>
 
 const POLICY_DEFAULTS: ResolvedPolicy = {
+  strategy: 'write-behind',
+  queries: 'stale',
   debounce: 1000,
   maxWait: 5000,
   shards: 8,
@@ -69,6 +82,12 @@ const OPTION_DEFAULTS: ResolvedOptions = {
   statementTimeout: 30_000,
 }
 
+const CHOICES = {
+  strategy: ['write-behind', 'write-through', 'write-around'],
+  queries: ['stale', 'flush'],
+  jobs: ['shard', 'record'],
+} as const satisfies { [N in keyof Policy]?: readonly ResolvedPolicy[N][] }
+
 const SMALLEST: Partial<Record<keyof Policy | keyof Options, number>> = { debounce: 0 }
 
 /** @throws ConfigurationError naming the option, what was expected and what came. */
@@ -82,7 +101,10 @@ export function resolveOptions(options: Options): ResolvedOptions {
 export function resolvePolicy(models: Models, name: string, policy: Policy): ResolvedPolicy {
   if (!Object.hasOwn(models, name)) throw wrong('policies', `one of ${Object.keys(models).join(', ')}`, name)
   const resolved = withDefaults(`policies.${name}`, POLICY_DEFAULTS, policy)
-  if (resolved.jobs !== 'shard' && resolved.jobs !== 'record') throw wrong(`policies.${name}.jobs`, '"shard" or "record"', resolved.jobs)
+  for (const [option, choices] of Object.entries(CHOICES) as [keyof typeof CHOICES, readonly string[]][]) {
+    if (!choices.includes(resolved[option]))
+      throw wrong(`policies.${name}.${option}`, choices.map((choice) => `"${choice}"`).join(' or '), resolved[option])
+  }
   if (resolved.maxWait < resolved.debounce)
     throw wrong(`policies.${name}.maxWait`, `at least debounce (${resolved.debounce})`, resolved.maxWait)
   return resolved

@@ -8,12 +8,14 @@ import type { Scheduler } from './flush/scheduler.js'
 import type { Sweeper } from './flush/sweeper.js'
 import type { FlushWorker } from './flush/worker.js'
 import type { ModelCache } from './model-cache.js'
+import type { ResolvedPolicy } from './options.js'
 import type { ShardNames } from './redis/keys.js'
 import type { Store } from './redis/store.js'
 import type { Where } from './schema/arguments.js'
 import { describe } from './schema/codec.js'
 import { isObject, KeyEncoder } from './schema/key.js'
 import type { Model, Models } from './schema/model.js'
+import type { Holds } from './strategies/holds.js'
 
 /** What is to be known of one model at 3 a.m. Counts since Redis was set up, over all processes. */
 export interface ModelStatus {
@@ -56,6 +58,8 @@ export interface Part {
   readonly scheduler: Scheduler
   readonly worker: FlushWorker
   readonly sweeper: Sweeper
+  readonly policy: ResolvedPolicy
+  readonly holds: Holds
 }
 
 const FLUSH_TIMEOUT = 30_000

@@ -6,7 +6,7 @@ import { createWriteBehind } from '../src/index.js'
 import { ShardNames, shardPrefix } from '../src/redis/keys.js'
 import { Link } from '../src/redis/link.js'
 import { Reader } from '../src/redis/reader.js'
-import { Store } from '../src/redis/store.js'
+import { type Lease, Store } from '../src/redis/store.js'
 import { Compiler } from '../src/schema/compiler.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
@@ -56,12 +56,21 @@ async function claimed(name: string): Promise<string> {
   return (await claim(name))?.id ?? ''
 }
 
+/** Reads, and stores what it has loaded. */
+async function load(key: string, ledger: string | null, values: string[] | undefined): Promise<void> {
+  const [found] = await store.read(prefix, `lease-${++sequence}`, 1000, ['value'], [key])
+  await store.load(prefix, TTL, FIELDS, { ledger, rows: [{ key, values }] }, [(found as Lease).lease], '')
+}
+
 async function everyStep(): Promise<void> {
   await increment('a', 'b')
   await store.split(prefix, await claimed('1'), '2')
   await store.park(prefix, '2', 'reason', '3')
   await store.acknowledge(prefix, '3', '3', '4', TTL, 1, false)
-  await store.load(prefix, TTL, FIELDS, { ledger: '3', rows: [{ key: 'c', values: undefined }] }, '')
+  await load('c', '3', undefined)
+  await store.hold(prefix, 'hold', 1000, ['c'])
+  await store.release(prefix, 'hold', ['c'])
+  await store.invalidate(prefix, ['c'])
 }
 
 /** Names of this shard's keys, without those of the writers. */
@@ -82,7 +91,7 @@ test('every step is one command, so that a process can die before it or after it
   await everyStep()
   await connection.redis.echo(prefix)
   await expect.poll(() => seen.at(-1), { timeout: 10_000 }).toBe('echo')
-  expect(seen.map((command) => command.replace('evalsha', 'eval'))).toEqual([...Array(6).fill('eval'), 'echo'])
+  expect(seen.map((command) => command.replace('evalsha', 'eval'))).toEqual([...Array(10).fill('eval'), 'echo'])
   monitor.disconnect()
 })
 
@@ -91,7 +100,7 @@ test('what is dirty carries no TTL, at no step', async () => {
     const ttls = await Promise.all((await keys()).map(async (key) => ({ key, ttl: await connection.redis.pttl(prefix + key) })))
     return ttls.filter(({ ttl }) => ttl !== -1).map(({ key }) => key)
   }
-  await store.load(prefix, TTL, FIELDS, { ledger: null, rows: [{ key: 'a', values: ['1'] }] }, '')
+  await load('a', null, ['1'])
   expect(await expiring()).toEqual(['view:a'])
   await increment('a')
   expect(await expiring()).toEqual([])

@@ -67,7 +67,10 @@ export class Database {
     return outcome === 'applied' || outcome === 'applied before'
   }
 
-  /** @throws PersistError */
+  /**
+   * The rows of the keys, in their order, and the ledger of the same moment.
+   * @throws PersistError
+   */
   async snapshot(
     ledgerShard: string,
     keys: readonly string[],
@@ -78,6 +81,7 @@ export class Database {
       this.#builder.snapshotRows(keys),
     )
     const fields = this.#builder.snapshotFields()
+    found.sort((a, b) => a.n - b.n)
     const rows = found.map((row) => ({
       key: keys[row.n] as string,
       values: row.found ? fields.map(({ field, alias }) => encodeStored(this.#model, field, row[alias])) : undefined,

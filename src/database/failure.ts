@@ -1,5 +1,5 @@
 /** The one place that tells what a failure of the database means for a batch. */
-import { PersistError } from '../errors.js'
+import { PersistError, WriteBehindError } from '../errors.js'
 
 /** SQLSTATE classes and codes after which the same statement can succeed later, unchanged. */
 const OUTAGE = /^(08|40|53|57|58|XX)|^(55P03|25006|21000)$/
@@ -39,6 +39,17 @@ export function toPersistError(model: string, error: unknown): PersistError {
   const details = [databaseCode, clues.constraint && `constraint ${clues.constraint}`].filter(Boolean).join(', ')
   // The cause stays out of reach of logs: PostgreSQL's messages contain values of the row.
   return new PersistError(code, `${model}: ${MEANING[code]}${details ? ` (${details})` : ''}`, databaseCode, { model })
+}
+
+/** Codes with which a statement failed for sure; Prisma's P2010 and P2039 say nothing without a SQLSTATE. */
+const NOT_CARRIED_OUT = /^(21|25|40001|40002|40P01|53|55|P2(?!010|039))/
+
+/** Whether the statement that failed may have been carried out, or may be yet. */
+export function isUndecided(error: unknown): boolean {
+  if (error instanceof Error && error.name === 'PrismaClientValidationError') return false
+  if (error instanceof WriteBehindError && !(error instanceof PersistError)) return false
+  const { code, databaseCode } = error instanceof PersistError ? error : toPersistError('', error)
+  return code === 'OUTAGE' && !NOT_CARRIED_OUT.test(databaseCode ?? '')
 }
 
 function classify({ sqlState, prismaCode, kind }: Clues): PersistError['code'] {

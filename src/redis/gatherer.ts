@@ -13,21 +13,22 @@ interface Gathering<V> {
 }
 
 /**
- * Answers single requests in groups: the requests of one turn of the event loop, per shard, together, and equal keys once. A request
- * may also join a group that is under way, until `run` calls `close`, from when on its answer would miss what was written since.
+ * Answers single requests in groups: the requests of one turn of the event loop, per shard, together, and equal keys once. Where
+ * `joins` is on, a request also joins an equal one that is under way.
  */
 export class Gatherer<V> {
-  readonly #run: (shard: number, keys: readonly string[], close: () => void) => Promise<readonly V[]>
+  readonly #run: (shard: number, keys: readonly string[]) => Promise<readonly V[]>
   readonly #open = new Map<number, Gathering<V>>()
-  /** Requests of groups that are under way and not closed yet. */
-  readonly #joinable = new Map<number, Map<string, Request<V>>>()
+  /** Requests of groups that are under way, if they can be joined. */
+  readonly #joinable: Map<number, Map<string, Request<V>>> | undefined
 
-  constructor(run: (shard: number, keys: readonly string[], close: () => void) => Promise<readonly V[]>) {
+  constructor(run: (shard: number, keys: readonly string[]) => Promise<readonly V[]>, joins: boolean) {
     this.#run = run
+    this.#joinable = joins ? new Map() : undefined
   }
 
   get(shard: number, key: string): Promise<V> {
-    const underWay = this.#joinable.get(shard)?.get(key)
+    const underWay = this.#joinable?.get(shard)?.get(key)
     if (underWay !== undefined) return underWay.promise
     const gathering = this.#open.get(shard) ?? this.#gather(shard)
     const known = gathering.requests.get(key)
@@ -49,21 +50,23 @@ export class Gatherer<V> {
   async #send(shard: number, gathering: Gathering<V>): Promise<void> {
     const { keys, requests } = gathering
     if (this.#open.get(shard) === gathering) this.#open.delete(shard)
-    const joinable = this.#joinable.get(shard) ?? new Map<string, Request<V>>()
-    this.#joinable.set(shard, joinable)
-    for (const [key, request] of requests) joinable.set(key, request)
-    const close = () => {
-      for (const [key, request] of requests) if (joinable.get(key) === request) joinable.delete(key)
-    }
+    this.#letJoin(shard, requests)
     try {
-      const values = await this.#run(shard, keys, close)
+      const values = await this.#run(shard, keys)
       let position = 0
       for (const request of requests.values()) request.resolve(values[position++] as V)
     } catch (error) {
       for (const request of requests.values()) request.reject(error)
     } finally {
-      close()
+      const joinable = this.#joinable?.get(shard)
+      for (const [key, request] of requests) if (joinable?.get(key) === request) joinable.delete(key)
     }
+  }
+
+  #letJoin(shard: number, requests: Map<string, Request<V>>): void {
+    const joinable = this.#joinable?.get(shard)
+    if (joinable === undefined) this.#joinable?.set(shard, new Map(requests))
+    else for (const [key, request] of requests) joinable.set(key, request)
   }
 }
 

@@ -1,21 +1,18 @@
+import { randomUUID } from 'node:crypto'
 import { UnavailableError, WriteBehindError } from '../errors.js'
 import { plainFields, startOf } from '../schema/change.js'
+import { shardOf } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
 import { Gatherer } from './gatherer.js'
 import type { ShardNames } from './keys.js'
 import type { Link } from './link.js'
-import type { Store, View } from './store.js'
+import type { Lease, Snapshot, Store, View } from './store.js'
 
 /** A load that finds the ledger moved this often in a row gives up, after some seconds; each try takes one statement and one call. */
 const MOST_LOADS = 100
 const LONGEST_PAUSE = 50
-
-/** Rows of one shard as the database holds them, and the ledger of the same moment. */
-export interface Snapshot {
-  readonly ledger: string | null
-  /** Stored texts of the fields asked for, in their order; `undefined`: no such row. */
-  readonly rows: readonly { readonly key: string; readonly values: readonly string[] | undefined }[]
-}
+/** A load that takes longer than this, ms, only answers. */
+const LEASE_TTL = 10_000
 
 export interface ReaderContext {
   readonly model: Model
@@ -23,56 +20,86 @@ export interface ReaderContext {
   readonly link: Link
   readonly ttl: { readonly view: number; readonly missing: number }
   readonly shards: ShardNames
+  /** @returns the rows in the order of the keys */
   snapshot(shard: number, keys: readonly string[]): Promise<Snapshot>
   onAdopted(shard: number, ledger: string | null): void
 }
 
-/** Reads views, and loads those that are not there: from the database, with what it does not have yet laid over it. */
+interface Wanted {
+  readonly key: string
+  readonly lease: string
+  view: View | undefined
+}
+
+/**
+ * Reads views, and loads those that are not there: from the database, with what it does not have yet laid over it.
+ *
+ * A miss comes with a lease, and misses under one lease share one load. The lease ends with the first statement that changes the row
+ * outside of write-behind, so that a later miss has another lease and a load of its own, which sees that statement.
+ */
 export class Reader {
   readonly #context: ReaderContext
   readonly #fields: readonly { name: string; start: string }[]
   readonly #names: readonly string[]
-  readonly #views: Gatherer<View | undefined>
+  readonly #views: Gatherer<View | Lease>
   readonly #loads: Gatherer<View>
+  readonly #id = randomUUID()
+  #reads = 0
 
   constructor(context: ReaderContext) {
     this.#context = context
     this.#fields = plainFields(context.model).map((field) => ({ name: field.name, start: startOf(field) }))
     this.#names = this.#fields.map(({ name }) => name)
-    this.#views = new Gatherer((shard, keys, close) => this.#read(shard, keys, close))
-    this.#loads = new Gatherer((shard, keys, close) => this.#load(shard, keys, close))
+    // A look at the views may be over when the next one comes: nobody joins it.
+    this.#views = new Gatherer((shard, keys) => this.#read(shard, keys), false)
+    this.#loads = new Gatherer((shard, requests) => this.#loadAll(shard, requests), true)
   }
 
   /** Values of the fields that are not the key, in the order of the model. */
   find<R>(shard: number, key: string, toRow: (view: View) => R): Promise<R> {
-    return this.#views.get(shard, key).then((view) => (view === undefined ? this.#loads.get(shard, key).then(toRow) : toRow(view)))
+    return this.#views
+      .get(shard, key)
+      .then((found) => (isLease(found) ? this.#loads.get(shard, `${found.lease} ${key}`).then(toRow) : toRow(found)))
   }
 
-  #read(shard: number, keys: readonly string[], close: () => void): Promise<(View | undefined)[]> {
-    close() // at once: nobody joins a look at the views, which may be over when he comes
-    return this.#call(() => this.#context.store.read(this.#context.shards.prefix(shard), this.#names, keys))
+  /** Makes the views of records that have none. */
+  async load(keys: readonly string[]): Promise<void> {
+    const { count } = this.#context.shards
+    await Promise.all(keys.map((key) => this.find(shardOf(key, count), key, () => undefined)))
   }
 
-  async #load(shard: number, keys: readonly string[], close: () => void): Promise<View[]> {
-    const { model, store, ttl, snapshot, onAdopted } = this.#context
-    const views = new Map<string, View>()
-    let missing = keys
+  #read(shard: number, keys: readonly string[]): Promise<(View | Lease)[]> {
+    const newLease = `${this.#id}.${++this.#reads}`
+    return this.#call(() => this.#context.store.read(this.#context.shards.prefix(shard), newLease, LEASE_TTL, this.#names, keys))
+  }
+
+  async #loadAll(shard: number, requests: readonly string[]): Promise<View[]> {
+    const wanted = requests.map(toWanted)
+    let missing = wanted
     let state = ''
     for (let attempt = 0; missing.length > 0; attempt++) {
-      if (attempt === MOST_LOADS) throw new UnavailableError(model.name, new Error('the row could not be read between two flushes'))
+      if (attempt === MOST_LOADS)
+        throw new UnavailableError(this.#context.model.name, new Error('the row could not be read between two flushes'))
       if (attempt > 1) await new Promise((resolve) => setTimeout(resolve, Math.min(attempt, LONGEST_PAUSE)))
-      const taken = await snapshot(shard, missing)
-      close()
-      const loaded = await this.#call(() => store.load(this.#context.shards.prefix(shard), ttl, this.#fields, taken, state))
-      state = loaded.state
-      if (loaded.outcome === 'adopted') onAdopted(shard, taken.ledger)
-      taken.rows.forEach(({ key }, position) => {
-        const view = loaded.views[position]
-        if (view !== undefined) views.set(key, view)
-      })
-      missing = missing.filter((key) => !views.has(key))
+      state = await this.#try(shard, missing, state)
+      missing = missing.filter(({ view }) => view === undefined)
     }
-    return keys.map((key) => views.get(key) as View)
+    return wanted.map(({ view }) => view as View)
+  }
+
+  async #try(shard: number, wanted: readonly Wanted[], lastState: string): Promise<string> {
+    const { store, shards, ttl, snapshot, onAdopted } = this.#context
+    const leases = wanted.map(({ lease }) => lease)
+    const taken = await snapshot(
+      shard,
+      wanted.map(({ key }) => key),
+    )
+    const loaded = await this.#call(() => store.load(shards.prefix(shard), ttl, this.#fields, taken, leases, lastState))
+    if (loaded.outcome === 'adopted') onAdopted(shard, taken.ledger)
+    wanted.forEach((each, n) => {
+      each.view = loaded.views[n]
+    })
+    return loaded.state
   }
 
   async #call<T>(send: () => Promise<T>): Promise<T> {
@@ -82,4 +109,14 @@ export class Reader {
       throw error instanceof WriteBehindError ? error : new UnavailableError(this.#context.model.name, error)
     }
   }
+}
+
+function isLease(found: View | Lease): found is Lease {
+  return typeof found === 'object' && !Array.isArray(found)
+}
+
+/** A request of a load is a lease and a key, neither of which has a space. */
+function toWanted(request: string): Wanted {
+  const space = request.indexOf(' ')
+  return { lease: request.slice(0, space), key: request.slice(space + 1), view: undefined }
 }

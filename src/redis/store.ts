@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import { NULL } from '../schema/codec.js'
 import type { Operation, Shape } from '../schema/operation.js'
 
-const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load', 'pending'] as const
+const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load', 'pending', 'hold'] as const
 type Script = (typeof SCRIPTS)[number]
 type Commands = {
   [S in `writeBehind_${Script}`]: (prefix: string, ...args: (string | number | readonly (string | number)[])[]) => Promise<unknown>
@@ -59,6 +59,23 @@ export interface AcknowledgeReply {
 
 /** Stored texts by field, in the order they were asked for; `missing`: there is no such row. */
 export type View = readonly string[] | 'missing'
+
+/** There is no view; who loads the row may store one, as long as Redis keeps the lease. */
+export interface Lease {
+  readonly lease: string
+}
+
+/** Rows of one shard as the database holds them, and the ledger of the same moment. */
+export interface Snapshot {
+  readonly ledger: string | null
+  readonly rows: readonly SnapshotRow[]
+}
+
+export interface SnapshotRow {
+  readonly key: string
+  /** Stored texts of the fields asked for, in their order; `undefined`: no such row. */
+  readonly values: readonly string[] | undefined
+}
 
 export interface LoadReply {
   /** `moved`: the ledger is none that Redis knows of; `adopted`: and Redis, which has forgotten it, goes on from it. */
@@ -182,22 +199,38 @@ export class Store {
     return reply === null ? undefined : { key: reply[0], attempts: reply[1] }
   }
 
-  /** `undefined` in place of a view that is not there. */
-  async read(prefix: string, fields: readonly string[], keys: readonly string[]): Promise<(View | undefined)[]> {
-    return ((await this.#redis.writeBehind_read(prefix, fields.length, ...fields, ...keys)) as ViewReply[]).map(toView)
+  /** @param newLease never used before, for views that are not there */
+  async read(
+    prefix: string,
+    newLease: string,
+    leaseTtl: number,
+    fields: readonly string[],
+    keys: readonly string[],
+  ): Promise<(View | Lease)[]> {
+    const reply = (await this.#redis.writeBehind_read(prefix, newLease, leaseTtl, fields.length, ...fields, ...keys)) as (
+      | [string, ...string[]]
+      | string
+    )[]
+    return reply.map((each) => (typeof each === 'string' ? { lease: each } : (toView(each) as View)))
   }
 
-  /** @param lastState of the reply to the last try, '' for the first */
+  /**
+   * @param leases of the snapshot's rows, in their order; given before the snapshot was taken
+   * @param lastState of the reply to the last try, '' for the first
+   */
   async load(
     prefix: string,
     ttl: { view: number; missing: number },
     fields: readonly { name: string; start: string }[],
-    snapshot: { ledger: string | null; rows: readonly { key: string; values: readonly string[] | undefined }[] },
+    snapshot: Snapshot,
+    leases: readonly string[],
     lastState: string,
   ): Promise<LoadReply> {
     const args: (string | number)[] = [snapshot.ledger ?? '', lastState, ttl.view, ttl.missing, fields.length]
     for (const { name, start } of fields) args.push(name, start)
-    for (const { key, values } of snapshot.rows) args.push(key, ...(values === undefined ? ['0'] : ['1', ...values]))
+    snapshot.rows.forEach(({ key, values }, n) => {
+      args.push(key, leases[n] as string, ...(values === undefined ? ['0'] : ['1', ...values]))
+    })
     const [outcome, state, views] = (await this.#redis.writeBehind_load(prefix, ...args)) as [LoadReply['outcome'], string, ViewReply[]]
     return { outcome, state, views: views.map(toView) }
   }
@@ -206,6 +239,25 @@ export class Store {
   async pending(prefix: string, key: string): Promise<PendingReply> {
     const [claimed, pending, parked] = (await this.#redis.writeBehind_pending(prefix, key)) as [string[], string[], string | null]
     return { claimed, pending, parked: parked === null ? undefined : toParkedEntry(key, parked) }
+  }
+
+  /**
+   * Drops views, and lets none be made until the release, or until the TTL has passed (ms).
+   * @param keys of the shard; left out: all
+   * @returns those of the keys that are dirty
+   */
+  async hold(prefix: string, id: string, ttl: number, keys: readonly string[] = []): Promise<string[]> {
+    return (await this.#redis.writeBehind_hold(prefix, 'hold', id, ttl, ...keys)) as string[]
+  }
+
+  /** Drops the views again: the hold may have expired. */
+  async release(prefix: string, id: string, keys: readonly string[] = []): Promise<void> {
+    await this.#redis.writeBehind_hold(prefix, 'release', id, 0, ...keys)
+  }
+
+  /** Drops views, and keeps loads that are under way from storing theirs. */
+  async invalidate(prefix: string, keys: readonly string[]): Promise<void> {
+    await this.#redis.writeBehind_hold(prefix, 'invalidate', '', 0, ...keys)
   }
 
   async isInFlight(prefix: string, id: string): Promise<boolean> {

@@ -12,6 +12,7 @@ import { isReply, Link } from '../../src/redis/link.js'
 import { Reader } from '../../src/redis/reader.js'
 import { Store } from '../../src/redis/store.js'
 import { Writer } from '../../src/redis/writer.js'
+import { Holds } from '../../src/strategies/holds.js'
 import type { TestDatabase } from '../fixture.js'
 import type { Steps } from './steps.js'
 
@@ -79,11 +80,11 @@ export class World {
       MODEL,
       STATEMENT_TIMEOUT,
     )
-    return new ModelCache(
-      MODEL,
-      1,
-      new Writer({ ...common, model: MODEL.name, limits, events: createEvents(), onDirty: () => {} }),
-      new Reader({
+    return new ModelCache({
+      model: MODEL,
+      shards: 1,
+      writer: new Writer({ ...common, model: MODEL.name, limits, events: createEvents(), onDirty: () => {} }),
+      reader: new Reader({
         ...common,
         model: MODEL,
         ttl: { view: viewTtl, missing: missingTtl },
@@ -92,8 +93,9 @@ export class World {
           throw new Error('a read took the ledger for forgotten')
         },
       }),
-      new Inspector({ ...common, model: MODEL }),
-    )
+      inspector: new Inspector({ ...common, model: MODEL }),
+      holds: new Holds({ ...common, model: MODEL.name, events: createEvents(), ttl: 2 * STATEMENT_TIMEOUT }),
+    })
   }
 
   /** @param crash told when the flusher dies at one of its steps */

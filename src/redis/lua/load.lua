@@ -1,19 +1,21 @@
 #!lua
 --[[
-  Makes views of rows that were read from the database, with the changes laid over them that the rows do not hold yet. A view that is
-  there already stays. Row and ledger are of one snapshot: the ledger says which claims the row holds. A ledger that this Redis does not
+  Makes views of rows that were read from the database, with the changes laid over them that the rows do not hold yet. A view is stored
+  only under the lease that was given before the row was read (read.lua): without it the row may be an older one, and is only the answer.
+  A view that is there already stays. Row and ledger are of one snapshot: the ledger says which claims the row holds. A ledger that this Redis does not
   know of moved meanwhile: read again. If nothing happened here since the last try, and no batch is in flight, then Redis has forgotten
   what the ledger knows (it was emptied, or put back in time), and goes on from the ledger.
 
   KEYS[1]  prefix of the shard's keys
   ARGV     ledger's id ('' for none), what the last try returned ('' for the first), TTL of a view ms, TTL of a missing row ms, number of fields, per field: name, what an inserted row
-           holds before its changes; then per record: key, '1' and the fields' values, or '0' (the row is missing)
+           holds before its changes; then per record: key, lease, '1' and the fields' values, or '0' (the row is missing)
   Returns  { outcome, what to pass to the next try, per record: { '1', values } · { '0' } · nil }; outcome: 'known' · 'adopted' ·
            'moved' (records without a view are nil: read them again)
 ]]
 local prefix = KEYS[1]
 local ledger, lastState, viewTtl, missingTtl, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local NULL = '\0'
+local epoch = redis.call('GET', prefix .. 'epoch') or ''
 
 local batch = redis.call('HMGET', prefix .. 'batch', 'id', 'keys')
 local acked = redis.call('GET', prefix .. 'acked') or ''
@@ -87,40 +89,61 @@ local function answer(view)
   return values
 end
 
-local function load(key, first)
-  local view, pend, claim = prefix .. 'view:' .. key, prefix .. 'pend:' .. key, prefix .. 'claim:' .. key
-  if redis.call('HEXISTS', view, '~') == 1 then return answer(view) end
-  if outcome == 'moved' then return false end
-  redis.call('DEL', view)
+-- A view of an earlier epoch is none.
+local function isThere(view)
+  local present = redis.call('HMGET', view, '~', '@')
+  return present[1] and (present[2] or '') == epoch
+end
+
+local function isLeased(key, lease)
+  return string.sub(lease, -#epoch - 1) == '.' .. epoch and redis.call('GET', prefix .. 'lease:' .. key) == lease
+end
+
+-- Makes the view under the given name. Returns the answer, and whether it fits a view.
+local function make(view, key, first)
   local present, fields = ARGV[first], { '~', ARGV[first] }
   if present == '1' then
     for n = 1, count do
       fields[2 * n + 1], fields[2 * n + 2] = names[n + 1], ARGV[first + n]
     end
   end
+  redis.call('DEL', view)
   redis.call('HSET', view, unpack(fields))
-  local fits = (persisted[key] or lay(view, claim)) and lay(view, pend)
-  local result = answer(view)
-  local meta = redis.call('HGET', pend, '~')
-  if not fits then
-    redis.call('DEL', view)
-  elseif meta then
-    redis.call('HSET', pend, '~', string.sub(meta, 1, 1) .. (result[1] == '1' and 'v' or 'm') .. string.sub(meta, 3))
-  elseif redis.call('EXISTS', claim) == 0 then
-    redis.call('PEXPIRE', view, result[1] == '1' and viewTtl or missingTtl)
-  end
-  if result[1] == '0' and fits then
+  local fits = (persisted[key] or lay(view, prefix .. 'claim:' .. key)) and lay(view, prefix .. 'pend:' .. key)
+  return answer(view), fits
+end
+
+-- What a made view needs to stay: its epoch, a TTL unless the record is dirty, and a pending change that knows of it.
+local function keep(view, key, present)
+  local pend = prefix .. 'pend:' .. key
+  if present == '0' then
     redis.call('DEL', view)
     redis.call('HSET', view, '~', '0')
-    if not meta and redis.call('EXISTS', claim) == 0 then redis.call('PEXPIRE', view, missingTtl) end
   end
+  if epoch ~= '' then redis.call('HSET', view, '@', epoch) end
+  local meta = redis.call('HGET', pend, '~')
+  if meta then
+    redis.call('HSET', pend, '~', string.sub(meta, 1, 1) .. (present == '1' and 'v' or 'm') .. string.sub(meta, 3))
+  elseif redis.call('EXISTS', prefix .. 'claim:' .. key) == 0 then
+    redis.call('PEXPIRE', view, present == '1' and viewTtl or missingTtl)
+  end
+end
+
+local function load(key, lease, first)
+  local view, stores = prefix .. 'view:' .. key, isLeased(key, lease)
+  if isThere(view) then return answer(view) end
+  if outcome == 'moved' then return false end
+  if not stores then view = prefix .. 'answer' end
+  local result, fits = make(view, key, first)
+  if stores and fits then keep(view, key, result[1]) else redis.call('DEL', view) end
+  if stores then redis.call('DEL', prefix .. 'lease:' .. key) end
   return result
 end
 
 local views, record = {}, 0
 while position <= #ARGV do
   record = record + 1
-  views[record] = load(ARGV[position], position + 1)
-  position = position + 2 + (ARGV[position + 1] == '1' and count or 0)
+  views[record] = load(ARGV[position], ARGV[position + 1], position + 2)
+  position = position + 3 + (ARGV[position + 2] == '1' and count or 0)
 end
 return { outcome, state, views }

@@ -1,21 +1,38 @@
-#!lua
+#!lua flags=allow-oom
 --[[
-  Reads views of one shard.
+  Reads views of one shard. Where there is none, the reader gets a lease: who loads the row may store its view as long as the lease is
+  there (load.lua). Readers that miss meanwhile get the same one. While the record is held (hold.lua) the lease is not kept: the row
+  may be changing, so that a load can only answer.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV     number of fields, their names, keys
-  Returns  per key: { '1', values } · { '0' } (the row is missing) · nil (no view)
+  ARGV     name for a new lease, its TTL ms, number of fields, their names, keys
+  Returns  per key: { '1', values } · { '0' } (the row is missing) · the lease (no view)
 ]]
 local prefix = KEYS[1]
-local count = tonumber(ARGV[1])
+local leaseTtl, count = ARGV[2], tonumber(ARGV[3])
 local fields = { '~' }
-for n = 1, count do fields[n + 1] = ARGV[n + 1] end
+for n = 1, count do fields[n + 1] = ARGV[n + 3] end
+local epoch = redis.call('GET', prefix .. 'epoch')
+if epoch then fields[count + 2] = '@' end
+local suffix = '.' .. (epoch or '')
+local newLease = ARGV[1] .. suffix
+
+local function lease(key)
+  if redis.call('EXISTS', prefix .. 'holds', prefix .. 'hold:' .. key) > 0 then return newLease end
+  local name = prefix .. 'lease:' .. key
+  local given = redis.call('GET', name)
+  if given and string.sub(given, -#suffix) == suffix then return given end
+  redis.call('SET', name, newLease, 'PX', leaseTtl)
+  return newLease
+end
 
 local result = {}
-for n = count + 2, #ARGV do
+for n = count + 4, #ARGV do
   local values = redis.call('HMGET', prefix .. 'view:' .. ARGV[n], unpack(fields))
+  if epoch and values[count + 2] ~= epoch then values[1] = false end
+  values[count + 2] = nil
   if values[1] == '1' then result[#result + 1] = values
   elseif values[1] == '0' then result[#result + 1] = { '0' }
-  else result[#result + 1] = false end
+  else result[#result + 1] = lease(ARGV[n]) end
 end
 return result
