@@ -152,7 +152,7 @@ test('rows are written in the order of their keys, so that two writers of the sa
   const rows: string[][] = []
   const client = {
     async $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T> {
-      if (sql.startsWith('with fence')) rows.push((JSON.parse(values[3] as string) as { i0: string }[]).map(({ i0 }) => i0))
+      if (sql.startsWith('with fence')) rows.push((values[3] as string).slice(1, -1).split(','))
       return database.prisma.$queryRawUnsafe<T>(sql, ...values)
     },
   }

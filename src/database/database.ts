@@ -1,3 +1,4 @@
+import { PersistError } from '../errors.js'
 import { encodeStored } from '../schema/codec.js'
 import type { Model } from '../schema/model.js'
 import { toPersistError } from './failure.js'
@@ -28,6 +29,9 @@ interface LedgerRow {
   readonly recent: readonly string[]
 }
 
+/** Of one statement; the protocol can number 65,535. Only hundreds of shapes of change in one batch come near it: such a batch is halved. */
+const MOST_PARAMETERS = 30_000
+
 /** Speaks SQL for one model: persists batches, voids them, and reads rows with the ledger of the same snapshot. */
 export class Database {
   readonly #client: SqlClient
@@ -48,9 +52,13 @@ export class Database {
    * @throws PersistError
    */
   async persist(ledgerShard: string, { id, previous }: BatchHead, changes: readonly RowChange[]): Promise<PersistOutcome> {
-    const { sql, rows } = this.#builder.build(changes)
-    const [result] = await this.#query<{ moved: number; written: number }>(sql, ledgerShard, id, previous, ...rows)
-    if (result?.moved === 1) return { outcome: 'applied', rows: result.written }
+    const { sql, columns, upserted } = this.#builder.build(changes)
+    if (columns.length > MOST_PARAMETERS)
+      throw new PersistError('REFUSED', `${this.#model.name}: too many shapes of change for one statement`, undefined, {
+        model: this.#model.name,
+      })
+    const [result] = await this.#query<{ moved: number; written: number }>(sql, ledgerShard, id, previous, ...columns)
+    if (result?.moved === 1) return { outcome: 'applied', rows: upserted + result.written }
     const ledger = await this.#ledger(ledgerShard)
     if (ledger !== undefined && (ledger.batch === id || ledger.recent.includes(id)))
       return { outcome: 'applied before', ledger: ledger.batch }
@@ -78,12 +86,12 @@ export class Database {
     const found = await this.#query<Record<string, unknown> & { ledger: string | null; n: number; found: boolean }>(
       this.#builder.snapshotText(),
       ledgerShard,
-      this.#builder.snapshotRows(keys),
+      ...this.#builder.snapshotColumns(keys),
     )
     const fields = this.#builder.snapshotFields()
     found.sort((a, b) => a.n - b.n)
     const rows = found.map((row) => ({
-      key: keys[row.n] as string,
+      key: keys[row.n - 1] as string,
       values: row.found ? fields.map(({ field, alias }) => encodeStored(this.#model, field, row[alias])) : undefined,
     }))
     return { ledger: found[0]?.ledger ?? null, rows }

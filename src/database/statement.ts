@@ -1,12 +1,12 @@
 /**
  * The one statement of a batch. It moves the ledger and, only if that moved, writes the rows: a part for each shape of change, its rows
- * passed as one JSON parameter. Identifiers come from the Prisma schema, quoted; values are bound.
+ * passed as an array for each column. Identifiers come from the Prisma schema, quoted; values are bound.
  */
 
 import { counterStart, isCounter, plainFields, type RecordChange, startOf } from '../schema/change.js'
-import { NULL } from '../schema/codec.js'
 import { splitKey } from '../schema/key.js'
 import type { Field, Model } from '../schema/model.js'
+import { arrayLiteral, elementEncoder } from './array-literal.js'
 
 export interface RowChange {
   readonly key: string
@@ -15,8 +15,10 @@ export interface RowChange {
 
 export interface Statement {
   readonly sql: string
-  /** Parameters from the fourth on: the rows of each part. */
-  readonly rows: readonly string[]
+  /** Parameters from the fourth on: the columns of each part's rows. */
+  readonly columns: readonly string[]
+  /** Rows that are written whatever the table holds; the statement counts the others. */
+  readonly upserted: number
 }
 
 /** Batches that a ledger row remembers besides the last one. */
@@ -28,23 +30,39 @@ const MOST_KEPT = 500
 interface Part {
   readonly id: string
   readonly change: RecordChange
-  readonly rows: string[]
+  readonly columns: readonly PartColumn[]
+}
+
+interface PartColumn {
+  readonly column: Columns
+  readonly alias: string
+  readonly elements: string[]
 }
 
 interface Columns {
   readonly field: Field
   /** `"column"` */
   readonly quoted: string
-  /** Name in the JSON rows of the inserted value (or the key), and of the change. */
+  /** Name in a part's rows of the inserted value (or the key), and of the change. */
   readonly inserted: string
   readonly changed: string
-  toJson(text: string): string
+  toElement(text: string): string
 }
 
 /** A column that is changed, and how. */
 interface Changed {
   readonly column: Columns
   readonly set: boolean
+}
+
+/** Parts of the statement do nothing unless the ledger moved. */
+const FENCED = 'exists (select from fence)'
+
+interface PartText {
+  readonly sql: string
+  /** Names of what has a row for each row written. */
+  readonly written: readonly string[]
+  readonly check?: string
 }
 
 /** Builds the statements of one model; a statement's text depends only on the shapes in it, and is kept. */
@@ -59,7 +77,7 @@ export class StatementBuilder {
     const columns = new Map(
       model.fields.map((field, n) => [
         field.name,
-        { field, quoted: quote(field.column), inserted: `i${n}`, changed: `c${n}`, toJson: jsonEncoder(field) },
+        { field, quoted: quote(field.column), inserted: `i${n}`, changed: `c${n}`, toElement: elementEncoder(field) },
       ]),
     )
     this.#keys = model.key.map((name) => columns.get(name) as Columns)
@@ -69,30 +87,35 @@ export class StatementBuilder {
   /** @param changes at most one per record, sorted by key: rows are locked in this order. */
   build(changes: readonly RowChange[]): Statement {
     const parts = new Map<string, Part>()
+    let upserted = 0
     for (const { key, change } of changes) {
       const id = `${change.regular ? change.kind : 'irregular'} ${change.pattern}`
       let part = parts.get(id)
       if (part === undefined) {
-        part = { id, change, rows: [] }
+        part = { id, change, columns: this.#columnsOf(change) }
         parts.set(id, part)
       }
-      part.rows.push(this.#row(key, change))
+      if (isUpsert(change)) upserted++
+      addRow(part.columns, splitKey(key), change)
     }
     const ordered = [...parts.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
-    return { sql: this.#kept(ordered), rows: ordered.map((part) => `[${part.rows.join()}]`) }
+    const columns = ordered.flatMap((part) => part.columns.map(({ elements }) => arrayLiteral(elements)))
+    return { sql: this.#kept(ordered), columns, upserted }
   }
 
-  /** The rows of some keys, and the ledger of the same snapshot. Parameters: ledger's shard, the keys as JSON rows. */
+  /** The rows of some keys, and the ledger of the same snapshot. Parameters: ledger's shard, then the keys' columns. */
   snapshotText(): string {
     const { ledger, table } = this.#model
     const found = this.#keys.map(({ quoted, inserted }) => `t.${quoted} = k.${inserted}`).join(' and ')
     const values = this.#plain.map(({ quoted, inserted }) => `t.${quoted} as ${inserted}`)
-    return `select (select ${quote(ledger.batch)} from ${ledger.table} where ${quote(ledger.shard)} = $1::text) as ledger, k.n as n, t.${this.#keys[0]?.quoted} is not null as found${values.map((value) => `, ${value}`).join('')}
-from json_to_recordset($2::text::json) as k(n int, ${this.#definitions(this.#keys)}) left join ${table} t on ${found}`
+    const keys = unnest(this.#keys.map(({ field }, n) => `(select $${n + 2}::${arrayType(field)})`))
+    return `select (select ${quote(ledger.batch)} from ${ledger.table} where ${quote(ledger.shard)} = $1::text) as ledger, k.n::int as n, t.${this.#keys[0]?.quoted} is not null as found${values.map((value) => `, ${value}`).join('')}
+from ${keys} with ordinality as k(${this.#keys.map(({ inserted }) => inserted).join(', ')}, n) left join ${table} t on ${found}`
   }
 
-  snapshotRows(keys: readonly string[]): string {
-    return `[${keys.map((key, n) => `{"n":${n},${this.#keyMembers(key)}}`).join()}]`
+  snapshotColumns(keys: readonly string[]): string[] {
+    const split = keys.map(splitKey)
+    return this.#keys.map(({ toElement }, n) => arrayLiteral(split.map((texts) => toElement(texts[n] as string))))
   }
 
   /** Values of a row of the snapshot, by field; the key's are left out. */
@@ -110,31 +133,24 @@ from json_to_recordset($2::text::json) as k(n int, ${this.#definitions(this.#key
     return sql
   }
 
-  #row(key: string, { kind, insert, pattern, values, regular }: RecordChange): string {
-    let row = `{${this.#keyMembers(key)}`
-    for (let n = 0; n < insert.length; n++) {
-      const { inserted, toJson } = this.#plain[n] as Columns
-      row += `,"${inserted}":${toJson(insert[n] as string)}`
-    }
-    if (kind !== 'update' && regular) return `${row}}`
-    let next = 0
-    for (let n = 0; n < pattern.length; n++) {
-      if (pattern[n] === '.') continue
-      const { changed, toJson } = this.#plain[n] as Columns
-      row += `,"${changed}":${toJson(values[next++] as string)}`
-    }
-    return `${row}}`
-  }
-
-  #keyMembers(key: string): string {
-    return splitKey(key)
-      .map((text, n) => `"${this.#keys[n]?.inserted}":${JSON.stringify(text)}`)
-      .join()
+  /** The columns of the rows of a change, in the order in which addRow fills them. */
+  #columnsOf(change: RecordChange): PartColumn[] {
+    const inserted = change.insert.length > 0 ? [...this.#keys, ...this.#plain] : this.#keys
+    const changed = change.kind === 'update' || !change.regular ? this.#changed(change) : []
+    return [
+      ...inserted.map((column) => ({ column, alias: column.inserted, elements: [] })),
+      ...changed.map(({ column }) => ({ column, alias: column.changed, elements: [] })),
+    ]
   }
 
   #text(parts: readonly Part[]): string {
     const { table, shard, batch, recent } = quoteLedger(this.#model)
-    const bodies = parts.map((part, n) => this.#part(part, n))
+    let parameter = 4
+    const bodies = parts.map((part, n) => {
+      const first = parameter
+      parameter += part.columns.length
+      return this.#part(part, n, first)
+    })
     const written = bodies.flatMap(({ written: names }) => names).map((name) => `(select count(*) from ${name})`)
     const checks = bodies.flatMap(({ check }) => (check === undefined ? [] : [check]))
     return `with fence as (
@@ -145,31 +161,26 @@ from json_to_recordset($2::text::json) as k(n int, ${this.#definitions(this.#key
 select (select count(*)::int from fence) as moved, (${['0', ...written].join(' + ')})::int as written${checks.map((check, n) => `, ${check} as check${n}`).join('')}`
   }
 
-  #part({ change }: Part, n: number): { sql: string; written: string[]; check?: string } {
-    const source = `rows${n}`
-    const changed = this.#changed(change)
-    const rows = this.#rows(change, changed, n)
-    const write = (sql: string) => ({ sql: `${rows},\nwrite${n} as (${sql} returning 1)`, written: [`write${n}`] })
+  #part({ change, columns }: Part, n: number, first: number): PartText {
+    const rows = rowsOf(columns, first)
+    const name = `write${n}`
+    const counted = (sql: string) => ({ sql: `${name} as (${sql} and ${FENCED} returning 1)`, written: [name] })
+    const upserts = (sets: readonly Changed[]) => ({
+      sql: `${name} as (${this.#insert(rows)} where ${FENCED} ${onConflict(
+        this.#keys,
+        sets.map((each) => this.#excluded(each)),
+      )})`,
+      written: [],
+    })
     switch (change.kind) {
       case 'delete':
-        return write(`delete from ${this.#model.table} t using ${source} r where ${this.#matches()}`)
+        return counted(`delete from ${this.#model.table} t using ${rows} where ${this.#matches()}`)
       case 'update':
-        return write(this.#update(changed, source))
+        return counted(this.#update(this.#changed(change), rows))
       case 'replace':
-        return write(
-          `${this.#insert(source)} ${onConflict(
-            this.#keys,
-            this.#plain.map((column) => this.#excluded({ column, set: true })),
-          )}`,
-        )
+        return upserts(this.#plain.map((column) => ({ column, set: true })))
       case 'upsert':
-        if (!change.regular) return this.#irregularPart(rows, source, changed, n)
-        return write(
-          `${this.#insert(source)} ${onConflict(
-            this.#keys,
-            changed.map((each) => this.#excluded(each)),
-          )}`,
-        )
+        return isUpsert(change) ? upserts(this.#changed(change)) : this.#irregularPart(rows, this.#changed(change), n)
     }
   }
 
@@ -177,43 +188,38 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
     return [...pattern].flatMap((mark, n) => (mark === '.' ? [] : [{ column: this.#plain[n] as Columns, set: mark === '=' }]))
   }
 
-  #rows({ kind, insert, regular }: RecordChange, changed: readonly Changed[], n: number): string {
-    const columns = insert.length > 0 ? [...this.#keys, ...this.#plain] : this.#keys
-    const definitions = [this.#definitions(columns)]
-    if (kind === 'update' || !regular) definitions.push(...changed.map(({ column }) => `${column.changed} ${jsonType(column.field)}`))
-    return `rows${n} as materialized (select * from json_to_recordset($${n + 4}::text::json) as r(${definitions.join(', ')}) where exists (select from fence))`
-  }
-
   /**
    * Insert and change differ: rows that are missing are inserted, those of the snapshot updated. A row that somebody else inserted
    * since the snapshot is neither; the check then fails the statement (SQLSTATE 21000), and it is tried again.
    */
-  #irregularPart(rows: string, source: string, changed: readonly Changed[], n: number) {
+  #irregularPart(rows: string, changed: readonly Changed[], n: number): PartText {
+    const source = `rows${n} r`
     const missing = `not exists (select from ${this.#model.table} t where ${this.#matches()})`
     const insert = `insert${n} as (${this.#insert(source)} where ${missing} on conflict do nothing returning 1)`
     const counts = [`insert${n}`]
-    const parts = [rows, insert]
+    const parts = [`rows${n} as materialized (select * from ${rows} where ${FENCED})`, insert]
     if (changed.length > 0) {
       parts.push(`write${n} as (${this.#update(changed, source)} returning 1)`)
       counts.push(`write${n}`)
     }
     const total = counts.map((name) => `(select count(*) from ${name})`).join(' + ')
-    const check = `case when ${total} <> (select count(*) from ${source}) then (select 1 from generate_series(1, 2)) end`
+    const check = `case when ${total} <> (select count(*) from rows${n}) then (select 1 from generate_series(1, 2)) end`
     return { sql: parts.join(',\n'), written: counts, check }
   }
 
-  #insert(source: string): string {
+  /** @param rows a FROM item named r */
+  #insert(rows: string): string {
     const columns = [...this.#keys, ...this.#plain]
     return `insert into ${this.#model.table} as t (${columns.map(({ quoted }) => quoted).join(', ')}) select ${columns
-      .map(({ field, inserted }) => fromJson(field, `r.${inserted}`))
-      .join(', ')} from ${source} r`
+      .map(({ field, inserted }) => cast(field, `r.${inserted}`))
+      .join(', ')} from ${rows}`
   }
 
-  #update(changed: readonly Changed[], source: string): string {
+  #update(changed: readonly Changed[], rows: string): string {
     const sets = changed.map(({ column: { field, quoted, changed: alias }, set }) => {
-      return `${quoted} = ${set ? '' : `t.${quoted} + `}${fromJson(field, `r.${alias}`)}`
+      return `${quoted} = ${set ? '' : `t.${quoted} + `}${cast(field, `r.${alias}`)}`
     })
-    return `update ${this.#model.table} t set ${sets.join(', ')} from ${source} r where ${this.#matches()}`
+    return `update ${this.#model.table} t set ${sets.join(', ')} from ${rows} where ${this.#matches()}`
   }
 
   #excluded({ column: { field, quoted }, set }: Changed): string {
@@ -225,10 +231,6 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
 
   #matches(): string {
     return this.#keys.map(({ quoted, inserted }) => `t.${quoted} = r.${inserted}`).join(' and ')
-  }
-
-  #definitions(columns: readonly Columns[]): string {
-    return columns.map(({ field, inserted }) => `${inserted} ${jsonType(field)}`).join(', ')
   }
 }
 
@@ -245,20 +247,34 @@ function onConflict(keys: readonly Columns[], sets: readonly string[]): string {
   return sets.length === 0 ? `${target} do nothing` : `${target} do update set ${sets.join(', ')}`
 }
 
-/** Json travels as text, so that a JSON null stays apart from a NULL; counters as bigint, since a sum may leave the column's type. */
-function jsonType(field: Field): string {
-  const type = field.type === 'Json' ? 'text' : isCounter(field) ? 'bigint' : field.sqlType
-  return field.list ? `${type}[]` : type
+function isUpsert({ kind, regular }: RecordChange): boolean {
+  return kind === 'replace' || (kind === 'upsert' && regular)
 }
 
-function fromJson(field: Field, expression: string): string {
-  if (field.type !== 'Json') return expression
-  return `${expression}::${field.sqlType}${field.list ? '[]' : ''}`
+function addRow(columns: readonly PartColumn[], key: readonly string[], { insert, values }: RecordChange): void {
+  for (let n = 0; n < columns.length; n++) {
+    const { column, elements } = columns[n] as PartColumn
+    const text = n < key.length ? key[n] : n < key.length + insert.length ? insert[n - key.length] : values[n - key.length - insert.length]
+    elements.push(column.toElement(text as string))
+  }
 }
 
-function jsonEncoder(field: Field): (text: string) => string {
-  if (field.list) return (text) => text
-  const isFree = field.type === 'String' || field.type === 'Json' || field.type === 'Enum' || field.type === 'Bytes'
-  if (isFree) return (text) => (text === NULL ? 'null' : JSON.stringify(text))
-  return (text) => (text === NULL ? 'null' : `"${text}"`)
+/** The rows as a FROM item. The planner is not to see how many they are: for thousands it would rather read the whole table. */
+function rowsOf(columns: readonly PartColumn[], first: number): string {
+  const arrays = columns.map(({ column: { field } }, n) => `(select $${first + n}::${arrayType(field)})`)
+  return `${unnest(arrays)} as r(${columns.map(({ alias }) => alias).join(', ')})`
+}
+
+function unnest(arrays: readonly string[]): string {
+  return `unnest(${arrays.join(', ')})`
+}
+
+/** Lists travel as the text of an array, since arrays of arrays are no lists; Json as text; counters as bigint, since a sum may leave the column's type. */
+function arrayType(field: Field): string {
+  return `${field.list || field.type === 'Json' ? 'text' : isCounter(field) ? 'bigint' : field.sqlType}[]`
+}
+
+function cast(field: Field, expression: string): string {
+  if (field.list) return `${expression}::${field.sqlType}[]`
+  return field.type === 'Json' ? `${expression}::${field.sqlType}` : expression
 }

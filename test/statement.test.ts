@@ -1,0 +1,72 @@
+/** How rows travel in the statement: an array a column. */
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { models } from '../generated/write-behind.js'
+import { arrayLiteral, elementEncoder } from '../src/database/array-literal.js'
+import { Database } from '../src/database/database.js'
+import type { RowChange } from '../src/database/statement.js'
+import type { Field } from '../src/schema/model.js'
+import { createDatabase, type TestDatabase } from './fixture.js'
+
+const TEXT: Field = { name: 'text', column: 'text', type: 'String', sqlType: 'text', nullable: true, list: false }
+
+let database: TestDatabase
+
+beforeAll(async () => {
+  database = await createDatabase()
+})
+
+afterAll(() => database.drop())
+
+/** Texts that the syntax of arrays may mistake for something else, among others. */
+const texts = fc.array(
+  fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 8 }).filter((text) => !text.includes('\0')),
+    fc.string({ unit: fc.constantFrom('{', '}', '"', '\\', ',', ' ', '\n', '\v', '\u00a0', 'n', 'U', 'L', 'l', 'é'), maxLength: 5 }),
+  ),
+)
+
+test('a text arrives as it was, whatever arrays mean by its characters', async () => {
+  const encode = elementEncoder(TEXT)
+  await fc.assert(
+    fc.asyncProperty(texts, async (expected) => {
+      const sql = 'select text from unnest($1::text[]) with ordinality as e(text, n) order by n'
+      expect(await database.query(sql, [arrayLiteral(expected.map(encode))])).toEqual(expected.map((text) => ({ text })))
+    }),
+  )
+})
+
+test('a list arrives as it was, and a text that is no list is refused', async () => {
+  const encode = elementEncoder({ ...TEXT, list: true })
+  const list = (text: string) => database.query('select list::text[] from unnest($1::text[]) as e(list)', [arrayLiteral([encode(text)])])
+  await fc.assert(
+    fc.asyncProperty(texts, async (expected) => {
+      expect(await list(JSON.stringify(expected))).toEqual([{ list: expected }])
+    }),
+  )
+  for (const text of ['', 'a', '5', 'a,b']) await expect(list(text)).rejects.toMatchObject({ code: '22P02' })
+})
+
+test('a text that a column does not take is refused, and does not move into the rows beside it', async () => {
+  const persisted = new Database(database.prisma, models.counter, 30_000)
+  const change = { kind: 'upsert', pattern: '=', regular: true } as const
+  const changes = ['1', '2,3', '4'].map((value, n) => ({ key: `k${n}`, change: { ...change, insert: [value], values: [value] } }))
+  await expect(persisted.persist('shard', { id: '1', previous: null }, changes)).rejects.toMatchObject({ code: 'REFUSED' })
+  expect(await database.query('select from "Counter"')).toEqual([])
+})
+
+test('a batch of more shapes of change than a statement can carry is refused, and so halved', async () => {
+  const persisted = new Database(database.prisma, models.document, 30_000)
+  const insert = models.document.fields.slice(1).map(() => '1')
+  const changes: RowChange[] = Array.from({ length: 3000 }, (_, n) => {
+    const pattern = n.toString(3).padStart(insert.length, '0').replaceAll('0', '.').replaceAll('1', '=').replaceAll('2', '+')
+    return {
+      key: `k${n}`,
+      change: { kind: 'upsert', regular: false, insert, pattern, values: insert.slice(0, pattern.replaceAll('.', '').length) },
+    }
+  })
+  await expect(persisted.persist('shard', { id: '2', previous: null }, changes)).rejects.toMatchObject({
+    code: 'REFUSED',
+    message: 'Document: too many shapes of change for one statement',
+  })
+})
