@@ -9,27 +9,19 @@ import type {
   FindUniqueArgs,
   Increments,
   PendingRecord,
-  Row,
   Select,
   Selected,
   UpdateArgs,
   UpsertArgs,
   Where,
 } from './schema/arguments.js'
-import { plainFields } from './schema/change.js'
-import { decode, describe } from './schema/codec.js'
+import { describe } from './schema/codec.js'
 import { Compiler } from './schema/compiler.js'
-import { isObject, shardOf, splitKey } from './schema/key.js'
-import type { Field, Model } from './schema/model.js'
+import { isObject, shardOf } from './schema/key.js'
+import type { Model } from './schema/model.js'
 import type { Operation } from './schema/operation.js'
+import { RowDecoder } from './schema/row.js'
 import type { Holds } from './strategies/holds.js'
-
-/** Where a field of a row comes from: a part of the key, or a place in the view. */
-interface Source {
-  readonly field: Field
-  readonly keyPart: number
-  readonly plain: number
-}
 
 export interface ModelCacheContext<M extends Model> {
   readonly model: M
@@ -55,7 +47,7 @@ export class ModelCache<M extends Model = Model> {
   readonly #reader: Reader
   readonly #inspector: Inspector
   readonly #holds: Holds
-  readonly #sources: readonly Source[]
+  readonly #rows: RowDecoder
   #closed = false
 
   /** @internal made by createWriteBehind */
@@ -67,8 +59,7 @@ export class ModelCache<M extends Model = Model> {
     this.#reader = reader
     this.#inspector = inspector
     this.#holds = holds
-    const plain = plainFields(model)
-    this.#sources = model.fields.map((field) => ({ field, keyPart: model.key.indexOf(field.name), plain: plain.indexOf(field) }))
+    this.#rows = new RowDecoder(model)
   }
 
   /** Changes the row, or inserts it when it is missing. */
@@ -155,7 +146,7 @@ export class ModelCache<M extends Model = Model> {
 
   #find<S extends Select<M> | undefined>(key: string, select: Record<string, boolean> | undefined): Promise<Selected<M, S> | null> {
     if (this.#closed) throw new ClosedError()
-    const toRow = (view: View) => (view === 'missing' ? null : (this.#row(key, view, select) as Selected<M, S>))
+    const toRow = (view: View) => (view === 'missing' ? null : (this.#rows.decode(key, view, select) as Selected<M, S>))
     return this.#reader.find(shardOf(key, this.#shards), key, toRow)
   }
 
@@ -179,15 +170,5 @@ export class ModelCache<M extends Model = Model> {
     }
     if (!Object.values(select).includes(true)) throw new InvalidInputError(name, undefined, 'select to name at least one field', 'none')
     return { where, select: select as Record<string, boolean> }
-  }
-
-  #row(key: string, view: Exclude<View, 'missing'>, select: Record<string, boolean> | undefined): Partial<Row<Model>> {
-    const keyTexts = splitKey(key)
-    const row: Record<string, unknown> = {}
-    for (const { field, keyPart, plain } of this.#sources) {
-      if (select === undefined || select[field.name] === true)
-        row[field.name] = decode(field, (keyPart < 0 ? view[plain] : keyTexts[keyPart]) as string)
-    }
-    return row as Partial<Row<Model>>
   }
 }

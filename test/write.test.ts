@@ -254,7 +254,7 @@ describe('a call that is sent again', () => {
     const first = await store.write(prefix, 'writer', 1, 1, limits, [operation])
     const again = await store.write(prefix, 'writer', 1, 1, limits, [operation])
     expect(again).toEqual(first)
-    expect(first).toEqual({ shardWasClean: true, clean: [0], refused: new Map() })
+    expect(first).toEqual({ shardWasClean: true, clean: [0], refused: new Map(), rows: new Map() })
     expect(await redis.hget(`${prefix}pend:a`, '+value')).toBe('5')
     await store.write(prefix, 'writer', 2, 1, limits, [operation])
     expect(await redis.hget(`${prefix}pend:a`, '+value')).toBe('10')

@@ -177,6 +177,8 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
         return counted(`delete from ${this.#model.table} t using ${rows} where ${this.#matches()}`)
       case 'update':
         return counted(this.#update(this.#changed(change), rows))
+      case 'insert':
+        return { sql: `${name} as (${this.#insert(rows)} where ${FENCED} returning 1)`, written: [name] }
       case 'replace':
         return upserts(this.#plain.map((column) => ({ column, set: true })))
       case 'upsert':

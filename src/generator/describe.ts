@@ -1,11 +1,12 @@
 /** From Prisma's DMMF to the library's metadata. Collects everything that cannot be written behind, and throws it as one error. */
 import type { DMMF } from '@prisma/generator-helper'
-import type { Field, Ledger, Model, Models, ScalarType } from '../schema/model.js'
+import type { Field, Ledger, Model, Models, Relations, ScalarType } from '../schema/model.js'
 import { type Block, readBlocks } from './datamodel.js'
 import { describeDefault } from './default.js'
 import { describeLedger, LEDGER_MODEL } from './ledger.js'
 import { describeColumn, explainRefusal, quote } from './native.js'
 import { Problems, type Refuse } from './problems.js'
+import { describeRelations } from './relations.js'
 
 export interface Schema {
   readonly datamodel: DMMF.Datamodel
@@ -45,11 +46,12 @@ export function describeModels(schema: Schema, selection: Selection = {}): Model
   if (ledgerModel) refuseHiddenFields(ledgerModel, context)
 
   const models: Record<string, Model> = {}
+  const relations = describeRelations(schema.datamodel.models)
   for (const model of selectModels(context, selection.models, ledgerName)) {
     const delegate = delegateName(model.name)
     const other = Object.hasOwn(models, delegate) ? models[delegate] : undefined
     if (other) refuse(model.name, `its delegate "${delegate}" is also that of ${other.name}; rename one of them`)
-    models[delegate] = describeModel(model, ledger, context)
+    models[delegate] = describeModel(model, ledger, relations, context)
   }
   problems.throwAll(selection.models ? '' : SELECT_MODELS)
   return models
@@ -69,7 +71,7 @@ function selectModels({ schema, blocks, refuse }: Context, names: readonly strin
   })
 }
 
-function describeModel(model: DMMF.Model, ledger: Ledger, context: Context): Model {
+function describeModel(model: DMMF.Model, ledger: Ledger, relations: Relations | undefined, context: Context): Model {
   const { refuse } = context
   const columns = model.fields.filter((field) => field.kind !== 'object')
   const key = model.primaryKey?.fields ?? columns.filter((field) => field.isId).map((field) => field.name)
@@ -88,6 +90,7 @@ function describeModel(model: DMMF.Model, ledger: Ledger, context: Context): Mod
     ...(model.primaryKey ? { compoundKey: model.primaryKey.name ?? key.join('_') } : {}),
     fields,
     ledger,
+    ...(relations ? { relations } : {}),
   }
 }
 

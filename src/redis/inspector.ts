@@ -58,7 +58,7 @@ export class Inspector {
       if (mark === '=') set[field.name] = decodeValue(field, values[next++] as string)
       if (mark === '+') increment[field.name] = sum(values[next++] as string)
     }
-    return { ...(kind === 'upsert' || kind === 'replace' ? { insert: inserted } : {}), set, increment } as never
+    return { ...(kind === 'upsert' || kind === 'insert' || kind === 'replace' ? { insert: inserted } : {}), set, increment } as never
   }
   #read(content: readonly string[]): { change: RecordChange; since: number } {
     try {

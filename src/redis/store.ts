@@ -24,8 +24,13 @@ export interface WriteReply {
   readonly shardWasClean: boolean
   /** Positions, in the call, of records that were clean; only with `nameClean`. */
   readonly clean: readonly number[]
-  readonly refused: ReadonlyMap<number, 'backlog' | 'overflow'>
+  readonly refused: ReadonlyMap<number, Refusal>
+  /** By position, what a conditional operation is answered with. */
+  readonly rows: ReadonlyMap<number, readonly string[]>
 }
+
+/** Why an operation was not done. The last three: its condition does not hold, or the view does not know. */
+export type Refusal = 'backlog' | 'overflow' | 'there' | 'missing' | 'unknown'
 
 /** The frozen changes of one batch: per record its key and the flat list of its pending hash. */
 export interface ClaimedRecord {
@@ -141,11 +146,17 @@ export class Store {
     const { debounce, maxWait, mostDirty, nameClean } = limits
     const args: (string | number)[] = [writer, sequence, writes, debounce, maxWait, mostDirty, nameClean ? 1 : 0]
     pushOperations(args, operations)
-    const [wasClean, clean, refused] = (await this.#redis.writeBehind_write(prefix, args)) as [number, number[], (number | string)[]]
+    const [wasClean, clean, refused, rows] = (await this.#redis.writeBehind_write(prefix, args)) as [
+      number,
+      number[],
+      (number | string)[],
+      (number | string[])[],
+    ]
     return {
       shardWasClean: wasClean === 1,
       clean: clean.map((position) => position - 1),
-      refused: new Map(pairs(refused).map(([position, refusal]) => [Number(position) - 1, refusal as 'backlog' | 'overflow'])),
+      refused: new Map(pairs(refused).map(([position, refusal]) => [Number(position) - 1, refusal as Refusal])),
+      rows: new Map(pairs(rows).map(([position, row]) => [Number(position) - 1, row as string[]])),
     }
   }
 
@@ -310,10 +321,16 @@ export class Store {
 /** Shapes first, then runs of operations of one shape: see write.lua. */
 function pushOperations(args: (string | number)[], operations: readonly Operation[]): void {
   const shapes = new Map<Shape, number>()
-  for (const { shape } of operations) if (!shapes.has(shape)) shapes.set(shape, shapes.size + 1)
-  args.push(shapes.size)
-  for (const { kind, sets, increments, bases, setsCounter } of shapes.keys()) {
-    args.push(kind, sets.length, increments.length, bases.length, setsCounter ? 1 : 0, ...sets, ...increments, ...bases)
+  let row: readonly string[] = []
+  for (const { shape } of operations) {
+    if (shapes.has(shape)) continue
+    shapes.set(shape, shapes.size + 1)
+    if (shape.asks !== undefined) row = shape.asks.row
+  }
+  args.push(row.length, ...row, shapes.size)
+  for (const { kind, asks, sets, increments, bases, setsCounter } of shapes.keys()) {
+    args.push(kind, asks?.condition ?? '', sets.length, increments.length, bases.length, setsCounter ? 1 : 0)
+    args.push(...sets, ...increments, ...bases, ...(asks?.limits ?? []))
   }
   let run: Shape | undefined
   let size = 0

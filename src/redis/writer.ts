@@ -11,7 +11,7 @@ import type { Events } from '../events.js'
 import { fold, type Operation } from '../schema/operation.js'
 import type { ShardNames } from './keys.js'
 import { isReply, type Link, LinkTimeout } from './link.js'
-import type { Store, WriteLimits, WriteReply } from './store.js'
+import type { Refusal, Store, WriteLimits, WriteReply } from './store.js'
 
 /** Most operations in one call: it bounds how long one script holds Redis up, and how many arguments Lua unpacks. */
 const MOST_IN_A_CALL = 500
@@ -29,12 +29,15 @@ export interface WriterContext {
   readonly onDirty: OnDirty
 }
 
+/** What a conditional operation is answered with: the row, or why it was not done. */
+export type Answer = readonly string[] | Exclude<Refusal, 'backlog'>
+
 /** An operation, and the one promise of all writes that were added up to it. */
 class Entry {
   readonly operation: Operation
-  readonly promise: Promise<void>
+  readonly promise: Promise<Answer | undefined>
   writes = 1
-  resolve!: () => void
+  resolve!: (answer?: Answer) => void
   reject!: (error: WriteBehindError) => void
 
   constructor(operation: Operation) {
@@ -62,7 +65,12 @@ export class Writer {
   }
 
   write(shard: number, operation: Operation): Promise<void> {
-    return (this.#lanes[shard] as Lane).write(operation)
+    return (this.#lanes[shard] as Lane).write(operation) as Promise<void>
+  }
+
+  /** @param operation a conditional one */
+  writeIf(shard: number, operation: Operation): Promise<Answer> {
+    return (this.#lanes[shard] as Lane).write(operation) as Promise<Answer>
   }
 
   /** Resolves when no write is under way; forgets the sequences. */
@@ -95,7 +103,7 @@ class Lane {
     return this.#sequence > 0
   }
 
-  write(operation: Operation): Promise<void> {
+  write(operation: Operation): Promise<Answer | undefined> {
     const last = this.#lastByKey.get(operation.key)
     if (last !== undefined && fold(last.operation, operation)) {
       last.writes++
@@ -133,13 +141,15 @@ class Lane {
     const operations = group.map((entry) => entry.operation)
     const writes = countWrites(group)
     try {
-      const { shardWasClean, clean, refused } = await link.call(() =>
+      const { shardWasClean, clean, refused, rows } = await link.call(() =>
         store.write(prefix, this.#writer, sequence, writes, limits, operations),
       )
       group.forEach((entry, position) => {
         const refusal = refused.get(position)
-        if (refusal === undefined) entry.resolve()
-        else entry.reject(this.#refused(refusal, entry.operation.key))
+        if (refusal === undefined) entry.resolve(rows.get(position))
+        else if (refusal === 'backlog' || entry.operation.shape.asks === undefined)
+          entry.reject(this.#refused(refusal, entry.operation.key))
+        else entry.resolve(refusal)
       })
       this.#tell(group, refused)
       if (shardWasClean || clean.length > 0)
@@ -163,7 +173,7 @@ class Lane {
     if (turnedAway > 0) events.emit('backlog', { model, shard: this.shard, writes: turnedAway, limit: limits.mostDirty })
   }
 
-  #refused(refusal: 'backlog' | 'overflow', key: string): WriteBehindError {
+  #refused(refusal: Refusal, key: string): WriteBehindError {
     const { model, limits } = this.#context
     if (refusal === 'backlog') return new BacklogFullError(model, key, limits.mostDirty)
     return new InvalidInputError(model, undefined, 'pending increments of a record within 64 bits', 'a sum outside them')

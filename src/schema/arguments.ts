@@ -135,9 +135,9 @@ export interface PendingRecord<M extends Model> {
   readonly reason?: string
   /** How often it did. */
   readonly attempts?: number
-  /** What happens to the row: `upsert` inserts or changes it, `replace` deletes and then inserts it. */
-  readonly kind: 'update' | 'upsert' | 'replace' | 'delete'
-  /** `upsert` and `replace`: the row that is inserted where there is none, without its key. */
+  /** What happens to the row: `upsert` inserts or changes it, `insert` inserts it and nothing else, `replace` deletes and then inserts it. */
+  readonly kind: 'update' | 'upsert' | 'insert' | 'replace' | 'delete'
+  /** `upsert`, `insert` and `replace`: the row that is inserted where there is none, without its key. */
   readonly insert?: Omit<Row<M>, KeyName<M>>
   /** Values that a row which is there gets. */
   readonly set: { readonly [F in PlainField<M> as F['name']]?: Value<F> }

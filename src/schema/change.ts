@@ -7,7 +7,7 @@ import type { Field, Model } from './model.js'
  * the model's fields without its key.
  */
 export interface RecordChange {
-  readonly kind: 'update' | 'upsert' | 'delete' | 'replace'
+  readonly kind: 'update' | 'upsert' | 'insert' | 'delete' | 'replace'
   /** Stored texts of the inserted row; empty if none is inserted. */
   readonly insert: readonly string[]
   /** A character a field: `=` it is set, `+` it is incremented, `.` it stays. Empty where nothing is changed but the whole row. */
@@ -72,6 +72,7 @@ export class ChangeReader {
     if (state === 'd') return { kind: 'delete', insert: NOTHING, pattern: '', values: NOTHING, regular: true }
     const insert = state === 'u' ? NOTHING : this.#fields.map((_, n) => this.#inserted(n))
     if (state === 'r') return { kind: 'replace', insert, pattern: '', values: NOTHING, regular: true }
+    if (state === 'c') return { kind: 'insert', insert, pattern: '', values: NOTHING, regular: true }
     let pattern = ''
     let regular = true
     const values: string[] = []

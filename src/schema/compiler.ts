@@ -1,9 +1,9 @@
 import { InvalidInputError } from '../errors.js'
 import { isCounter, plainFields, startOf } from './change.js'
 import { describe, encode, encodeIncrement, encodeNow, NULL } from './codec.js'
-import { isObject, KeyEncoder, splitKey } from './key.js'
+import { isObject, joinKey, KeyEncoder, splitKey } from './key.js'
 import type { Field, Model } from './model.js'
-import { type Operation, type Shape, Shapes } from './operation.js'
+import { type Condition, type Operation, type Shape, Shapes } from './operation.js'
 import { uuid } from './uuid.js'
 
 interface Changes {
@@ -35,6 +35,7 @@ export class Compiler {
   readonly #keys: KeyEncoder
   readonly #fields: ReadonlyMap<string, Field>
   readonly #plain: readonly Field[]
+  readonly #names: readonly string[]
   readonly #updatedAt: readonly Field[]
   readonly #shapes: Shapes
   readonly #incrementPlans = new Map<string, IncrementPlan>()
@@ -43,8 +44,9 @@ export class Compiler {
     this.#model = model
     this.#keys = new KeyEncoder(model)
     this.#plain = plainFields(model)
+    this.#names = this.#plain.map(nameOf)
     this.#fields = new Map(this.#plain.map((field) => [field.name, field]))
-    this.#shapes = new Shapes(this.#plain.filter(isCounter).map(nameOf))
+    this.#shapes = new Shapes(this.#plain.filter(isCounter).map((field) => [field.name, largestOf(field)]))
     this.#updatedAt = this.#plain.filter((field) => field.updatedAt)
   }
 
@@ -52,13 +54,14 @@ export class Compiler {
     return this.#keys.encode(where)
   }
 
-  upsert(args: { where: unknown; create: unknown; update: unknown }): Operation {
+  /** @param row takes the stored texts of the whole row to insert */
+  upsert(args: { where: unknown; create: unknown; update: unknown }, row?: string[]): Operation {
     this.#only(args, ['where', 'create', 'update'])
     const key = this.key(args.where)
     const changes = this.#changes(args.update, 'update', key)
     const baseNames: string[] = []
     const values = [...changes.sets, ...changes.increments]
-    this.#addBases(changes, this.#given(args.create, 'create', key), baseNames, values)
+    this.#addBases(changes, this.#given(args.create, 'create', key), baseNames, values, row)
     return { key, shape: this.#shapes.intern('upsert', changes.setNames, changes.incrementNames, baseNames), values }
   }
 
@@ -69,6 +72,22 @@ export class Compiler {
     const { setNames, sets, incrementNames, increments } = this.#changes(args.data, 'data', key)
     if (sets.length + increments.length === 0) return undefined
     return { key, shape: this.#shapes.intern('update', setNames, incrementNames, NO_NAMES), values: [...sets, ...increments] }
+  }
+
+  /** Sets every field; the key is the data's, or filled by its defaults. */
+  create(args: { data: unknown }): Operation {
+    this.#only(args, ['data'])
+    const { data } = args
+    if (!isObject(data)) throw new InvalidInputError(this.#model.name, undefined, 'data to be an object', describe(data))
+    const key = joinKey(this.#model.key.map((name, position) => this.#keyValue(name, position, data[name])))
+    for (const name in data) if (data[name] !== undefined && !this.#model.key.includes(name)) this.#plainField(name)
+    const values = this.#plain.map((field) => this.#insertedValue(field, data[field.name]))
+    return { key, shape: this.#shapes.intern('create', this.#names, NO_NAMES, NO_NAMES), values }
+  }
+
+  /** The same operation, done if the view meets the condition, and answered with the row. */
+  conditional({ key, shape, values }: Operation, condition: Condition, row: readonly string[] = NO_NAMES): Operation {
+    return { key, shape: this.#shapes.conditional(shape, condition, this.#names), values: [...values, ...row] }
   }
 
   delete(args: { where: unknown }): Operation {
@@ -126,6 +145,8 @@ export class Compiler {
       if (field.type !== 'Json' && isPlainObject(value)) this.#change(changes, field, value)
       else this.#set(changes, field, encode(this.#model, field, value))
     }
+    // As Prisma does: what changes nothing leaves @updatedAt alone.
+    if (changes.setNames.length + changes.incrementNames.length === 0) return changes
     for (const field of this.#updatedAt) {
       if (!changes.setNames.includes(field.name)) this.#set(changes, field, encodeNow(field))
     }
@@ -163,6 +184,14 @@ export class Compiler {
     return value
   }
 
+  #keyValue(name: string, position: number, given: unknown): string {
+    if (given !== undefined) return this.#keys.encodePart(position, given)
+    const field = this.#model.fields.find((each) => each.name === name) as Field
+    const value = this.#defaultValue(field)
+    if (value === undefined) throw new InvalidInputError(this.#model.name, name, 'a value in data (the field has no default)', 'none')
+    return value
+  }
+
   #defaultValue(field: Field): string | undefined {
     if (field.default?.kind === 'value') return field.default.value
     if (field.default?.kind === 'uuid') return uuid(field.default.version)
@@ -176,10 +205,12 @@ export class Compiler {
     create: Record<string, unknown>,
     names: string[],
     values: unknown[],
+    row?: string[],
   ): void {
     for (const name in create) if (create[name] !== undefined) this.#plainField(name)
     for (const field of this.#plain) {
       const inserted = this.#insertedValue(field, create[field.name])
+      row?.push(inserted)
       const set = setNames.indexOf(field.name)
       const increment = set < 0 ? incrementNames.indexOf(field.name) : -1
       const base =
@@ -229,6 +260,12 @@ export class Compiler {
 /** Whether an inserted value has to be said: it is not what the row would hold anyway. */
 function isBase(field: Field, value: string): boolean {
   return value !== startOf(field)
+}
+
+/** The largest value that the column holds. */
+function largestOf(field: Field): string {
+  if (field.type === 'BigInt') return '9223372036854775807'
+  return field.small ? '32767' : '2147483647'
 }
 
 function nameOf(field: Field): string {

@@ -46,6 +46,16 @@ export interface Ledger {
   readonly recent: string
 }
 
+/** A relation field: where it leads, and, on the side that holds the foreign key, its fields and those that it refers to. */
+export interface Relation {
+  readonly to: string
+  readonly fields?: readonly string[]
+  readonly references?: readonly string[]
+}
+
+/** The relation fields of every model of the schema, cached or not: model → field → relation. */
+export type Relations = Readonly<Record<string, Readonly<Record<string, Relation>>>>
+
 export interface Model {
   /** Name in the Prisma schema: `PageView`. */
   readonly name: string
@@ -58,6 +68,8 @@ export interface Model {
   /** Every scalar and enum field, key fields included, in the order of the schema. Relations are left out. */
   readonly fields: readonly Field[]
   readonly ledger: Ledger
+  /** Of the whole schema; left out where it has none. */
+  readonly relations?: Relations
 }
 
 /** What the generator emits: the models of one schema by the name of their Prisma delegate (`pageView`). */

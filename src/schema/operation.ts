@@ -4,8 +4,14 @@
  */
 import { isInt64 } from './codec.js'
 
-/** What an operation does with a row that is missing: `update` nothing, `upsert` inserts it; `delete` removes a row that is there. */
-export type OperationKind = 'update' | 'upsert' | 'delete'
+/**
+ * What an operation does with a row that is missing: `update` nothing, `upsert` and `create` insert it; `delete` removes a row that is
+ * there. To a `create` a row that is there is the database's to refuse.
+ */
+export type OperationKind = 'update' | 'upsert' | 'create' | 'delete'
+
+/** What the view must say for an operation to be done: that the row is there, that it is missing, or either, as long as it knows. */
+export type Condition = 'there' | 'missing' | 'known'
 
 /** The names of what an operation carries; operations of one shape are sent under one header, and can be added up. */
 export interface Shape {
@@ -24,23 +30,33 @@ export interface Shape {
   readonly setsCounter: boolean
   /** Whether two operations of this shape on one record add up to one. */
   readonly foldable: boolean
+  /** The operation is done on a condition, and answered with the row: after it, or, of a delete, before it. */
+  readonly asks?: Asking
+}
+
+export interface Asking {
+  readonly condition: Condition
+  /** Largest value of each incremented field. */
+  readonly limits: readonly string[]
+  /** The fields of the row, in the order of its values. */
+  readonly row: readonly string[]
 }
 
 export interface Operation {
   readonly key: string
   readonly shape: Shape
-  /** Values of sets, then increments, then bases, in the order of the shape. */
+  /** Values of sets, then increments, then bases, in the order of the shape; of a conditional upsert then the whole row to insert. */
   readonly values: (string | number | bigint)[]
 }
 
 /** Shapes are interned per model, so that comparing two is comparing references. */
 export class Shapes {
   readonly #byId = new Map<string, Shape>()
-  readonly #counters: ReadonlySet<string>
+  readonly #counters: ReadonlyMap<string, string>
 
-  /** @param counters names of the fields that can be incremented */
-  constructor(counters: Iterable<string>) {
-    this.#counters = new Set(counters)
+  /** @param counters names of the fields that can be incremented, and their largest values */
+  constructor(counters: Iterable<readonly [string, string]>) {
+    this.#counters = new Map(counters)
   }
 
   intern(kind: OperationKind, sets: readonly string[], increments: readonly string[], bases: readonly string[]): Shape {
@@ -59,6 +75,18 @@ export class Shapes {
       this.#byId.set(id, shape)
     }
     return shape
+  }
+
+  /** The same shape under a condition. Each write of it is answered with the row as it left it, so that no two add up. */
+  conditional(shape: Shape, condition: Condition, row: readonly string[]): Shape {
+    const id = `${condition}|${shape.id}`
+    let asking = this.#byId.get(id)
+    if (asking === undefined) {
+      const limits = shape.increments.map((name) => this.#counters.get(name) as string)
+      asking = { ...shape, id, foldable: false, asks: { condition, limits, row } }
+      this.#byId.set(id, asking)
+    }
+    return asking
   }
 }
 

@@ -79,7 +79,7 @@ local function lay(view, name)
     present = false
   end
   if present then return change(view, fields, '<') and change(view, fields, '') end
-  if state == 'i' or state == 'r' then return insert(view, fields) end
+  if state == 'i' or state == 'c' or state == 'r' then return insert(view, fields) end
   return true
 end
 

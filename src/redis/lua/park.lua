@@ -71,6 +71,11 @@ local function compose(earlier, later)
     copy(later)
     return 'r'
   end
+  if state == 'u' and laterState == 'c' then
+    redis.call('DEL', claim)
+    copy(later)
+    return 'c'
+  end
   if state == 'u' and laterState == 'i' then
     setAside(earlier)
     apply(later, '<', '<')

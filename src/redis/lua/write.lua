@@ -6,14 +6,19 @@
 
   KEYS[1]  prefix of the shard's keys
   ARGV     writer, sequence, writes, debounce ms, maxWait ms, most dirty records, '1' to name the records that were clean,
-           number of shapes, per shape: kind, number of sets, of increments, of bases, '1' if a counter is set, their names;
-           then runs of records of one shape: number of the shape, of records, per record: key, values of sets, increments, bases
-  Returns  { 1 if the shard had no due record, { positions of records that were clean }, { position, refusal, … } }
-           positions count from 1; refusals: 'backlog', 'overflow'
+           number of fields of a row and their names (none if no shape has a condition),
+           number of shapes, per shape: kind, condition ('' · 'there' · 'missing' · 'known'), number of sets, of increments, of bases,
+           '1' if a counter is set, their names, and with a condition the largest value of each field incremented;
+           then runs of records of one shape: number of the shape, of records, per record: key, values of sets, increments, bases, and
+           of an upsert with a condition the fields of the row to insert
+  Returns  { 1 if the shard had no due record, { positions of records that were clean }, { position, refusal, … },
+             { position, row, … of operations with a condition: after them, of a delete before it } }
+           positions count from 1; refusals: 'backlog', 'overflow', and where a condition does not hold 'there', 'missing', 'unknown'
 
   Fields of a pending change: '~' state, view flag, extras, time of the first write ('iv-1700000000000') · '=name' value set ·
   '+name' increment · '!name' base of the inserted row · '<=name', '<+name' what applies before, and only to a row that is there.
-  States: u update of a row that is there · i insert or change · d deleted · r replaced (deleted, then inserted).
+  States: u update of a row that is there · i insert or change · c create: insert, or be refused · d deleted · r replaced (deleted, then
+  inserted).
   View flags: v there · m there, saying that the row is missing · - not there. Extras: s values of counters set · x increments or bases ·
   b both · - neither.
 ]]
@@ -22,7 +27,6 @@ local prefix = KEYS[1]
 local writer, sequence, writes = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local debounce, maxWait, mostDirty = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local nameClean = ARGV[7] == '1'
-local shapeCount = tonumber(ARGV[8])
 local NULL = '\0'
 local SEQUENCE_TTL = 3600000
 -- What the extras become when a counter is set, and when an increment or a base is added; in which of them either is to be looked for.
@@ -36,7 +40,8 @@ if before then
   if sequence <= seen[1] then return seen[2] end
 end
 
-local position = 9
+local position = 8
+local rowNames
 
 local function takeNames(count)
   local names = {}
@@ -47,11 +52,13 @@ end
 
 -- `fields` are the arguments of HSET for all that an operation carries, each second one to be filled in; `stale` is what a set makes void.
 local function takeShape()
-  local shape = { kind = ARGV[position], upserts = ARGV[position] == 'upsert', setsCounter = ARGV[position + 4] == '1' }
-  local sets, amounts, bases = tonumber(ARGV[position + 1]), tonumber(ARGV[position + 2]), tonumber(ARGV[position + 3])
-  position = position + 5
+  local kind, condition, setsCounter = ARGV[position], ARGV[position + 1], ARGV[position + 5] == '1'
+  local shape = { kind = kind, creates = kind == 'create', upserts = kind == 'upsert' or kind == 'create', setsCounter = setsCounter }
+  local sets, amounts, bases = tonumber(ARGV[position + 2]), tonumber(ARGV[position + 3]), tonumber(ARGV[position + 4])
+  position = position + 6
   shape.names, shape.counters = takeNames(sets), takeNames(amounts)
   shape.sets, shape.amounts, shape.size, shape.adds = sets, amounts, sets + amounts + bases, amounts + bases > 0
+  shape.stride = shape.size + 1
   local fields, stale, added = {}, {}, {}
   for n, name in ipairs(shape.names) do
     fields[2 * n - 1], stale[2 * n - 1], stale[2 * n] = '=' .. name, '+' .. name, '!' .. name
@@ -62,10 +69,24 @@ local function takeShape()
   end
   for n, name in ipairs(takeNames(bases)) do fields[2 * (sets + amounts + n) - 1] = '!' .. name end
   shape.fields, shape.stale, shape.added = fields, stale, added
+  if condition ~= '' then
+    shape.condition, shape.limits = condition, takeNames(amounts)
+    -- A create sets every field of the row: it carries none beside.
+    shape.row = kind == 'upsert' and shape.size or 0
+    if kind == 'upsert' then shape.stride = shape.stride + #rowNames end
+  end
   return shape
 end
 
+local function takeCounted()
+  position = position + 1
+  return takeNames(tonumber(ARGV[position - 1]))
+end
+
+rowNames = takeCounted()
 local shapes = {}
+local shapeCount = tonumber(ARGV[position])
+position = position + 1
 for s = 1, shapeCount do shapes[s] = takeShape() end
 
 -- Times are turned into text once: for a number Lua does it anew each time. What was first written before `late` is due before the others.
@@ -78,7 +99,7 @@ local wasClean = (first[2] == nil or first[2] == 'inf') and 1 or 0
 -- Without a batch in flight, a record without a pending change is clean.
 local anyClaimed = call('EXISTS', prefix .. 'batch') == 1
 local anyView = true
-local scores, scored, clean, refused = {}, 0, {}, {}
+local scores, scored, clean, refused, rows = {}, 0, {}, {}, {}
 
 -- The fields of the pending change that an increment adds to. A value set and the base of an inserted row may differ, and both count on.
 local function targets(pend, shape, n, extras)
@@ -140,6 +161,16 @@ local function changeView(view, shape, values)
   return 'v'
 end
 
+-- Makes the view of a row that is inserted, where it said that the row is missing.
+local function insertView(view, first)
+  local fields = { '~', '1' }
+  for n, name in ipairs(rowNames) do
+    fields[2 * n + 1], fields[2 * n + 2] = name, ARGV[first + n - 1]
+  end
+  call('HSET', view, unpack(fields))
+  return 'v'
+end
+
 -- What was changed so far applies only to a row that is there; from here on to an inserted one too.
 local function setAside(pend)
   local content = call('HGETALL', pend)
@@ -180,7 +211,8 @@ local function change(pend, key, shape, values, meta, state, flag, extras, since
   local inserts = shape.upserts and (state == 'u' or state == 'd')
   local begins = inserts or not meta
   if inserts and meta and state == 'u' then
-    setAside(pend)
+    -- Of a row that is missing nothing was changed.
+    if shape.creates then call('DEL', pend) else setAside(pend) end
     extras = '-'
   end
   if not begins then
@@ -188,14 +220,14 @@ local function change(pend, key, shape, values, meta, state, flag, extras, since
     if shape.sets > 0 and HAS_ADDED[extras] then call('HDEL', pend, unpack(shape.stale)) end
   end
   local newState, newExtras, newFlag = state, extras, flag or keepView(viewPrefix .. key)
-  if inserts then newState = state == 'd' and 'r' or 'i' end
+  if inserts then newState = state == 'd' and 'r' or shape.creates and 'c' or 'i' end
   if shape.adds then newExtras = WITH_ADDED[newExtras] end
   if shape.setsCounter then newExtras = WITH_COUNTER[newExtras] end
   if newFlag == 'v' then
     newFlag = changeView(viewPrefix .. key, shape, values)
   elseif newFlag == 'm' and shape.upserts then
     call('DEL', viewPrefix .. key)
-    newFlag = '-'
+    newFlag = shape.condition and insertView(viewPrefix .. key, values + shape.row) or '-'
   end
   local fields, count = shape.fields, begins and shape.size or shape.sets
   for n = 1, count do fields[2 * n] = ARGV[values + n - 1] end
@@ -209,9 +241,9 @@ end
 -- One look at the views of many records costs less than a look at each.
 local function lookForViews(key, shape, values, records)
   anyView = true
-  if records < 8 or call('EXISTS', pendPrefix .. key) == 1 then return end
+  if records < 8 or shape.condition or call('EXISTS', pendPrefix .. key) == 1 then return end
   local views = {}
-  for n = 1, records do views[n] = viewPrefix .. ARGV[values - 1 + (n - 1) * (shape.size + 1)] end
+  for n = 1, records do views[n] = viewPrefix .. ARGV[values - 1 + (n - 1) * shape.stride] end
   anyView = call('EXISTS', unpack(views)) > 0
 end
 
@@ -238,24 +270,58 @@ local function write(index, shape, key, values)
   scored = scored + 2
 end
 
+-- Whether the row that is there can hold the sums.
+local function fits(view, shape, values)
+  for n, name in ipairs(shape.counters) do
+    local value, limit = call('HGET', view, name), tonumber(shape.limits[n])
+    if value ~= NULL then
+      local sum = pcall('HINCRBY', view, name, ARGV[values + shape.sets + n - 1])
+      if type(sum) == 'table' then return false end
+      call('HSET', view, name, value)
+      if sum > limit or sum < -limit - 1 then return false end
+    end
+  end
+  return true
+end
+
+-- A write that the view has to allow, and that is answered with the row.
+local function writeIf(index, shape, key, values)
+  local view = viewPrefix .. key
+  local present = call('HGET', view, '~')
+  if not present then return 'unknown' end
+  if shape.condition == 'there' and present == '0' then return 'missing' end
+  if shape.condition == 'missing' and present == '1' then return 'there' end
+  local row
+  if shape.kind == 'delete' then
+    row = call('HMGET', view, unpack(rowNames))
+  elseif present == '1' and not fits(view, shape, values) then
+    return 'overflow'
+  end
+  local refusal = write(index, shape, key, values)
+  if refusal then return refusal end
+  rows[#rows + 1] = index
+  rows[#rows + 1] = row or call('HMGET', view, unpack(rowNames))
+end
+
 local index, last = 0, #ARGV
 while position <= last do
   local shape, records = shapes[tonumber(ARGV[position])], tonumber(ARGV[position + 1])
   position = position + 2
   lookForViews(ARGV[position], shape, position + 1, records)
+  local take = shape.condition and writeIf or write
   for _ = 1, records do
     index = index + 1
-    local refusal = write(index, shape, ARGV[position], position + 1)
+    local refusal = take(index, shape, ARGV[position], position + 1)
     if refusal then
       refused[#refused + 1] = index
       refused[#refused + 1] = refusal
     end
-    position = position + 1 + shape.size
+    position = position + shape.stride
   end
 end
 
 if scored > 0 then call('ZADD', dirtyKey, unpack(scores)) else wasClean = 0 end
 call('HINCRBY', prefix .. 'stats', 'writes', writes)
-local reply = { wasClean, clean, refused }
+local reply = { wasClean, clean, refused, rows }
 call('SET', writerKey, cmsgpack.pack({ sequence, reply }), 'PX', SEQUENCE_TTL)
 return reply

@@ -1,0 +1,16 @@
+/** The relation fields of the whole schema: a call on one model may read and change rows of others, by itself or by cascades. */
+import type { DMMF } from '@prisma/generator-helper'
+import type { Relation, Relations } from '../schema/model.js'
+
+/** `undefined` where no model has a relation. */
+export function describeRelations(models: readonly DMMF.Model[]): Relations | undefined {
+  const described = models.map(({ name, fields }) => [name, Object.fromEntries(fields.flatMap(describeRelation))] as const)
+  const related = described.filter(([, relations]) => Object.keys(relations).length > 0)
+  return related.length === 0 ? undefined : Object.fromEntries(related)
+}
+
+function describeRelation(field: DMMF.Field): [string, Relation][] {
+  if (field.kind !== 'object' || field.relationName === undefined) return []
+  const [fields, references] = [field.relationFromFields ?? [], field.relationToFields ?? []]
+  return [[field.name, { to: field.type, ...(fields.length > 0 ? { fields: [...fields], references: [...references] } : {}) }]]
+}
