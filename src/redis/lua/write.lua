@@ -98,7 +98,7 @@ local first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')
 local wasClean = (first[2] == nil or first[2] == 'inf') and 1 or 0
 -- Without a batch in flight, a record without a pending change is clean.
 local anyClaimed = call('EXISTS', prefix .. 'batch') == 1
-local anyView = true
+local anyView, epoch = true, nil
 local scores, scored, clean, refused, rows = {}, 0, {}, {}, {}
 
 -- The fields of the pending change that an increment adds to. A value set and the base of an inserted row may differ, and both count on.
@@ -284,10 +284,16 @@ local function fits(view, shape, values)
   return true
 end
 
+-- Whether the view says that the row is there ('1') or missing ('0'); a view of an earlier epoch (hold.lua) says nothing.
+local function presence(view)
+  local said = call('HMGET', view, '~', '@')
+  return (said[2] or '') == epoch and said[1]
+end
+
 -- A write that the view has to allow, and that is answered with the row.
 local function writeIf(index, shape, key, values)
   local view = viewPrefix .. key
-  local present = call('HGET', view, '~')
+  local present = presence(view)
   if not present then return 'unknown' end
   if shape.condition == 'there' and present == '0' then return 'missing' end
   if shape.condition == 'missing' and present == '1' then return 'there' end
@@ -299,6 +305,7 @@ local function writeIf(index, shape, key, values)
   end
   local refusal = write(index, shape, key, values)
   if refusal then return refusal end
+  if epoch ~= '' and (shape.kind == 'delete' or present == '0') then call('HSET', view, '@', epoch) end
   rows[#rows + 1] = index
   rows[#rows + 1] = row or call('HMGET', view, unpack(rowNames))
 end
@@ -308,7 +315,10 @@ while position <= last do
   local shape, records = shapes[tonumber(ARGV[position])], tonumber(ARGV[position + 1])
   position = position + 2
   lookForViews(ARGV[position], shape, position + 1, records)
-  local take = shape.condition and writeIf or write
+  local take = write
+  if shape.condition then
+    take, epoch = writeIf, epoch or call('GET', prefix .. 'epoch') or ''
+  end
   for _ = 1, records do
     index = index + 1
     local refusal = take(index, shape, ARGV[position], position + 1)
