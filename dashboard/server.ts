@@ -16,6 +16,8 @@ import {
   securityHeaders,
 } from './access.js'
 
+export type { Credentials } from './access.js'
+
 export interface DashboardOptions {
   /** Whose flushes to show; it stays yours to close, after the dashboard. */
   readonly cache: Pick<WriteBehind, 'queues' | 'status' | 'parked'>

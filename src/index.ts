@@ -1,4 +1,5 @@
 export { type Cache, createWriteBehind, type Policies, type Setup } from './create.js'
+export type { SqlClient } from './database/database.js'
 export {
   BacklogFullError,
   ClosedError,
@@ -27,6 +28,20 @@ export type {
 } from './events.js'
 export type { ModelCache } from './model-cache.js'
 export type { Options, Policy } from './options.js'
-export type { Create, Increments, PendingRecord, Row, Select, Update, Where } from './schema/arguments.js'
+export type {
+  Create,
+  DeleteArgs,
+  FindManyArgs,
+  FindUniqueArgs,
+  Increments,
+  PendingRecord,
+  Row,
+  Select,
+  Selected,
+  Update,
+  UpdateArgs,
+  UpsertArgs,
+  Where,
+} from './schema/arguments.js'
 export type { Field, FieldDefault, Ledger, Model, Models, ScalarType } from './schema/model.js'
-export type { CloseReport, FlushOptions, ModelStatus, ParkedRecord, WriteBehind } from './write-behind.js'
+export type { CloseOptions, CloseReport, FlushOptions, ModelStatus, ParkedRecord, WriteBehind } from './write-behind.js'

@@ -40,6 +40,11 @@ export interface ParkedRecord {
   readonly reason: string
 }
 
+export interface CloseOptions {
+  /** Ms for all of it. @default 10000 */
+  readonly deadline?: number
+}
+
 export interface CloseReport {
   /** Records that the close itself brought into the database. */
   readonly flushed: number
@@ -156,9 +161,8 @@ export class WriteBehind<C extends Models = NoModels> {
   /**
    * Refuses further calls, lets writes and jobs under way end, flushes, and closes the connections. What could not be flushed stays
    * dirty in Redis, for the next worker. Calling it again returns the same promise.
-   * @param options.deadline ms for all of it @default 10000
    */
-  close({ deadline = CLOSE_DEADLINE }: { deadline?: number } = {}): Promise<CloseReport> {
+  close({ deadline = CLOSE_DEADLINE }: CloseOptions = {}): Promise<CloseReport> {
     this.#closing ??= this.#close(performance.now() + deadline)
     return this.#closing
   }
