@@ -108,6 +108,16 @@ describe('a write with bad input', () => {
       /^Document\.meta: expected Prisma\.JsonNull or Prisma\.DbNull instead of null, got null$/,
     ],
     [
+      'a DbNull for what is no Json',
+      () => cache.document.update({ where: { id: 'a' }, data: { note: Prisma.DbNull as never } }),
+      /^Document\.note: expected a string, got an? \w+$/,
+    ],
+    [
+      'a Date for the data',
+      () => cache.document.update({ where: { id: 'a' }, data: new Date(0) as never }),
+      /^Document: expected data to be an object, got the Date 1970-01-01T00:00:00\.000Z$/,
+    ],
+    [
       'a DbNull for a required Json',
       () => cache.document.update({ where: { id: 'a' }, data: { body: Prisma.DbNull as never } }),
       /^Document\.body: expected a JSON value/,

@@ -25,7 +25,7 @@ const DEFAULT_SCALE = 30
 
 /** @throws InvalidInputError if the database could not hold `value` in this field. */
 export function encode(model: Model, field: Field, value: unknown): string {
-  if (value === null || value === DbNull) return encodeNull(model, field, value)
+  if (value === null || (value === DbNull && field.type === 'Json')) return encodeNull(model, field, value)
   if (!field.list) return encodeScalar(model, field, value)
   if (!Array.isArray(value)) throw invalid(model, field, `a list of ${describeType(field)}`, value)
   return JSON.stringify(value.map((element) => encodeScalar(model, field, element)))

@@ -224,7 +224,8 @@ export class Compiler {
 
   /** The data without the key; a key field may be there, if it says what `where` says. */
   #given(data: unknown, argument: string, key: string): Record<string, unknown> {
-    if (!isObject(data)) throw new InvalidInputError(this.#model.name, undefined, `${argument} to be an object`, describe(data))
+    if (!isObject(data) || data instanceof Date)
+      throw new InvalidInputError(this.#model.name, undefined, `${argument} to be an object`, describe(data))
     if (!this.#model.key.some((name) => data[name] !== undefined)) return data
     const plain = { ...data }
     const keyTexts = splitKey(key)
