@@ -29,6 +29,7 @@ export type {
 export type { ModelCache } from './model-cache.js'
 export type { Options, Policy } from './options.js'
 export type {
+  Bounds,
   Create,
   DeleteArgs,
   FindManyArgs,
@@ -41,6 +42,7 @@ export type {
   Update,
   UpdateArgs,
   UpsertArgs,
+  Values,
   Where,
 } from './schema/arguments.js'
 export type { Field, FieldDefault, Ledger, Model, Models, ScalarType } from './schema/model.js'

@@ -4,6 +4,7 @@ import type { Reader } from './redis/reader.js'
 import type { View } from './redis/store.js'
 import type { Writer } from './redis/writer.js'
 import type {
+  Bounds,
   DeleteArgs,
   FindManyArgs,
   FindUniqueArgs,
@@ -13,6 +14,7 @@ import type {
   Selected,
   UpdateArgs,
   UpsertArgs,
+  Values,
   Where,
 } from './schema/arguments.js'
 import { describe } from './schema/codec.js'
@@ -79,10 +81,33 @@ export class ModelCache<M extends Model = Model> {
 
   /**
    * Adds to Int and BigInt fields. A missing row is inserted with its defaults and the amounts on top of them; that needs a default,
-   * or null, in every other field.
+   * or null, in every other field. A sum outside 64 bits is refused with InvalidInputError.
    */
   increment(where: Where<M>, amounts: Increments<M>): Promise<void> {
     return this.#write(() => this.#compiler.increment(where, amounts))
+  }
+
+  /** Subtracts, as `increment` adds. */
+  decrement(where: Where<M>, amounts: Increments<M>): Promise<void> {
+    return this.#write(() => this.#compiler.decrement(where, amounts))
+  }
+
+  /** Sets fields. A missing row is inserted with them and the defaults; that needs a default, or null, in every other field. */
+  set(where: Where<M>, values: Values<M>): Promise<void> {
+    return this.#write(() => this.#compiler.set(where, values))
+  }
+
+  /**
+   * Raises Int, BigInt, Float, Decimal and DateTime fields to values that are larger: a high score, a last-seen. Null gives way to any
+   * value. A missing row is inserted with the values and the defaults; that needs a default, or null, in every other field.
+   */
+  max(where: Where<M>, values: Bounds<M>): Promise<void> {
+    return this.#write(() => this.#compiler.max(where, values))
+  }
+
+  /** Lowers fields to values that are smaller, as `max` raises them: a best time, a first-seen. */
+  min(where: Where<M>, values: Bounds<M>): Promise<void> {
+    return this.#write(() => this.#compiler.min(where, values))
   }
 
   /**

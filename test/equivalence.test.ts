@@ -7,20 +7,22 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { createWriteBehind, type Model } from '../src/index.js'
+import { type BoundCall, boundedUpdateFor, boundedUpsertFor, boundsFor, isSome, resolve } from './equivalence/bounds.js'
 import { KEYS_A_RUN, keyFields, marker, whereOf } from './equivalence/keys.js'
 import { type Json, normal } from './equivalence/rows.js'
-import { amountFor, createFor, isCounter, isRequired, plainFields, record, updateFor } from './equivalence/values.js'
+import { amountFor, createFor, isCounter, isRequired, plainFields, record } from './equivalence/values.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const RUNS = Number(process.env.RUNS ?? 60)
 
-type Delegate = Record<'upsert' | 'update' | 'delete' | 'findUnique', (args: unknown) => Promise<unknown>>
-type Calls = Delegate & { increment(where: unknown, amounts: unknown): Promise<void> }
+type Delegate = Record<'create' | 'upsert' | 'update' | 'delete' | 'findUnique', (args: unknown) => Promise<unknown>>
+type FieldsCall = 'set' | 'increment' | 'decrement' | BoundCall
+type Calls = Delegate & Record<FieldsCall, (where: unknown, values: unknown) => Promise<void>>
 
 type Step =
   | { readonly do: 'upsert'; readonly key: number; readonly create: Json; readonly update: Json }
   | { readonly do: 'update'; readonly key: number; readonly data: Json }
-  | { readonly do: 'increment'; readonly key: number; readonly amounts: Json }
+  | { readonly do: FieldsCall; readonly key: number; readonly values: Json }
   | { readonly do: 'delete' | 'read' | 'refuse' | 'accept'; readonly key: number }
   | { readonly do: 'flush'; readonly fault: 'none' | 'before' | 'after' }
 
@@ -103,20 +105,39 @@ async function play(model: Model, step: Step, keys: readonly Json[], calls: Call
   }
   const where = keys[step.key] as Json
   switch (step.do) {
-    case 'upsert':
+    case 'upsert': {
+      const row = (await reference.findUnique({ where })) as Json | null
       await calls.upsert({ where, create: step.create, update: step.update })
-      await reference.upsert({ where, create: { ...keyFields(where), ...step.create }, update: step.update })
-      return
-    case 'increment': {
-      await calls.increment(where, step.amounts)
-      const update = Object.fromEntries(Object.entries(step.amounts).map(([field, amount]) => [field, { increment: amount }]))
-      await reference.upsert({ where, create: { ...keyFields(where), ...insertedBy(model, step.amounts) }, update })
+      await reference.upsert({ where, create: { ...keyFields(where), ...step.create }, update: resolve(step.update, row ?? {}) })
       return
     }
-    case 'update':
+    case 'update': {
+      const row = (await reference.findUnique({ where })) as Json | null
       await calls.update({ where, data: step.data })
-      await unlessMissing(reference.update({ where, data: step.data }))
+      await unlessMissing(reference.update({ where, data: resolve(step.data, row ?? {}) }))
       return
+    }
+    case 'set':
+      await calls.set(where, step.values)
+      await reference.upsert({ where, create: { ...keyFields(where), ...step.values }, update: step.values })
+      return
+    case 'increment':
+    case 'decrement': {
+      await calls[step.do](where, step.values)
+      const amounts = map(step.values, (value) => (step.do === 'increment' ? value : -(value as bigint)))
+      const update = map(amounts, (increment) => ({ increment }))
+      await reference.upsert({ where, create: { ...keyFields(where), ...insertedBy(model, amounts) }, update })
+      return
+    }
+    case 'max':
+    case 'min': {
+      const row = (await reference.findUnique({ where })) as Json | null
+      await calls[step.do](where, step.values)
+      const update = map(step.values, (value) => ({ [step.do]: value }))
+      if (row === null) await reference.create({ data: { ...keyFields(where), ...step.values } })
+      else await reference.update({ where, data: resolve(update, row) })
+      return
+    }
     case 'delete':
       await calls.delete({ where })
       await unlessMissing(reference.delete({ where }))
@@ -142,18 +163,17 @@ async function unlessMissing(call: Promise<unknown>): Promise<void> {
 function steps(model: Model): fc.Arbitrary<Step[]> {
   const counters = plainFields(model).filter(isCounter)
   const key = fc.nat(KEYS_A_RUN - 1)
-  const update = updateFor(model)
+  const fieldsCall = (weight: number, call: FieldsCall, values: fc.Arbitrary<Json>) => ({
+    weight,
+    arbitrary: fc.record({ do: fc.constant(call), key, values }),
+  })
   const weighted: fc.WeightedArbitrary<Step>[] = [
     {
       weight: 6,
-      arbitrary: fc.record({
-        do: fc.constant('upsert' as const),
-        key,
-        create: createFor(model),
-        update,
-      }),
+      arbitrary: fc.tuple(key, boundedUpsertFor(model)).map(([each, args]) => ({ do: 'upsert' as const, key: each, ...args })),
     },
-    { weight: 4, arbitrary: fc.record({ do: fc.constant('update' as const), key, data: update }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('update' as const), key, data: boundedUpdateFor(model) }) },
+    fieldsCall(2, 'set', createFor(model).filter(isSome)),
     { weight: 2, arbitrary: fc.record({ do: fc.constant('delete' as const), key }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('read' as const), key }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('flush' as const), fault: fc.constantFrom('none', 'none', 'before', 'after') }) },
@@ -162,9 +182,15 @@ function steps(model: Model): fc.Arbitrary<Step[]> {
   ]
   if (!plainFields(model).some((field) => isRequired(field) && !isCounter(field)) && counters.length > 0) {
     const amounts = record(counters, amountFor, () => true)
-    weighted.push({ weight: 6, arbitrary: fc.record({ do: fc.constant('increment' as const), key, amounts }) })
+    weighted.push(fieldsCall(5, 'increment', amounts), fieldsCall(1, 'decrement', amounts))
   }
+  const bounds = boundsFor(model)
+  if (bounds !== undefined) weighted.push(fieldsCall(3, 'max', bounds), fieldsCall(3, 'min', bounds))
   return fc.array(fc.oneof(...weighted), { minLength: 1, maxLength: 25 })
+}
+
+function map(values: Json, change: (value: unknown) => unknown): Json {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value)]))
 }
 
 function insertedBy(model: Model, amounts: Json): Json {

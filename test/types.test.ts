@@ -87,3 +87,28 @@ test('reads of many, barriers and what is pending know their model', () => {
   }
   expectTypeOf(calls).toBeFunction()
 })
+
+test('set, decrement, max and min take the fields that they can change', () => {
+  const calls = async (cache: Everything) => {
+    const reading = { device_metric: { device: 'd', metric: 'm' } }
+    await cache.pageView.set({ path: '/' }, { lastSeen: null, views: 1 })
+    await cache.pageView.decrement({ path: '/' }, { views: 1n })
+    await cache.pageView.max({ path: '/' }, { lastSeen: new Date(), views: 5, lastStatus: 200 })
+    await cache.reading.min(reading, { value: 0.5, at: '2026-01-01T00:00:00Z' })
+    await cache.document.update({ where: { id: 'a' }, data: { price: { max: '1.50' }, rank: { min: 3 }, createdAt: { min: new Date() } } })
+    // @ts-expect-error no operations in set
+    await cache.counter.set({ name: 'a' }, { value: { increment: 1 } })
+    // @ts-expect-error a string has no maximum
+    await cache.player.max({ id: '' }, { name: 'z' })
+    // @ts-expect-error a bound is a value
+    await cache.pageView.max({ path: '/' }, { lastSeen: null })
+    // @ts-expect-error JSON has no minimum
+    await cache.document.min({ id: 'a' }, { body: 1 })
+    // @ts-expect-error a list has no maximum
+    await cache.document.update({ where: { id: 'a' }, data: { tags: { max: ['a'] } } })
+    // @ts-expect-error a date is not counted
+    await cache.pageView.decrement({ path: '/' }, { lastSeen: 1 })
+    expectTypeOf((await cache.pageView.pending({ path: '/' }))?.max.lastSeen).toEqualTypeOf<Date | undefined>()
+  }
+  expectTypeOf(calls).toBeFunction()
+})

@@ -65,7 +65,7 @@ describe('a write with bad input', () => {
     [
       'an increment of a Float',
       () => cache.reading.increment({ device_metric: { device: 'd', metric: 'm' } }, { value: 1 } as never),
-      /^Reading\.value: expected a field of type Int or BigInt to increment, got a finite number$/,
+      /^Reading\.value: expected a field of type Int or BigInt to increment \(count in whole units, as cents are, or set the value\), got a finite number$/,
     ],
     [
       'an increment of a string field',
@@ -227,7 +227,7 @@ describe('a write with bad input', () => {
     [
       'an operation there is not',
       () => cache.counter.update({ where: { name: 'a' }, data: { value: { multiply: 2 } as never } }),
-      /^Counter\.value: expected a value, \{ set \}, \{ increment \} or \{ decrement \}, got \{ multiply \}$/,
+      /^Counter\.value: expected a value, \{ set \}, \{ increment \}, \{ decrement \}, \{ max \} or \{ min \}, got \{ multiply \}$/,
     ],
     [
       'an argument there is not',

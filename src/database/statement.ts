@@ -3,7 +3,7 @@
  * passed as an array for each column. Identifiers come from the Prisma schema, quoted; values are bound.
  */
 
-import { counterStart, isCounter, plainFields, type RecordChange, startOf } from '../schema/change.js'
+import { counterStart, isCounter, type Mark, type Operand, operandsOf, plainFields, type RecordChange, startOf } from '../schema/change.js'
 import { splitKey } from '../schema/key.js'
 import type { Field, Model } from '../schema/model.js'
 import { arrayLiteral, elementEncoder } from './array-literal.js'
@@ -43,16 +43,17 @@ interface Columns {
   readonly field: Field
   /** `"column"` */
   readonly quoted: string
-  /** Name in a part's rows of the inserted value (or the key), and of the change. */
+  /** Name in a part's rows of the inserted value (or the key). */
   readonly inserted: string
-  readonly changed: string
+  /** And of what the change takes. */
+  readonly operands: Readonly<Record<Operand, string>>
   toElement(text: string): string
 }
 
 /** A column that is changed, and how. */
 interface Changed {
   readonly column: Columns
-  readonly set: boolean
+  readonly mark: Mark
 }
 
 /** Parts of the statement do nothing unless the ledger moved. */
@@ -77,7 +78,7 @@ export class StatementBuilder {
     const columns = new Map(
       model.fields.map((field, n) => [
         field.name,
-        { field, quoted: quote(field.column), inserted: `i${n}`, changed: `c${n}`, toElement: elementEncoder(field) },
+        { field, quoted: quote(field.column), inserted: `i${n}`, operands: operandNames(n), toElement: elementEncoder(field) },
       ]),
     )
     this.#keys = model.key.map((name) => columns.get(name) as Columns)
@@ -139,7 +140,9 @@ from ${keys} with ordinality as k(${this.#keys.map(({ inserted }) => inserted).j
     const changed = change.kind === 'update' || !change.regular ? this.#changed(change) : []
     return [
       ...inserted.map((column) => ({ column, alias: column.inserted, elements: [] })),
-      ...changed.map(({ column }) => ({ column, alias: column.changed, elements: [] })),
+      ...changed.flatMap(({ column, mark }) =>
+        operandsOf(mark, column.field).map((operand) => ({ column, alias: column.operands[operand], elements: [] })),
+      ),
     ]
   }
 
@@ -180,14 +183,14 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
       case 'insert':
         return { sql: `${name} as (${this.#insert(rows)} where ${FENCED} returning 1)`, written: [name] }
       case 'replace':
-        return upserts(this.#plain.map((column) => ({ column, set: true })))
+        return upserts(this.#plain.map((column) => ({ column, mark: '=' })))
       case 'upsert':
         return isUpsert(change) ? upserts(this.#changed(change)) : this.#irregularPart(rows, this.#changed(change), n)
     }
   }
 
   #changed({ pattern }: RecordChange): Changed[] {
-    return [...pattern].flatMap((mark, n) => (mark === '.' ? [] : [{ column: this.#plain[n] as Columns, set: mark === '=' }]))
+    return [...pattern].flatMap((mark, n) => (mark === '.' ? [] : [{ column: this.#plain[n] as Columns, mark: mark as Mark }]))
   }
 
   /**
@@ -218,14 +221,14 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   }
 
   #update(changed: readonly Changed[], rows: string): string {
-    const sets = changed.map(({ column: { field, quoted, changed: alias }, set }) => {
-      return `${quoted} = ${set ? '' : `t.${quoted} + `}${cast(field, `r.${alias}`)}`
-    })
+    const sets = changed.map((each) => `${each.column.quoted} = ${changedValue(each)}`)
     return `update ${this.#model.table} t set ${sets.join(', ')} from ${rows} where ${this.#matches()}`
   }
 
-  #excluded({ column: { field, quoted }, set }: Changed): string {
-    if (set) return `${quoted} = excluded.${quoted}`
+  #excluded({ column: { field, quoted }, mark }: Changed): string {
+    if (mark === '=') return `${quoted} = excluded.${quoted}`
+    if (mark === '^') return `${quoted} = greatest(t.${quoted}, excluded.${quoted})`
+    if (mark === '_') return `${quoted} = least(t.${quoted}, excluded.${quoted})`
     const start = BigInt(counterStart(startOf(field)))
     if (start === 0n) return `${quoted} = t.${quoted} + excluded.${quoted}`
     return `${quoted} = t.${quoted}::numeric + excluded.${quoted} - ${start}`
@@ -242,6 +245,29 @@ export function quote(identifier: string): string {
 
 export function quoteLedger({ ledger }: Model): { table: string; shard: string; batch: string; recent: string } {
   return { table: ledger.table, shard: quote(ledger.shard), batch: quote(ledger.batch), recent: quote(ledger.recent) }
+}
+
+function operandNames(n: number): Columns['operands'] {
+  return { value: `c${n}`, amount: `c${n}`, lower: `l${n}`, upper: `u${n}` }
+}
+
+/** What a column of a row that is there becomes. GREATEST and LEAST pass over a NULL, which so becomes the bound that is laid first. */
+function changedValue({ column: { field, quoted, operands }, mark }: Changed): string {
+  if (mark === '=') return cast(field, `r.${operands.value}`)
+  const moved = isCounter(field) ? `t.${quoted} + r.${operands.amount}` : `t.${quoted}`
+  const [lower, upper] = [`r.${operands.lower}`, `r.${operands.upper}`]
+  switch (mark) {
+    case '^':
+      return `greatest(${moved}, ${lower})`
+    case '_':
+      return `least(${moved}, ${upper})`
+    case '[':
+      return `least(greatest(${moved}, ${lower}), ${upper})`
+    case ']':
+      return `greatest(least(${moved}, ${upper}), ${lower})`
+    default:
+      return moved
+  }
 }
 
 function onConflict(keys: readonly Columns[], sets: readonly string[]): string {

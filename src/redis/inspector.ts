@@ -1,6 +1,15 @@
 import { ConfigurationError, UnavailableError, WriteBehindError } from '../errors.js'
 import type { PendingRecord } from '../schema/arguments.js'
-import { ChangeReader, isCounter, plainFields, type RecordChange, UnknownFieldError } from '../schema/change.js'
+import {
+  ChangeReader,
+  isCounter,
+  type Mark,
+  type Operand,
+  operandsOf,
+  plainFields,
+  type RecordChange,
+  UnknownFieldError,
+} from '../schema/change.js'
 import { decode } from '../schema/codec.js'
 import type { Field, Model } from '../schema/model.js'
 import type { ShardNames } from './keys.js'
@@ -47,19 +56,28 @@ export class Inspector {
     return { state, since: new Date(since), ...refusal, kind: change.kind, ...this.#values(change) }
   }
 
-  #values({ kind, insert, pattern, values }: RecordChange): Pick<PendingRecord<Model>, 'insert' | 'set' | 'increment'> {
+  #values({ kind, insert, pattern, values }: RecordChange): Omit<PendingRecord<Model>, 'state' | 'since' | 'kind'> {
     const inserted: Record<string, unknown> = {}
-    const set: Record<string, unknown> = {}
-    const increment: Record<string, bigint> = {}
+    const changes = { value: {}, amount: {}, lower: {}, upper: {} } as Record<Operand, Record<string, unknown>>
     let next = 0
     for (const [n, field] of this.#fields.entries()) {
       if (insert.length > 0) inserted[field.name] = decodeValue(field, insert[n] as string)
-      const mark = pattern[n] ?? '.'
-      if (mark === '=') set[field.name] = decodeValue(field, values[next++] as string)
-      if (mark === '+') increment[field.name] = sum(values[next++] as string)
+      for (const operand of operandsOf((pattern[n] ?? '.') as Mark, field)) {
+        const text = values[next++] as string
+        if (operand !== 'amount') changes[operand][field.name] = decodeValue(field, text)
+        else if (text !== '0' || pattern[n] === '+') changes.amount[field.name] = sum(text)
+      }
     }
-    return { ...(kind === 'upsert' || kind === 'insert' || kind === 'replace' ? { insert: inserted } : {}), set, increment } as never
+    const { value: set, amount: increment, lower: max, upper: min } = changes
+    return {
+      ...(kind === 'upsert' || kind === 'insert' || kind === 'replace' ? { insert: inserted } : {}),
+      set,
+      increment,
+      max,
+      min,
+    } as never
   }
+
   #read(content: readonly string[]): { change: RecordChange; since: number } {
     try {
       return this.#changes.read(content)

@@ -128,7 +128,7 @@ export class Store {
     for (const script of SCRIPTS) {
       redis.defineCommand(`writeBehind_${script}`, {
         numberOfKeys: 1,
-        lua: readFileSync(new URL(`./lua/${script}.lua`, import.meta.url), 'utf8'),
+        lua: readScript(script),
       })
     }
     this.#redis = redis as Redis & Commands
@@ -318,6 +318,12 @@ export class Store {
   }
 }
 
+/** A script's text, with what it includes. */
+function readScript(name: string): string {
+  const text = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')
+  return text.replace(/^-- include (\w+)$/gm, (_, included) => readScript(included))
+}
+
 /** Shapes first, then runs of operations of one shape: see write.lua. */
 function pushOperations(args: (string | number)[], operations: readonly Operation[]): void {
   const shapes = new Map<Shape, number>()
@@ -328,9 +334,9 @@ function pushOperations(args: (string | number)[], operations: readonly Operatio
     if (shape.asks !== undefined) row = shape.asks.row
   }
   args.push(row.length, ...row, shapes.size)
-  for (const { kind, asks, sets, increments, bases, setsCounter } of shapes.keys()) {
-    args.push(kind, asks?.condition ?? '', sets.length, increments.length, bases.length, setsCounter ? 1 : 0)
-    args.push(...sets, ...increments, ...bases, ...(asks?.limits ?? []))
+  for (const { kind, asks, sets, increments, bases, bounds, setsCounter } of shapes.keys()) {
+    args.push(kind, asks?.condition ?? '', sets.length, increments.length, bases.length, bounds.length, setsCounter ? 1 : 0)
+    args.push(...sets, ...increments, ...bases, ...bounds, ...(asks?.limits ?? []))
   }
   let run: Shape | undefined
   let size = 0

@@ -57,10 +57,16 @@ type InputValue<F extends Field> = F['list'] extends true
     : Nullable<F, Scalar<F, Input>>
 
 type Counter<F extends Field> = F['list'] extends true ? never : F['type'] extends 'Int' | 'BigInt' ? F : never
+type Comparable<F extends Field> = F['list'] extends true
+  ? never
+  : F['type'] extends 'Int' | 'BigInt' | 'Float' | 'Decimal' | 'DateTime'
+    ? F
+    : never
 type Amount<F extends Field> = F['type'] extends 'Int' ? number : bigint | number
 type Change<F extends Field> =
   | (F['type'] extends 'Json' ? never : { set: InputValue<F> })
   | (Counter<F> extends never ? never : { increment: Amount<F> } | { decrement: Amount<F> })
+  | (Comparable<F> extends never ? never : { max: Scalar<F, Input> } | { min: Scalar<F, Input> })
 
 type Optional<F extends Field> = F extends { readonly default: object } | { readonly updatedAt: true } | { readonly nullable: true }
   ? F
@@ -83,9 +89,17 @@ export type Create<M extends Model> = {
   [F in Optional<PlainField<M>> as F['name']]?: InputValue<F> | (F['list'] extends true ? { set: InputValue<F> } : never) | undefined
 } & { [K in KeyName<M>]?: InputValue<Named<M, K>> | undefined }
 
-/** Changes of a row: values, `{ set }`, `{ increment }`, `{ decrement }`. */
+/** Changes of a row: values, `{ set }`, `{ increment }`, `{ decrement }`, `{ max }`, `{ min }`. */
 export type Update<M extends Model> = { [F in PlainField<M> as F['name']]?: InputValue<F> | Change<F> | undefined } & {
   [K in KeyName<M>]?: InputValue<Named<M, K>> | undefined
+}
+
+/** Values to set. */
+export type Values<M extends Model> = { [F in PlainField<M> as F['name']]?: InputValue<F> | undefined }
+
+/** Values that fields are to be at least, or at most. */
+export type Bounds<M extends Model> = {
+  [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, Input> | undefined
 }
 
 /** Amounts to add; negative ones subtract. */
@@ -141,8 +155,12 @@ export interface PendingRecord<M extends Model> {
   readonly insert?: Omit<Row<M>, KeyName<M>>
   /** Values that a row which is there gets. */
   readonly set: { readonly [F in PlainField<M> as F['name']]?: Value<F> }
-  /** What is added to a row which is there; past 64 bits only where the database will refuse it. */
+  /** What is added to values of a row which is there; past 64 bits only where the database will refuse it. */
   readonly increment: { readonly [F in PlainField<M> as Counter<F> extends never ? never : F['name']]?: bigint }
+  /** What such a value then becomes at least; a null becomes the bound. */
+  readonly max: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, Output> }
+  /** And at most. */
+  readonly min: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, Output> }
   /** What was written since the record was claimed. */
   readonly next?: PendingRecord<M>
 }

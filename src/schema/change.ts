@@ -1,4 +1,5 @@
 /** A record's pending change, read from the flat hash that write.lua keeps (its fields are described there). */
+import { type Adjustment, add, adjust, compose, isInteger } from './bound.js'
 import { NULL } from './codec.js'
 import type { Field, Model } from './model.js'
 
@@ -10,12 +11,35 @@ export interface RecordChange {
   readonly kind: 'update' | 'upsert' | 'insert' | 'delete' | 'replace'
   /** Stored texts of the inserted row; empty if none is inserted. */
   readonly insert: readonly string[]
-  /** A character a field: `=` it is set, `+` it is incremented, `.` it stays. Empty where nothing is changed but the whole row. */
+  /** A Mark a field. Empty where nothing is changed but the whole row. */
   readonly pattern: string
-  /** The values set and the amounts. */
+  /** What the marks take, one after the other: see operandsOf. */
   readonly values: readonly string[]
   /** Whether `values` follow from `insert`, so that one INSERT … ON CONFLICT DO UPDATE says both. */
   readonly regular: boolean
+}
+
+/**
+ * What is done to a field: `.` nothing · `=` it is set · `+` incremented · `^` incremented, then at least · `_` incremented, then at most ·
+ * `[` `]` between both; a null becomes the lower one, the upper one.
+ */
+export type Mark = '.' | '=' | '+' | '^' | '_' | '[' | ']'
+export type Operand = 'value' | 'amount' | 'lower' | 'upper'
+
+const OPERANDS: Readonly<Record<Mark, readonly Operand[]>> = {
+  '.': [],
+  '=': ['value'],
+  '+': ['amount'],
+  '^': ['lower'],
+  _: ['upper'],
+  '[': ['lower', 'upper'],
+  ']': ['lower', 'upper'],
+}
+const BOUNDED = '^_[]'
+
+/** What a change of this mark takes: a bound of a counter an amount, too. */
+export function operandsOf(mark: Mark, field: Field): readonly Operand[] {
+  return BOUNDED.includes(mark) && isCounter(field) ? ['amount', ...OPERANDS[mark]] : OPERANDS[mark]
 }
 
 export interface PendingChange {
@@ -31,8 +55,10 @@ export class UnknownFieldError extends Error {
   }
 }
 
-const MARKS = ['=', '+', '!', '<=', '<+'] as const
-const [SET, AMOUNT, BASE, SET_BEFORE, AMOUNT_BEFORE] = [0, 1, 2, 3, 4]
+const PREFIXES = ['=', '+', '!', '<=', '<+', '^', '_', '?', '<^', '<_', '<?'] as const
+const [SET, AMOUNT, BASE, SET_BEFORE, AMOUNT_BEFORE, LOWER, UPPER, UPPER_FIRST] = [0, 1, 2, 3, 4, 5, 6, 7]
+/** From the place of a bound to that of the bound before. */
+const BEFORE = 3
 const NOTHING: readonly string[] = []
 /** Integers of so many characters fit the column, whatever their digits. */
 const SAFE_LENGTH = { Int: 9, BigInt: 18 }
@@ -41,29 +67,35 @@ const SAFE_LENGTH = { Int: 9, BigInt: 18 }
 export class ChangeReader {
   readonly #fields: readonly Field[]
   readonly #starts: readonly string[]
-  /** Hash field → its place in the scratch array: marks one after the other, in each the fields of the model. */
+  /** Hash field → its place in the scratch array: prefixes one after the other, in each the fields of the model. */
   readonly #places = new Map<string, number>()
   readonly #scratch: (string | undefined)[]
+  /** Whether the change in the scratch array has any bound; most have none. */
+  #bounded = false
 
   constructor(model: Model) {
     this.#fields = plainFields(model)
     this.#starts = this.#fields.map(startOf)
-    for (const [m, mark] of MARKS.entries()) {
-      for (const [n, { name }] of this.#fields.entries()) this.#places.set(mark + name, m * this.#fields.length + n)
+    for (const [p, prefix] of PREFIXES.entries()) {
+      for (const [n, { name }] of this.#fields.entries()) this.#places.set(prefix + name, p * this.#fields.length + n)
     }
-    this.#scratch = Array(MARKS.length * this.#fields.length).fill(undefined)
+    this.#scratch = Array(PREFIXES.length * this.#fields.length).fill(undefined)
   }
 
   /** @throws UnknownFieldError if the change has a field that the model has not (any more). */
   read(content: readonly string[]): PendingChange {
     this.#scratch.fill(undefined)
+    this.#bounded = false
+    const firstBound = LOWER * this.#fields.length
     let meta = ''
     for (let n = 0; n < content.length; n += 2) {
       const name = content[n] as string
       const place = this.#places.get(name)
-      if (place !== undefined) this.#scratch[place] = content[n + 1]
-      else if (name === '~') meta = content[n + 1] as string
-      else throw new UnknownFieldError(name.replace(/^<?[=+!]/, ''))
+      if (place !== undefined) {
+        this.#scratch[place] = content[n + 1]
+        if (place >= firstBound) this.#bounded = true
+      } else if (name === '~') meta = content[n + 1] as string
+      else throw new UnknownFieldError(name.replace(/^<?[=+!^_?]/, ''))
     }
     return { change: this.#change(meta[0] as string), since: Number(meta.slice(3)) }
   }
@@ -77,6 +109,14 @@ export class ChangeReader {
     let regular = true
     const values: string[] = []
     for (let n = 0; n < this.#fields.length; n++) {
+      if (this.#bounded && this.#isAdjusted(n)) {
+        const adjustment = compose(this.#adjustment(n, BEFORE), this.#adjustment(n, 0))
+        const mark = markOf(adjustment)
+        pattern += mark
+        pushOperands(values, operandsOf(mark, this.#fields[n] as Field), adjustment)
+        if (state === 'i' && !followsBound(mark, adjustment, insert[n] as string)) regular = false
+        continue
+      }
       const mark = this.#mark(n)
       pattern += mark
       if (mark === '.') continue
@@ -87,29 +127,46 @@ export class ChangeReader {
     return { kind: state === 'u' ? 'update' : 'upsert', insert, pattern, values, regular }
   }
 
+  /** Whether the field is bounded, and not set before or since. */
+  #isAdjusted(n: number): boolean {
+    if (this.#slot(SET, n) !== undefined || this.#slot(SET_BEFORE, n) !== undefined) return false
+    return [LOWER, UPPER, LOWER + BEFORE, UPPER + BEFORE].some((prefix) => this.#slot(prefix, n) !== undefined)
+  }
+
+  #adjustment(n: number, before: 0 | typeof BEFORE): Adjustment {
+    return {
+      amount: this.#slot(before === 0 ? AMOUNT : AMOUNT_BEFORE, n),
+      lower: this.#slot(LOWER + before, n),
+      upper: this.#slot(UPPER + before, n),
+      upperFirst: this.#slot(UPPER_FIRST + before, n) !== undefined,
+    }
+  }
+
   #slot(mark: number, n: number): string | undefined {
     return this.#scratch[mark * this.#fields.length + n]
   }
 
   #inserted(n: number): string {
-    const set = this.#slot(SET as number, n)
-    const start = this.#slot(BASE as number, n)
+    const set = this.#slot(SET, n)
+    const start = this.#slot(BASE, n)
     if (set !== undefined) return start ?? set
-    const amount = this.#slot(AMOUNT as number, n)
+    if (this.#bounded) return adjust(start ?? (this.#starts[n] as string), this.#adjustment(n, 0))
+    const amount = this.#slot(AMOUNT, n)
     return amount === undefined ? (start ?? (this.#starts[n] as string)) : add(start ?? (this.#starts[n] as string), amount)
   }
 
   #mark(n: number): '=' | '+' | '.' {
-    if (this.#slot(SET as number, n) !== undefined || this.#slot(SET_BEFORE as number, n) !== undefined) return '='
-    return this.#slot(AMOUNT as number, n) !== undefined || this.#slot(AMOUNT_BEFORE as number, n) !== undefined ? '+' : '.'
+    if (this.#slot(SET, n) !== undefined || this.#slot(SET_BEFORE, n) !== undefined) return '='
+    return this.#slot(AMOUNT, n) !== undefined || this.#slot(AMOUNT_BEFORE, n) !== undefined ? '+' : '.'
   }
 
   /** What came before, then what came since. */
   #value(n: number): string {
-    const set = this.#slot(SET as number, n)
+    const set = this.#slot(SET, n)
     if (set !== undefined) return set
-    const before = this.#slot(SET_BEFORE as number, n) ?? this.#slot(AMOUNT_BEFORE as number, n)
-    const amount = this.#slot(AMOUNT as number, n)
+    const before = this.#slot(SET_BEFORE, n) ?? this.#slot(AMOUNT_BEFORE, n)
+    if (this.#bounded && before !== undefined) return adjust(before, this.#adjustment(n, 0))
+    const amount = this.#slot(AMOUNT, n)
     if (before === undefined || amount === undefined) return (amount ?? before) as string
     return add(before, amount)
   }
@@ -143,18 +200,25 @@ export function isCounter(field: Field): boolean {
   return !field.list && (field.type === 'Int' || field.type === 'BigInt')
 }
 
-function isInteger(text: string): boolean {
-  return /^-?\d+$/.test(text)
-}
-
 function fits(type: string, value: bigint): boolean {
   const limit = type === 'BigInt' ? 2n ** 63n : 2n ** 31n
   return value >= -limit && value < limit
 }
 
-/** A text that is no integer holds a sum outside 64 bits (park.lua): it stays readable, and the database refuses it. */
-function add(value: string, amount: string): string {
-  if (value === NULL) return NULL
-  if (value === '0') return amount
-  return isInteger(value) && isInteger(amount) ? String(BigInt(value) + BigInt(amount)) : `${value}+${amount}`
+function markOf({ lower, upper, upperFirst }: Adjustment): Mark {
+  if (lower === undefined) return upper === undefined ? '+' : '_'
+  return upper === undefined ? '^' : upperFirst ? ']' : '['
+}
+
+function pushOperands(values: string[], operands: readonly Operand[], { amount, lower, upper }: Adjustment): void {
+  for (const operand of operands) {
+    if (operand === 'amount') values.push(amount ?? '0')
+    else values.push((operand === 'lower' ? lower : upper) as string)
+  }
+}
+
+/** Whether one bound is all, and what is inserted is that bound. */
+function followsBound(mark: Mark, { amount, lower, upper }: Adjustment, inserted: string): boolean {
+  if (amount !== undefined) return false
+  return (mark === '^' && inserted === lower) || (mark === '_' && inserted === upper)
 }

@@ -20,6 +20,8 @@ const OTHER_RADIX = /[box]/i
 const SUSPECT = /[\0\ud800-\udfff]/
 const LONE_SURROGATE = /\p{Surrogate}/u
 const UNSTORABLE_JSON = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/
+/** Types whose stored texts compare as their values do: see bound.ts. */
+const COMPARABLE: ReadonlySet<Field['type']> = new Set(['Int', 'BigInt', 'Float', 'Decimal', 'DateTime'])
 const DEFAULT_PRECISION = 65
 const DEFAULT_SCALE = 30
 
@@ -51,12 +53,34 @@ export function encodeStored(model: Model, field: Field, value: unknown): string
 /** An increment as a safe integer, or as a bigint where a number would not be exact. */
 export function encodeIncrement(model: Model, field: Field, value: unknown): number | bigint {
   if (field.list || (field.type !== 'Int' && field.type !== 'BigInt')) {
-    throw invalid(model, field, 'a field of type Int or BigInt to increment', `${describeType(field)}${field.list ? '[]' : ''}`, true)
+    const isFraction = !field.list && (field.type === 'Decimal' || field.type === 'Float')
+    const advice = isFraction ? ' (count in whole units, as cents are, or set the value)' : ''
+    throw invalid(
+      model,
+      field,
+      `a field of type Int or BigInt to increment${advice}`,
+      `${describeType(field)}${field.list ? '[]' : ''}`,
+      true,
+    )
   }
   if (typeof value === 'number' && (field.type === 'Int' ? isInt(field, value) : Number.isSafeInteger(value))) return value + 0
   if (typeof value !== 'bigint' || field.type === 'Int' || !isInt64(value)) throw invalid(model, field, describeType(field), value)
   const number = Number(value)
   return Number.isSafeInteger(number) ? number : value
+}
+
+/** A maximum or a minimum. */
+export function encodeBound(model: Model, field: Field, value: unknown): string {
+  requireComparable(model, field)
+  return encodeScalar(model, field, value)
+}
+
+/** @throws InvalidInputError unless the field can have a maximum and a minimum */
+export function requireComparable(model: Model, field: Field): void {
+  if (field.list || !COMPARABLE.has(field.type)) {
+    const got = `${describeType(field)}${field.list ? '[]' : ''}`
+    throw invalid(model, field, 'a field of type Int, BigInt, Float, Decimal or DateTime for max and min', got, true)
+  }
 }
 
 /** The present moment, as Prisma's client fills it in. Formatted once a millisecond. */

@@ -1,6 +1,7 @@
 import { InvalidInputError } from '../errors.js'
+import { larger, smaller } from './bound.js'
 import { isCounter, plainFields, startOf } from './change.js'
-import { describe, encode, encodeIncrement, encodeNow, NULL } from './codec.js'
+import { describe, encode, encodeBound, encodeIncrement, encodeNow, NULL, requireComparable } from './codec.js'
 import { isObject, joinKey, KeyEncoder, splitKey } from './key.js'
 import type { Field, Model } from './model.js'
 import { type Condition, type Operation, type Shape, Shapes } from './operation.js'
@@ -11,20 +12,28 @@ interface Changes {
   readonly sets: string[]
   readonly incrementNames: string[]
   readonly increments: (number | bigint)[]
+  /** With their marks. */
+  readonly boundNames: string[]
+  readonly bounds: string[]
 }
 
-/** All of an increment but its amounts, for calls that name the same fields. */
-interface IncrementPlan {
+/** Calls on some fields of a row, which insert it when it is missing. */
+type FieldsCall = 'set' | 'increment' | 'decrement' | 'max' | 'min'
+
+/** All of such a call but its values, for calls that name the same fields. */
+interface Plan {
   readonly fields: readonly Field[]
   readonly touched: readonly Field[]
-  /** Counters that would start from null, where nothing plus an amount is null: they start from 0. */
-  readonly fromNull: readonly Field[]
-  /** Fields that an inserted row fills with something else than a constant default. */
+  /** Those of the fields whose inserted value is not the default and then the operation: see Shape.bases. */
+  readonly based: readonly Field[]
+  /** Other fields, that an inserted row fills with something else than a constant default. */
   readonly filled: readonly Field[]
   readonly shape: Shape
 }
 
 const NO_NAMES: readonly string[] = []
+/** Of bounds: see Shape.bounds. */
+const MARKS = { max: '^', min: '_' } as const
 
 /**
  * Checks the arguments of a call against its model and turns them into an operation. Nothing invalid gets past it. It runs for every
@@ -38,7 +47,7 @@ export class Compiler {
   readonly #names: readonly string[]
   readonly #updatedAt: readonly Field[]
   readonly #shapes: Shapes
-  readonly #incrementPlans = new Map<string, IncrementPlan>()
+  readonly #plans = new Map<string, Plan>()
 
   constructor(model: Model) {
     this.#model = model
@@ -62,16 +71,19 @@ export class Compiler {
     const baseNames: string[] = []
     const values = [...changes.sets, ...changes.increments]
     this.#addBases(changes, this.#given(args.create, 'create', key), baseNames, values, row)
-    return { key, shape: this.#shapes.intern('upsert', changes.setNames, changes.incrementNames, baseNames), values }
+    values.push(...changes.bounds)
+    const shape = this.#shapes.intern('upsert', changes.setNames, changes.incrementNames, baseNames, changes.boundNames)
+    return { key, shape, values }
   }
 
   /** `undefined`: the call changes nothing. */
   update(args: { where: unknown; data: unknown }): Operation | undefined {
     this.#only(args, ['where', 'data'])
     const key = this.key(args.where)
-    const { setNames, sets, incrementNames, increments } = this.#changes(args.data, 'data', key)
-    if (sets.length + increments.length === 0) return undefined
-    return { key, shape: this.#shapes.intern('update', setNames, incrementNames, NO_NAMES), values: [...sets, ...increments] }
+    const { setNames, sets, incrementNames, increments, boundNames, bounds } = this.#changes(args.data, 'data', key)
+    if (sets.length + increments.length + bounds.length === 0) return undefined
+    const shape = this.#shapes.intern('update', setNames, incrementNames, NO_NAMES, boundNames)
+    return { key, shape, values: [...sets, ...increments, ...bounds] }
   }
 
   /** Sets every field; the key is the data's, or filled by its defaults. */
@@ -97,46 +109,95 @@ export class Compiler {
 
   /** An upsert whose inserted row holds the defaults, and the amounts on top of them. */
   increment(where: unknown, amounts: unknown): Operation {
+    return this.#onFields('increment', where, amounts)
+  }
+
+  decrement(where: unknown, amounts: unknown): Operation {
+    return this.#onFields('decrement', where, amounts)
+  }
+
+  /** An upsert whose inserted row holds the values, and defaults in the other fields; as are those of max and min. */
+  set(where: unknown, values: unknown): Operation {
+    return this.#onFields('set', where, values)
+  }
+
+  max(where: unknown, values: unknown): Operation {
+    return this.#onFields('max', where, values)
+  }
+
+  min(where: unknown, values: unknown): Operation {
+    return this.#onFields('min', where, values)
+  }
+
+  #onFields(call: FieldsCall, where: unknown, given: unknown): Operation {
     const key = this.key(where)
-    if (!isObject(amounts)) throw new InvalidInputError(this.#model.name, undefined, 'the amounts to be an object', describe(amounts))
-    let names = Object.keys(amounts)
-    if (names.some((name) => amounts[name] === undefined)) names = names.filter((name) => amounts[name] !== undefined)
-    const id = names.length === 1 ? (names[0] as string) : names.join()
-    const { fields, touched, fromNull, filled, shape } = this.#incrementPlans.get(id) ?? this.#planIncrement(id, names)
+    if (!isObject(given)) throw new InvalidInputError(this.#model.name, undefined, `the fields to ${call} to be an object`, describe(given))
+    let names = Object.keys(given)
+    if (names.some((name) => given[name] === undefined)) names = names.filter((name) => given[name] !== undefined)
+    const id = names.length === 1 ? `${call} ${names[0]}` : `${call} ${names.join()}`
+    const { fields, touched, based, filled, shape } = this.#plans.get(id) ?? this.#plan(id, call, names)
+    const bounds = shape.bounds.length > 0
     const values: (string | number | bigint)[] = []
     for (const field of touched) values.push(encodeNow(field))
-    for (const field of fields) values.push(encodeIncrement(this.#model, field, amounts[field.name]))
-    for (let n = 0; n < fromNull.length; n++) values.push('0')
+    if (!bounds) for (const field of fields) values.push(this.#operand(call, field, given[field.name]))
+    for (const field of based) values.push(bounds ? this.#operand(call, field, given[field.name]) : '0')
     for (const field of filled) values.push(this.#defaultValue(field) as string)
+    if (bounds) for (const field of fields) values.push(this.#operand(call, field, given[field.name]))
     return { key, shape, values }
   }
 
-  #planIncrement(id: string, names: readonly string[]): IncrementPlan {
-    if (names.length === 0) throw new InvalidInputError(this.#model.name, undefined, 'at least one field to increment', 'none')
+  #operand(call: FieldsCall, field: Field, value: unknown): string | number | bigint {
+    switch (call) {
+      case 'set':
+        return encode(this.#model, field, value)
+      case 'increment':
+        return encodeIncrement(this.#model, field, value)
+      case 'decrement':
+        return encodeIncrement(this.#model, field, negate(value))
+      case 'max':
+      case 'min':
+        return encodeBound(this.#model, field, value)
+    }
+  }
+
+  #plan(id: string, call: FieldsCall, names: readonly string[]): Plan {
+    if (names.length === 0) throw new InvalidInputError(this.#model.name, undefined, `at least one field to ${call}`, 'none')
     const fields = names.map((name) => this.#plainField(name))
-    for (const field of fields) encodeIncrement(this.#model, field, 0)
+    const adds = call === 'increment' || call === 'decrement'
+    const bounds = call === 'max' || call === 'min'
+    for (const field of fields) {
+      if (adds) encodeIncrement(this.#model, field, 0)
+      if (bounds) requireComparable(this.#model, field)
+    }
     const touched = this.#updatedAt.filter((field) => !fields.includes(field))
-    const filled = this.#plain.filter((field) => !fields.includes(field) && !touched.includes(field) && this.#isFilled(field))
-    const fromNull = fields.filter((field) => startOf(field) === NULL)
-    const shape = this.#shapes.intern('upsert', touched.map(nameOf), names, [...fromNull, ...filled].map(nameOf))
-    const plan = { fields, touched, fromNull, filled, shape }
-    this.#incrementPlans.set(id, plan)
+    const filled = this.#plain.filter((field) => !fields.includes(field) && !touched.includes(field) && this.#isFilled(field, call))
+    // Nothing plus an amount is null, so that an increment starts from 0; null is what a maximum or minimum may start from.
+    const based = call === 'set' ? [] : fields.filter((field) => (startOf(field) === NULL) === adds)
+    const shape = this.#shapes.intern(
+      'upsert',
+      [...touched, ...(call === 'set' ? fields : [])].map(nameOf),
+      adds ? names : NO_NAMES,
+      [...based, ...filled].map(nameOf),
+      bounds ? names.map((name) => MARKS[call] + name) : NO_NAMES,
+    )
+    const plan = { fields, touched, based, filled, shape }
+    this.#plans.set(id, plan)
     return plan
   }
 
-  #isFilled(field: Field): boolean {
+  #isFilled(field: Field, call: FieldsCall): boolean {
     const value = this.#defaultValue(field)
     if (value !== undefined) return isBase(field, value)
     throw new InvalidInputError(
       this.#model.name,
       field.name,
-      'a default, as increment inserts the row when it is missing (use upsert)',
+      `a default, as ${call} inserts the row when it is missing (use upsert)`,
       'none',
     )
   }
 
   #changes(data: unknown, argument: string, key: string): Changes {
-    const changes: Changes = { setNames: [], sets: [], incrementNames: [], increments: [] }
+    const changes: Changes = { setNames: [], sets: [], incrementNames: [], increments: [], boundNames: [], bounds: [] }
     const given = this.#given(data, argument, key)
     for (const name in given) {
       const value = given[name]
@@ -146,9 +207,10 @@ export class Compiler {
       else this.#set(changes, field, encode(this.#model, field, value))
     }
     // As Prisma does: what changes nothing leaves @updatedAt alone.
-    if (changes.setNames.length + changes.incrementNames.length === 0) return changes
+    if (changes.setNames.length + changes.incrementNames.length + changes.boundNames.length === 0) return changes
     for (const field of this.#updatedAt) {
-      if (!changes.setNames.includes(field.name)) this.#set(changes, field, encodeNow(field))
+      if (!changes.setNames.includes(field.name) && !changes.boundNames.some((name) => name.slice(1) === field.name))
+        this.#set(changes, field, encodeNow(field))
     }
     return changes
   }
@@ -164,11 +226,16 @@ export class Compiler {
       this.#set(changes, field, encode(this.#model, field, operand))
       return
     }
+    if (name === 'max' || name === 'min') {
+      changes.boundNames.push(MARKS[name] + field.name)
+      changes.bounds.push(encodeBound(this.#model, field, operand))
+      return
+    }
     if (name !== 'increment' && name !== 'decrement') {
       throw new InvalidInputError(
         this.#model.name,
         field.name,
-        'a value, { set }, { increment } or { decrement }',
+        'a value, { set }, { increment }, { decrement }, { max } or { min }',
         `{ ${Object.keys(value).join(', ')} }`,
       )
     }
@@ -201,7 +268,7 @@ export class Compiler {
 
   /** What the inserted row has that does not follow from the changes: see Shape.bases. */
   #addBases(
-    { setNames, sets, incrementNames, increments }: Changes,
+    { setNames, sets, incrementNames, increments, boundNames, bounds }: Changes,
     create: Record<string, unknown>,
     names: string[],
     values: unknown[],
@@ -211,6 +278,8 @@ export class Compiler {
     for (const field of this.#plain) {
       const inserted = this.#insertedValue(field, create[field.name])
       row?.push(inserted)
+      const bound = boundNames.findIndex((name) => name.slice(1) === field.name)
+      if (bound >= 0) this.#checkBound(field, inserted, boundNames[bound] as string, bounds[bound] as string)
       const set = setNames.indexOf(field.name)
       const increment = set < 0 ? incrementNames.indexOf(field.name) : -1
       const base =
@@ -220,6 +289,14 @@ export class Compiler {
         values.push(base)
       }
     }
+  }
+
+  /** An inserted row counts on like any other, and so cannot start beyond the bound that came with it. */
+  #checkBound(field: Field, inserted: string, name: string, bound: string): void {
+    const [pick, side] = name.startsWith(MARKS.max) ? [larger, 'least'] : [smaller, 'most']
+    if (inserted !== NULL && pick(inserted, bound) === inserted) return
+    const got = inserted === NULL ? 'null' : inserted
+    throw new InvalidInputError(this.#model.name, field.name, `in create at ${side} what update sets as its bound (${bound})`, got)
   }
 
   /** The data without the key; a key field may be there, if it says what `where` says. */

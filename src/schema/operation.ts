@@ -2,6 +2,7 @@
  * A write, checked and in stored text, as it goes to Redis. Operations on one record compose in Redis (write.lua) into its
  * pending change; see docs/architecture.md, "What a pending change is".
  */
+import { larger, smaller } from './bound.js'
 import { isInt64 } from './codec.js'
 
 /**
@@ -26,6 +27,8 @@ export interface Shape {
    * which increments start.
    */
   readonly bases: readonly string[]
+  /** Fields bounded, behind a mark: `^name` is at least the value, `_name` at most. */
+  readonly bounds: readonly string[]
   /** Whether a field that can be incremented is set. */
   readonly setsCounter: boolean
   /** Whether two operations of this shape on one record add up to one. */
@@ -42,10 +45,12 @@ export interface Asking {
   readonly row: readonly string[]
 }
 
+const NO_NAMES: readonly string[] = []
+
 export interface Operation {
   readonly key: string
   readonly shape: Shape
-  /** Values of sets, then increments, then bases, in the order of the shape; of a conditional upsert then the whole row to insert. */
+  /** Values of sets, then increments, bases and bounds, in the order of the shape; of a conditional upsert then the whole row to insert. */
   readonly values: (string | number | bigint)[]
 }
 
@@ -59,8 +64,14 @@ export class Shapes {
     this.#counters = new Map(counters)
   }
 
-  intern(kind: OperationKind, sets: readonly string[], increments: readonly string[], bases: readonly string[]): Shape {
-    const id = `${kind}|${sets.join()}|${increments.join()}|${bases.join()}`
+  intern(
+    kind: OperationKind,
+    sets: readonly string[],
+    increments: readonly string[],
+    bases: readonly string[],
+    bounds: readonly string[] = NO_NAMES,
+  ): Shape {
+    const id = `${kind}|${sets.join()}|${increments.join()}|${bases.join()}|${bounds.join()}`
     let shape = this.#byId.get(id)
     if (shape === undefined) {
       shape = {
@@ -69,6 +80,7 @@ export class Shapes {
         sets,
         increments,
         bases,
+        bounds,
         setsCounter: sets.some((name) => this.#counters.has(name)),
         foldable: !bases.some((name) => sets.includes(name)),
       }
@@ -106,6 +118,11 @@ export function fold(earlier: Operation, later: Operation): boolean {
     values[n] = total
   }
   for (let n = 0; n < from; n++) values[n] = later.values[n] as string
+  const bounds = to + shape.bases.length
+  for (let n = 0; n < shape.bounds.length; n++) {
+    const pick = shape.bounds[n]?.startsWith('^') ? larger : smaller
+    values[bounds + n] = pick(values[bounds + n] as string, later.values[bounds + n] as string)
+  }
   return true
 }
 

@@ -70,7 +70,7 @@ const text = (maxLength: number) =>
     .oneof(fc.string({ maxLength, unit: 'grapheme-ascii' }), fc.string({ maxLength: Math.ceil(maxLength / 4), unit: 'binary' }))
     .filter((each) => !/[\0\p{Surrogate}]/u.test(each))
 
-function scalarFor(field: Field): fc.Arbitrary<unknown> {
+export function scalarFor(field: Field): fc.Arbitrary<unknown> {
   switch (field.type) {
     case 'String':
       return text(field.maxLength ?? 60)

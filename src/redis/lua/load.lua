@@ -17,6 +17,8 @@ local ledger, lastState, viewTtl, missingTtl, count = ARGV[1], ARGV[2], ARGV[3],
 local NULL = '\0'
 local epoch = redis.call('GET', prefix .. 'epoch') or ''
 
+-- include bounds
+
 local batch = redis.call('HMGET', prefix .. 'batch', 'id', 'keys')
 local acked = redis.call('GET', prefix .. 'acked') or ''
 local state = acked .. '|' .. (batch[1] or '')
@@ -43,13 +45,24 @@ local function add(view, name, amount)
   return value == NULL or type(redis.pcall('HINCRBY', view, name, amount)) ~= 'table'
 end
 
+-- Lays the bounds of a field, if it has any, over its value in the view.
+local function limit(view, fields, mark, name)
+  local lower, upper = fields[mark .. '^' .. name], fields[mark .. '_' .. name]
+  if lower or upper then clampField(view, name, lower, upper, fields[mark .. '?' .. name]) end
+end
+
 local function change(view, fields, mark)
+  local bounded = false
   for field, value in pairs(fields) do
     if string.sub(field, 1, #mark) == mark then
       local kind, name = string.sub(field, #mark + 1, #mark + 1), string.sub(field, #mark + 2)
       if kind == '=' then redis.call('HSET', view, name, value) end
       if kind == '+' and not fields[mark .. '=' .. name] and not add(view, name, value) then return false end
+      if kind == '^' or kind == '_' then bounded = true end
     end
+  end
+  if bounded then
+    for name in pairs(starts) do limit(view, fields, mark, name) end
   end
   return true
 end
@@ -63,6 +76,7 @@ local function insert(view, fields)
     else
       redis.call('HSET', view, name, base or start)
       if amount and not add(view, name, amount) then return false end
+      limit(view, fields, '', name)
     end
   end
   return true

@@ -13,6 +13,8 @@ local id, reason, nextId = ARGV[1], ARGV[2], ARGV[3]
 local batchKey, parkedKey = prefix .. 'batch', prefix .. 'parked'
 local NULL = '\0'
 
+-- include bounds
+
 local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest')
 if batch[1] ~= id then return false end
 local key = cmsgpack.unpack(batch[2])[1]
@@ -30,22 +32,42 @@ local function add(field, amount)
   if type(result) == 'table' then redis.call('HSET', claim, field, redis.call('HGET', claim, field) .. '+' .. amount) end
 end
 
--- Applies the sets and increments of `later` whose names bear `mark` to the claim's fields that bear `target`.
-local function apply(later, mark, target)
-  for field, value in pairs(later) do
-    if string.sub(field, 1, #mark) == mark then
-      local kind, name = string.sub(field, #mark + 1, #mark + 1), string.sub(field, #mark + 2)
-      local set = redis.call('HGET', claim, target .. '=' .. name)
-      if kind == '=' then
-        redis.call('HSET', claim, target .. '=' .. name, value)
-        redis.call('HDEL', claim, target .. '+' .. name, target .. '!' .. name)
-      elseif kind == '+' then
-        if set ~= NULL then add(target .. (set and '=' or '+') .. name, value) end
-        local base = set and redis.call('HGET', claim, target .. '!' .. name)
-        if base and base ~= NULL then add(target .. '!' .. name, value) end
-      end
+local KINDS = { ['='] = true, ['+'] = true, ['^'] = true, ['_'] = true }
+
+local function addAmount(target, name, amount)
+  local set = redis.call('HGET', claim, target .. '=' .. name)
+  if not set then
+    add(target .. '+' .. name, amount)
+    for _, mark in ipairs(BOUNDS) do
+      if redis.call('HEXISTS', claim, target .. mark .. name) == 1 then add(target .. mark .. name, amount) end
     end
+    return
   end
+  if set ~= NULL then add(target .. '=' .. name, amount) end
+  local base = redis.call('HGET', claim, target .. '!' .. name)
+  if base and base ~= NULL then add(target .. '!' .. name, amount) end
+end
+
+-- Applies what `later` does, under `mark`, to a field, to the claim's fields that bear `target`.
+local function applyTo(name, later, mark, target)
+  local function what(kind) return later[mark .. kind .. name] end
+  local function to(kind) return target .. kind .. name end
+  if what('=') then
+    redis.call('HSET', claim, to('='), what('='))
+    redis.call('HDEL', claim, to('+'), to('!'), to('^'), to('_'), to('?'))
+    return
+  end
+  if what('+') then addAmount(target, name, what('+')) end
+  if what('^') or what('_') then bound(claim, target, name, what('^'), what('_'), what('?')) end
+end
+
+local function apply(later, mark, target)
+  local names = {}
+  for field in pairs(later) do
+    local kind = string.sub(field, #mark + 1, #mark + 1)
+    if string.sub(field, 1, #mark) == mark and KINDS[kind] then names[string.sub(field, #mark + 2)] = true end
+  end
+  for name in pairs(names) do applyTo(name, later, mark, target) end
 end
 
 local function copy(later)
@@ -107,7 +129,7 @@ else
 end
 -- The time starts anew, so that writes to a parked record are debounced like any others.
 local view = redis.call('HGET', prefix .. 'view:' .. key, '~')
-redis.call('HSET', pend, '~', state .. (view == '1' and 'v' or view == '0' and 'm' or '-') .. 'b' .. now)
+redis.call('HSET', pend, '~', state .. (view == '1' and 'v' or view == '0' and 'm' or '-') .. 'a' .. now)
 
 local before = redis.call('HGET', parkedKey, key)
 local attempts, since = 0, now

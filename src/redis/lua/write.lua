@@ -7,20 +7,22 @@
   KEYS[1]  prefix of the shard's keys
   ARGV     writer, sequence, writes, debounce ms, maxWait ms, most dirty records, '1' to name the records that were clean,
            number of fields of a row and their names (none if no shape has a condition),
-           number of shapes, per shape: kind, condition ('' · 'there' · 'missing' · 'known'), number of sets, of increments, of bases,
-           '1' if a counter is set, their names, and with a condition the largest value of each field incremented;
-           then runs of records of one shape: number of the shape, of records, per record: key, values of sets, increments, bases, and
-           of an upsert with a condition the fields of the row to insert
+           number of shapes, per shape: kind, condition ('' · 'there' · 'missing' · 'known'), number of sets, of increments, of bases, of
+           bounds, '1' if a counter is set, their names, those of bounds behind their mark, and with a condition the largest value of each
+           field incremented;
+           then runs of records of one shape: number of the shape, of records, per record: key, values of sets, increments, bases, bounds,
+           and of an upsert with a condition the fields of the row to insert
   Returns  { 1 if the shard had no due record, { positions of records that were clean }, { position, refusal, … },
              { position, row, … of operations with a condition: after them, of a delete before it } }
            positions count from 1; refusals: 'backlog', 'overflow', and where a condition does not hold 'there', 'missing', 'unknown'
 
   Fields of a pending change: '~' state, view flag, extras, time of the first write ('iv-1700000000000') · '=name' value set ·
-  '+name' increment · '!name' base of the inserted row · '<=name', '<+name' what applies before, and only to a row that is there.
+  '+name' increment · '^name' what it is at least after that · '_name' at most · '?name' that of the two '_' came first · '!name' base of
+  the inserted row · '<=name', '<+name', '<^name', … what applies before, and only to a row that is there.
   States: u update of a row that is there · i insert or change · c create: insert, or be refused · d deleted · r replaced (deleted, then
   inserted).
   View flags: v there · m there, saying that the row is missing · - not there. Extras: s values of counters set · x increments or bases ·
-  b both · - neither.
+  b both · a both and bounds · - neither.
 ]]
 local call, pcall, sub, ARGV = redis.call, redis.pcall, string.sub, ARGV
 local prefix = KEYS[1]
@@ -30,8 +32,10 @@ local nameClean = ARGV[7] == '1'
 local NULL = '\0'
 local SEQUENCE_TTL = 3600000
 -- What the extras become when a counter is set, and when an increment or a base is added; in which of them either is to be looked for.
-local WITH_COUNTER, WITH_ADDED = { ['-'] = 's', s = 's', x = 'b', b = 'b' }, { ['-'] = 'x', s = 'b', x = 'x', b = 'b' }
-local HAS_COUNTER, HAS_ADDED = { s = true, b = true }, { x = true, b = true }
+local WITH_COUNTER, WITH_ADDED = { ['-'] = 's', s = 's', x = 'b', b = 'b', a = 'a' }, { ['-'] = 'x', s = 'b', x = 'x', b = 'b', a = 'a' }
+local HAS_COUNTER, HAS_ADDED = { s = true, b = true, a = true }, { x = true, b = true, a = true }
+
+-- include bounds
 
 local writerKey, dirtyKey, pendPrefix, viewPrefix = prefix .. 'writer:' .. writer, prefix .. 'dirty', prefix .. 'pend:', prefix .. 'view:'
 local before = call('GET', writerKey)
@@ -52,12 +56,13 @@ end
 
 -- `fields` are the arguments of HSET for all that an operation carries, each second one to be filled in; `stale` is what a set makes void.
 local function takeShape()
-  local kind, condition, setsCounter = ARGV[position], ARGV[position + 1], ARGV[position + 5] == '1'
+  local kind, condition, setsCounter = ARGV[position], ARGV[position + 1], ARGV[position + 6] == '1'
   local shape = { kind = kind, creates = kind == 'create', upserts = kind == 'upsert' or kind == 'create', setsCounter = setsCounter }
   local sets, amounts, bases = tonumber(ARGV[position + 2]), tonumber(ARGV[position + 3]), tonumber(ARGV[position + 4])
-  position = position + 6
+  local bounds = tonumber(ARGV[position + 5])
+  position = position + 7
   shape.names, shape.counters = takeNames(sets), takeNames(amounts)
-  shape.sets, shape.amounts, shape.size, shape.adds = sets, amounts, sets + amounts + bases, amounts + bases > 0
+  shape.sets, shape.amounts, shape.size, shape.adds = sets, amounts, sets + amounts + bases + bounds, amounts + bases > 0
   shape.stride = shape.size + 1
   local fields, stale, added = {}, {}, {}
   for n, name in ipairs(shape.names) do
@@ -68,6 +73,8 @@ local function takeShape()
     fields[2 * (sets + n) - 1] = added[n]
   end
   for n, name in ipairs(takeNames(bases)) do fields[2 * (sets + amounts + n) - 1] = '!' .. name end
+  shape.bounds, shape.bounded, shape.beforeBounds = takeNames(bounds), bounds > 0, sets + amounts + bases
+  for n, name in ipairs(shape.bounds) do fields[2 * (shape.beforeBounds + n) - 1] = name end
   shape.fields, shape.stale, shape.added = fields, stale, added
   if condition ~= '' then
     shape.condition, shape.limits = condition, takeNames(amounts)
@@ -101,12 +108,20 @@ local anyClaimed = call('EXISTS', prefix .. 'batch') == 1
 local anyView, epoch = true, nil
 local scores, scored, clean, refused, rows = {}, 0, {}, {}, {}
 
--- The fields of the pending change that an increment adds to. A value set and the base of an inserted row may differ, and both count on.
+-- The fields of the pending change that an increment adds to: with the increments the bounds of their sums; a value set and the base of an
+-- inserted row may differ, and both count on.
 local function targets(pend, shape, n, extras)
   local name = shape.counters[n]
   local set = HAS_COUNTER[extras] and call('HGET', pend, '=' .. name)
-  if not set then return { shape.added[n] } end
-  local fields, base = {}, call('HGET', pend, '!' .. name)
+  local fields = {}
+  if not set then
+    fields[1] = shape.added[n]
+    for _, mark in ipairs(extras == 'a' and BOUNDS or {}) do
+      if call('HEXISTS', pend, mark .. name) == 1 then fields[#fields + 1] = mark .. name end
+    end
+    return fields
+  end
+  local base = call('HGET', pend, '!' .. name)
   if set ~= NULL then fields[1] = '=' .. name end
   if base and base ~= NULL then fields[#fields + 1] = '!' .. name end
   return fields
@@ -146,6 +161,19 @@ local function addAll(pend, shape, values, extras)
   return true
 end
 
+-- Calls for each bound of an operation, with the name of its field.
+local function eachBound(shape, values, lay)
+  for n, marked in ipairs(shape.bounds) do
+    local value, isLower = ARGV[values + shape.beforeBounds + n - 1], sub(marked, 1, 1) == '^'
+    lay(sub(marked, 2), isLower and value or nil, not isLower and value or nil)
+  end
+end
+
+-- What a set makes void of a change that has bounds.
+local function dropBounds(pend, shape)
+  for _, name in ipairs(shape.names) do call('HDEL', pend, '^' .. name, '_' .. name, '?' .. name) end
+end
+
 local function changeView(view, shape, values)
   local fields = {}
   for n, name in ipairs(shape.names) do
@@ -158,6 +186,7 @@ local function changeView(view, shape, values)
       return '-'
     end
   end
+  if shape.bounded then eachBound(shape, values, function(name, lower, upper) clampField(view, name, lower, upper) end) end
   return 'v'
 end
 
@@ -217,12 +246,15 @@ local function change(pend, key, shape, values, meta, state, flag, extras, since
   end
   if not begins then
     if shape.amounts > 0 and not addAll(pend, shape, values + shape.sets, extras) then return 'overflow' end
+    if shape.bounded then eachBound(shape, values, function(name, lower, upper) bound(pend, '', name, lower, upper) end) end
     if shape.sets > 0 and HAS_ADDED[extras] then call('HDEL', pend, unpack(shape.stale)) end
+    if extras == 'a' then dropBounds(pend, shape) end
   end
   local newState, newExtras, newFlag = state, extras, flag or keepView(viewPrefix .. key)
   if inserts then newState = state == 'd' and 'r' or shape.creates and 'c' or 'i' end
   if shape.adds then newExtras = WITH_ADDED[newExtras] end
   if shape.setsCounter then newExtras = WITH_COUNTER[newExtras] end
+  if shape.bounded then newExtras = 'a' end
   if newFlag == 'v' then
     newFlag = changeView(viewPrefix .. key, shape, values)
   elseif newFlag == 'm' and shape.upserts then

@@ -1,0 +1,51 @@
+-- Included by the scripts that lay maxima and minima over values: what src/schema/bound.ts says, on hashes. Needs NULL.
+
+local BOUNDS = { '^', '_' }
+local NUMBER = '^(%-?)(%d+)%.?(%d*)$'
+
+-- Compares stored texts of one field: numbers by sign, length and digits, as Lua's are doubles; times have one width.
+local function isLess(a, b)
+  local sign, whole, fraction = string.match(a, NUMBER)
+  local otherSign, otherWhole, otherFraction = string.match(b, NUMBER)
+  if not sign or not otherSign then
+    local x, y = tonumber(a), tonumber(b)
+    if x and y then return x < y end
+    return a < b
+  end
+  if sign ~= otherSign then return sign == '-' end
+  if sign == '-' then whole, fraction, otherWhole, otherFraction = otherWhole, otherFraction, whole, fraction end
+  if #whole ~= #otherWhole then return #whole < #otherWhole end
+  if whole ~= otherWhole then return whole < otherWhole end
+  return fraction < otherFraction
+end
+
+-- A sum outside 64 bits (park.lua) stays as it is, for the database to refuse.
+local function isSum(text) return string.find(text, '%d%+') ~= nil end
+
+local function clamp(value, lower, upper, upperFirst)
+  if value == NULL then return upperFirst and upper or lower or upper or NULL end
+  if isSum(value) then return value end
+  if lower and (isSum(lower) or isLess(value, lower)) then value = lower end
+  if upper and not isSum(value) and (isSum(upper) or isLess(upper, value)) then value = upper end
+  return value
+end
+
+local function clampField(hash, field, lower, upper, upperFirst)
+  local value = redis.call('HGET', hash, field)
+  if value then redis.call('HSET', hash, field, clamp(value, lower, upper, upperFirst)) end
+  return value
+end
+
+-- Lays bounds over a field of a pending change: over what is set, and the base of an inserted row, else over the bounds that are there.
+-- `mark` is '', or '<' for what applies before.
+local function bound(change, mark, name, lower, upper, upperFirst)
+  if clampField(change, mark .. '=' .. name, lower, upper, upperFirst) then
+    clampField(change, mark .. '!' .. name, lower, upper, upperFirst)
+    return
+  end
+  local heldLower = clampField(change, mark .. '^' .. name, lower, upper, upperFirst)
+  local heldUpper = clampField(change, mark .. '_' .. name, lower, upper, upperFirst)
+  if lower and not heldLower then redis.call('HSET', change, mark .. '^' .. name, lower) end
+  if upper and not heldUpper then redis.call('HSET', change, mark .. '_' .. name, upper) end
+  if not heldLower and (heldUpper and lower or not heldUpper and upperFirst) then redis.call('HSET', change, mark .. '?' .. name, '1') end
+end
