@@ -2,6 +2,7 @@ import type { Redis, RedisOptions } from 'ioredis'
 import { Database, type SqlClient } from './database/database.js'
 import { ConfigurationError } from './errors.js'
 import { createEvents, type Events } from './events.js'
+import { Barrier } from './flush/barrier.js'
 import { Flusher } from './flush/flusher.js'
 import { Limit } from './flush/limit.js'
 import { Scheduler } from './flush/scheduler.js'
@@ -17,6 +18,8 @@ import { checkRedis, checkShardCount } from './redis/safety.js'
 import { Store } from './redis/store.js'
 import { Writer } from './redis/writer.js'
 import type { Model, Models } from './schema/model.js'
+import { DirectWriter } from './strategies/direct-writer.js'
+import { drainSwitched } from './strategies/drain.js'
 import { Holds } from './strategies/holds.js'
 import { type Part, WriteBehind } from './write-behind.js'
 
@@ -45,8 +48,8 @@ export type Cache<M extends Models, P extends Policies<M>> = WriteBehind<Pick<M,
 }
 
 /**
- * Connects, and checks that this Redis is safe to write to.
- * @throws ConfigurationError when options, policies or models cannot work as given
+ * Connects, and checks that this Redis is safe to write to. Records of models that are written behind no more are flushed first.
+ * @throws ConfigurationError when options, policies or models cannot work as given, or such records are refused by the database
  * @throws UnsafeRedisError when Redis would lose dirty data (eviction policy), or is too old
  */
 export async function createWriteBehind<const M extends Models, const P extends Policies<M>>(setup: Setup<M, P>): Promise<Cache<M, P>> {
@@ -94,15 +97,18 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   for (const { name, policy } of resolved)
     await checkShardCount(linked, link, options.namespace, (models[name] as Model).name, policy.shards)
 
+  const store = new Store(connect({ socketTimeout: options.writeTimeout }))
   const shared: Shared = {
     ...assembly,
     calls: { store: new Store(linked), link },
-    store: new Store(connect({ socketTimeout: options.writeTimeout })),
+    store,
+    barrier: new Barrier(store, events),
     queueConnection: connect({ socketTimeout: QUEUE_SOCKET_TIMEOUT }),
     limit: new Limit(options.concurrency),
   }
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
-  const cache = new WriteBehind(events, parts, shared.store, connections)
+  await drainSwitched(parts, shared.barrier)
+  const cache = new WriteBehind(events, parts, store, connections)
   for (const part of parts) Object.defineProperty(cache, part.name, { value: part.cache, enumerable: true })
   return cache as unknown as Cache<M, P>
 }
@@ -113,10 +119,11 @@ interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' 
   readonly store: Store
   readonly queueConnection: Redis
   readonly limit: Limit
+  readonly barrier: Barrier
 }
 
 function assemblePart(shared: Shared, name: string, model: Model, policy: ResolvedPolicy): Part {
-  const { prisma, options, events, connect, store, limit } = shared
+  const { prisma, options, events, connect, store, limit, barrier } = shared
   const { namespace, concurrency, sweepInterval, statementTimeout } = options
   const shards = new ShardNames(namespace, model.name, policy.shards)
   const database = new Database(prisma, model, statementTimeout)
@@ -125,6 +132,11 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
   const flusher = new Flusher({ model, policy, shards, store, database, events, limit })
   const reader = assembleReader(shared, model, policy, shards, database)
   const holds = assembleHolds(shared, model, policy, shards, reader)
+  const flush = (key: string) => barrier.flushRecord({ name, model, shards, flusher }, key, performance.now() + statementTimeout, () => {})
+  const writer =
+    policy.strategy === 'write-behind'
+      ? assembleWriter(shared, model, policy, shards, scheduler)
+      : new DirectWriter({ model, database, holds, flush })
   const common = { model: model.name, policy, shards, store, scheduler, events }
   return {
     name,
@@ -137,7 +149,7 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
     cache: new ModelCache({
       model,
       shards: policy.shards,
-      writer: assembleWriter(shared, model, policy, shards, scheduler),
+      writer,
       reader,
       inspector: new Inspector({ ...shared.calls, model, shards }),
       holds,

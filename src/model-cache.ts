@@ -2,7 +2,6 @@ import { ClosedError, InvalidInputError } from './errors.js'
 import type { Inspector } from './redis/inspector.js'
 import type { Reader } from './redis/reader.js'
 import type { View } from './redis/store.js'
-import type { Writer } from './redis/writer.js'
 import type {
   Bounds,
   DeleteArgs,
@@ -25,27 +24,36 @@ import type { Operation } from './schema/operation.js'
 import { RowDecoder } from './schema/row.js'
 import type { Holds } from './strategies/holds.js'
 
+/** Takes checked writes, and says when they are safe where the model's strategy wants them. */
+export interface RecordWriter {
+  write(shard: number, operation: Operation): Promise<void>
+  /** Resolves when no write is under way. */
+  stop(): Promise<void>
+}
+
 export interface ModelCacheContext<M extends Model> {
   readonly model: M
   /** Number of shards. */
   readonly shards: number
-  readonly writer: Writer
+  readonly writer: RecordWriter
   readonly reader: Reader
   readonly inspector: Inspector
   readonly holds: Holds
 }
 
 /**
- * The calls on one model. A write resolves when Redis has it, and returns nothing: the row is not known to it.
+ * The calls on one model. A write resolves when Redis has it, and returns nothing: the row is not known to it. With the strategies
+ * `write-through` and `write-around` it resolves when the database has it.
  *
  * Every call throws InvalidInputError when its arguments do not fit the model; nothing is stored then. Writes throw BacklogFullError,
- * RedisFullError and UnavailableError (nothing was stored), OutcomeUnknownError (it may have been), ClosedError.
+ * RedisFullError and UnavailableError (nothing was stored), OutcomeUnknownError (it may have been), ClosedError; those of the other two
+ * strategies UnavailableError and ParkedError (nothing was written), PersistError, ClosedError.
  */
 export class ModelCache<M extends Model = Model> {
   readonly #model: M
   readonly #shards: number
   readonly #compiler: Compiler
-  readonly #writer: Writer
+  readonly #writer: RecordWriter
   readonly #reader: Reader
   readonly #inspector: Inspector
   readonly #holds: Holds

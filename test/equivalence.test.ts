@@ -19,22 +19,29 @@ type Delegate = Record<'create' | 'upsert' | 'update' | 'delete' | 'findUnique',
 type FieldsCall = 'set' | 'increment' | 'decrement' | BoundCall
 type Calls = Delegate & Record<FieldsCall, (where: unknown, values: unknown) => Promise<void>>
 
-type Step =
+type WriteStep =
   | { readonly do: 'upsert'; readonly key: number; readonly create: Json; readonly update: Json }
   | { readonly do: 'update'; readonly key: number; readonly data: Json }
   | { readonly do: FieldsCall; readonly key: number; readonly values: Json }
-  | { readonly do: 'delete' | 'read' | 'refuse' | 'accept'; readonly key: number }
+  | { readonly do: 'delete'; readonly key: number }
+
+type Step =
+  | WriteStep
+  | { readonly do: 'read' | 'refuse' | 'accept'; readonly key: number }
   | { readonly do: 'flush'; readonly fault: 'none' | 'before' | 'after' }
 
 /** What happens to the next statement: sent, not sent, or sent and its reply lost. */
 let fault: 'none' | 'before' | 'after' = 'none'
 let cached: TestDatabase
 let plain: TestDatabase
-let cache: Awaited<ReturnType<typeof connect>>
+const STRATEGIES = ['write-behind', 'write-through', 'write-around'] as const
+type Strategy = (typeof STRATEGIES)[number]
+
+let caches: Record<Strategy, Awaited<ReturnType<typeof connect>>>
 const { redis, namespace, clean } = createRedis()
 
-async function connect() {
-  const policy = { shards: 2, batchSize: 3, debounce: 3_600_000, maxWait: 3_600_000 }
+async function connect(strategy: Strategy) {
+  const policy = { strategy, shards: 2, batchSize: 3, debounce: 3_600_000, maxWait: 3_600_000 }
   const client = {
     async $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T> {
       if (fault === 'before') throw new Error('Connection terminated unexpectedly')
@@ -46,7 +53,7 @@ async function connect() {
   return createWriteBehind({
     prisma: client,
     redis,
-    namespace,
+    namespace: `${namespace}-${strategy}`,
     models,
     policies: { counter: policy, pageView: policy, reading: policy, player: policy, document: policy },
   })
@@ -60,11 +67,12 @@ beforeAll(async () => {
     if exists (select from refused where key = new::text or position(key in new::text) > 0) then raise exception 'refused' using errcode = '23514'; end if; return new; end $$`)
   for (const { table } of Object.values(models))
     await cached.query(`create trigger refuse before insert or update on ${table} for each row execute function refuse()`)
-  cache = await connect()
+  const [behind, through, around] = await Promise.all(STRATEGIES.map(connect))
+  caches = { 'write-behind': behind, 'write-through': through, 'write-around': around } as typeof caches
 })
 
 afterAll(async () => {
-  await cache.close()
+  await Promise.all(STRATEGIES.map((strategy) => caches[strategy].close()))
   await clean()
   await cached.drop()
   await plain.drop()
@@ -73,76 +81,47 @@ afterAll(async () => {
 describe.each(Object.entries(models) as [keyof typeof models, Model][])('%s', (name, model) => {
   let run = 0
 
-  test('ends as under plain Prisma, whatever the operations and wherever they are flushed', { timeout: 2_400_000 }, async () => {
-    await fc.assert(
-      fc.asyncProperty(steps(model), async (sequence) => {
-        const keys = Array.from({ length: KEYS_A_RUN }, (_, key) => whereOf(model, run, key))
-        run++
-        const calls = cache[name] as unknown as Calls
-        const reference = plain.prisma[name] as unknown as Delegate
-        for (const step of sequence) await play(model, step, keys, calls, reference)
-        fault = 'none'
-        await cached.query('delete from refused')
-        await cache.flush()
-        for (const where of keys) {
-          const expected = normal(await reference.findUnique({ where }))
-          expect(normal(await (cached.prisma[name] as unknown as Delegate).findUnique({ where }))).toEqual(expected)
-          expect(normal(await calls.findUnique({ where }))).toEqual(expected)
-        }
-      }),
-      { numRuns: RUNS },
-    )
-  })
+  test.each(STRATEGIES)(
+    '%s: ends as under plain Prisma, whatever the operations and failures',
+    { timeout: 2_400_000 },
+    async (strategy) => {
+      const cache = caches[strategy]
+      await fc.assert(
+        fc.asyncProperty(steps(model), async (sequence) => {
+          const keys = Array.from({ length: KEYS_A_RUN }, (_, key) => whereOf(model, run, key))
+          run++
+          const calls = cache[name] as unknown as Calls
+          const reference = plain.prisma[name] as unknown as Delegate
+          for (const step of sequence) await play(strategy, model, step, keys, calls, reference)
+          fault = 'none'
+          await cached.query('delete from refused')
+          await cache.flush()
+          for (const where of keys) {
+            const expected = normal(await reference.findUnique({ where }))
+            expect(normal(await (cached.prisma[name] as unknown as Delegate).findUnique({ where }))).toEqual(expected)
+            expect(normal(await calls.findUnique({ where }))).toEqual(expected)
+          }
+        }),
+        { numRuns: strategy === 'write-behind' ? RUNS : Math.ceil(RUNS / 2) },
+      )
+    },
+  )
 })
 
-async function play(model: Model, step: Step, keys: readonly Json[], calls: Calls, reference: Delegate): Promise<void> {
+async function play(strategy: Strategy, model: Model, step: Step, keys: readonly Json[], calls: Calls, reference: Delegate): Promise<void> {
   if (step.do === 'flush') {
     fault = step.fault
-    const flushed = await cache.flush({ timeout: fault === 'none' ? 30_000 : 1 }).catch((error: { code: string }) => error)
+    // Where there is nothing to flush, the fault is the next write's.
+    if (strategy !== 'write-behind') return
+    const flushed = await caches[strategy].flush({ timeout: fault === 'none' ? 30_000 : 1 }).catch((error: { code: string }) => error)
     fault = 'none'
     if ('code' in flushed) expect(['OUTAGE', 'TIMEOUT', 'PARKED']).toContain(flushed.code)
     return
   }
   const where = keys[step.key] as Json
   switch (step.do) {
-    case 'upsert': {
-      const row = (await reference.findUnique({ where })) as Json | null
-      await calls.upsert({ where, create: step.create, update: step.update })
-      await reference.upsert({ where, create: { ...keyFields(where), ...step.create }, update: resolve(step.update, row ?? {}) })
-      return
-    }
-    case 'update': {
-      const row = (await reference.findUnique({ where })) as Json | null
-      await calls.update({ where, data: step.data })
-      await unlessMissing(reference.update({ where, data: resolve(step.data, row ?? {}) }))
-      return
-    }
-    case 'set':
-      await calls.set(where, step.values)
-      await reference.upsert({ where, create: { ...keyFields(where), ...step.values }, update: step.values })
-      return
-    case 'increment':
-    case 'decrement': {
-      await calls[step.do](where, step.values)
-      const amounts = map(step.values, (value) => (step.do === 'increment' ? value : -(value as bigint)))
-      const update = map(amounts, (increment) => ({ increment }))
-      await reference.upsert({ where, create: { ...keyFields(where), ...insertedBy(model, amounts) }, update })
-      return
-    }
-    case 'max':
-    case 'min': {
-      const row = (await reference.findUnique({ where })) as Json | null
-      await calls[step.do](where, step.values)
-      const update = map(step.values, (value) => ({ [step.do]: value }))
-      if (row === null) await reference.create({ data: { ...keyFields(where), ...step.values } })
-      else await reference.update({ where, data: resolve(update, row) })
-      return
-    }
-    case 'delete':
-      await calls.delete({ where })
-      await unlessMissing(reference.delete({ where }))
-      return
     case 'read':
+      fault = 'none'
       expect(normal(await calls.findUnique({ where }))).toEqual(normal(await reference.findUnique({ where })))
       return
     case 'refuse':
@@ -151,7 +130,71 @@ async function play(model: Model, step: Step, keys: readonly Json[], calls: Call
     case 'accept':
       await cached.query('delete from refused where key = $1', [marker(where)])
       return
+    default:
+      await writeBoth(
+        strategy,
+        () => write(step, where, calls),
+        () => writeReference(model, step, where, reference),
+      )
   }
+}
+
+function write(step: WriteStep, where: Json, calls: Calls): Promise<unknown> {
+  switch (step.do) {
+    case 'upsert':
+      return calls.upsert({ where, create: step.create, update: step.update })
+    case 'update':
+      return calls.update({ where, data: step.data })
+    case 'delete':
+      return calls.delete({ where })
+    default:
+      return calls[step.do](where, step.values)
+  }
+}
+
+async function writeReference(model: Model, step: WriteStep, where: Json, reference: Delegate): Promise<void> {
+  const row = (await reference.findUnique({ where })) as Json | null
+  switch (step.do) {
+    case 'upsert':
+      await reference.upsert({ where, create: { ...keyFields(where), ...step.create }, update: resolve(step.update, row ?? {}) })
+      return
+    case 'update':
+      await unlessMissing(reference.update({ where, data: resolve(step.data, row ?? {}) }))
+      return
+    case 'set':
+      await reference.upsert({ where, create: { ...keyFields(where), ...step.values }, update: step.values })
+      return
+    case 'increment':
+    case 'decrement': {
+      const amounts = map(step.values, (value) => (step.do === 'increment' ? value : -(value as bigint)))
+      const update = map(amounts, (increment) => ({ increment }))
+      await reference.upsert({ where, create: { ...keyFields(where), ...insertedBy(model, amounts) }, update })
+      return
+    }
+    case 'max':
+    case 'min': {
+      const update = map(step.values, (value) => ({ [step.do]: value }))
+      if (row === null) await reference.create({ data: { ...keyFields(where), ...step.values } })
+      else await reference.update({ where, data: resolve(update, row) })
+      return
+    }
+    case 'delete':
+      await unlessMissing(reference.delete({ where }))
+  }
+}
+
+/** Written behind, a write is acknowledged whatever the database says later. Otherwise it is done or refused, or was lost on either way. */
+async function writeBoth(strategy: Strategy, call: () => Promise<unknown>, callReference: () => Promise<void>): Promise<void> {
+  const lost = fault
+  const failure = await call().then(
+    () => undefined,
+    (error: { code: string }) => error.code,
+  )
+  fault = 'none'
+  if (failure !== undefined && strategy === 'write-behind') throw new Error(`a write behind failed: ${failure}`)
+  if (failure !== undefined) expect(['OUTAGE', 'REFUSED']).toContain(failure)
+  if (failure === 'OUTAGE') expect(lost).not.toBe('none')
+  if (failure === undefined || (failure === 'OUTAGE' && lost === 'after')) await callReference()
 }
 
 async function unlessMissing(call: Promise<unknown>): Promise<void> {

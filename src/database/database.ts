@@ -67,6 +67,15 @@ export class Database {
   }
 
   /**
+   * One statement without the ledger, for a change of one record that is made now and not again.
+   * @throws PersistError
+   */
+  async write(change: RowChange): Promise<void> {
+    const { sql, columns } = this.#builder.build([change], false)
+    await this.#query(sql, null, null, null, ...columns)
+  }
+
+  /**
    * Moves the ledger past a refused batch, so that no paused worker can apply it later. `false`: the ledger is elsewhere.
    * @throws PersistError
    */

@@ -66,6 +66,9 @@ interface PartText {
   readonly check?: string
 }
 
+/** In place of the ledger's part, for a statement that is sent once. */
+const OPEN_FENCE = 'select 1 where coalesce($1::text, $2::text, $3::text) is null'
+
 /** Builds the statements of one model; a statement's text depends only on the shapes in it, and is kept. */
 export class StatementBuilder {
   readonly #model: Model
@@ -85,8 +88,11 @@ export class StatementBuilder {
     this.#plain = plainFields(model).map(({ name }) => columns.get(name) as Columns)
   }
 
-  /** @param changes at most one per record, sorted by key: rows are locked in this order. */
-  build(changes: readonly RowChange[]): Statement {
+  /**
+   * @param changes at most one per record, sorted by key: rows are locked in this order.
+   * @param ledger whether the ledger decides; its three parameters are null otherwise
+   */
+  build(changes: readonly RowChange[], ledger = true): Statement {
     const parts = new Map<string, Part>()
     let upserted = 0
     for (const { key, change } of changes) {
@@ -101,7 +107,7 @@ export class StatementBuilder {
     }
     const ordered = [...parts.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
     const columns = ordered.flatMap((part) => part.columns.map(({ elements }) => arrayLiteral(elements)))
-    return { sql: this.#kept(ordered), columns, upserted }
+    return { sql: this.#kept(ordered, ledger), columns, upserted }
   }
 
   /** The rows of some keys, and the ledger of the same snapshot. Parameters: ledger's shard, then the keys' columns. */
@@ -124,12 +130,12 @@ from ${keys} with ordinality as k(${this.#keys.map(({ inserted }) => inserted).j
     return this.#plain.map(({ field, inserted }) => ({ field, alias: inserted }))
   }
 
-  #kept(parts: readonly Part[]): string {
-    const id = parts.map((part) => part.id).join()
+  #kept(parts: readonly Part[], ledger: boolean): string {
+    const id = `${ledger} ${parts.map((part) => part.id).join()}`
     const known = this.#texts.get(id)
     if (known !== undefined) return known
     if (this.#texts.size === MOST_KEPT) this.#texts.clear()
-    const sql = this.#text(parts)
+    const sql = this.#text(parts, ledger ? this.#fence() : OPEN_FENCE)
     this.#texts.set(id, sql)
     return sql
   }
@@ -146,8 +152,7 @@ from ${keys} with ordinality as k(${this.#keys.map(({ inserted }) => inserted).j
     ]
   }
 
-  #text(parts: readonly Part[]): string {
-    const { table, shard, batch, recent } = quoteLedger(this.#model)
+  #text(parts: readonly Part[], fence: string): string {
     let parameter = 4
     const bodies = parts.map((part, n) => {
       const first = parameter
@@ -156,12 +161,17 @@ from ${keys} with ordinality as k(${this.#keys.map(({ inserted }) => inserted).j
     })
     const written = bodies.flatMap(({ written: names }) => names).map((name) => `(select count(*) from ${name})`)
     const checks = bodies.flatMap(({ check }) => (check === undefined ? [] : [check]))
-    return `with fence as (
+    return `with fence as (${fence})${bodies.map(({ sql }) => `,\n${sql}`).join('')}
+select (select count(*)::int from fence) as moved, (${['0', ...written].join(' + ')})::int as written${checks.map((check, n) => `, ${check} as check${n}`).join('')}`
+  }
+
+  #fence(): string {
+    const { table, shard, batch, recent } = quoteLedger(this.#model)
+    return `
   insert into ${table} as l (${shard}, ${batch}, ${recent})
   select $1::text, $2::text, '{}' where $3::text is null or exists (select from ${table} where ${shard} = $1::text)
   on conflict (${shard}) do update set ${batch} = excluded.${batch}, ${recent} = (array_prepend(l.${batch}, l.${recent}))[1:${RECENT}]
-  where l.${batch} is not distinct from $3::text and not ($2::text = any (l.${recent})) returning 1)${bodies.map(({ sql }) => `,\n${sql}`).join('')}
-select (select count(*)::int from fence) as moved, (${['0', ...written].join(' + ')})::int as written${checks.map((check, n) => `, ${check} as check${n}`).join('')}`
+  where l.${batch} is not distinct from $3::text and not ($2::text = any (l.${recent})) returning 1`
   }
 
   #part({ change, columns }: Part, n: number, first: number): PartText {

@@ -1,0 +1,78 @@
+import type { RowChange } from '../database/statement.js'
+import { PersistError } from '../errors.js'
+import { ChangeReader } from '../schema/change.js'
+import type { Model } from '../schema/model.js'
+import type { Operation } from '../schema/operation.js'
+import type { Hold, Scope } from './holds.js'
+
+/** A statement that met a row which somebody inserted since its snapshot is sent again, at most so often. */
+const MOST_ATTEMPTS = 20
+const CARDINALITY_VIOLATION = '21000'
+
+export interface DirectWriterContext {
+  readonly model: Model
+  readonly database: { write(change: RowChange): Promise<void> }
+  readonly holds: { during<T>(scope: Scope, statement: (hold: Hold) => Promise<T>): Promise<T> }
+  /** Brings the changes of a record that another process has written behind into the database. */
+  flush(key: string): Promise<void>
+}
+
+/**
+ * The writes of `write-through` and `write-around`: each is one statement under a hold of its record, and resolves when it is committed. What
+ * is done to views is the holds' part: `write-through` has them load the view after the release.
+ */
+export class DirectWriter {
+  readonly #context: DirectWriterContext
+  readonly #changes: ChangeReader
+  readonly #underWay = new Set<Promise<void>>()
+
+  constructor(context: DirectWriterContext) {
+    this.#context = context
+    this.#changes = new ChangeReader(context.model)
+  }
+
+  /**
+   * @throws UnavailableError nothing was written, since Redis could not be told
+   * @throws PersistError the database refused it, or could not be reached
+   * @throws ParkedError nothing was written: an earlier write of the record, written behind, is refused
+   */
+  write(_shard: number, operation: Operation): Promise<void> {
+    const writing = this.#write(operation)
+    this.#underWay.add(writing)
+    const ended = () => void this.#underWay.delete(writing)
+    writing.then(ended, ended)
+    return writing
+  }
+
+  /** Resolves when no write is under way. */
+  async stop(): Promise<void> {
+    await Promise.allSettled(this.#underWay)
+  }
+
+  async #write({ key, ...operation }: Operation): Promise<void> {
+    const { change } = this.#changes.read(contentOf(operation))
+    await this.#context.holds.during([key], async ({ dirty }) => {
+      if (dirty.length > 0) await this.#context.flush(key)
+      await this.#persist({ key, change })
+    })
+  }
+
+  async #persist(change: RowChange): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#context.database.write(change)
+      } catch (error) {
+        const again = error instanceof PersistError && error.databaseCode === CARDINALITY_VIOLATION && attempt < MOST_ATTEMPTS
+        if (!again) throw error
+      }
+    }
+  }
+}
+
+/** The pending change that write.lua makes of an operation on a clean record. */
+function contentOf({ shape, values }: Omit<Operation, 'key'>): string[] {
+  const { kind, sets, increments, bases, bounds } = shape
+  const names = [...sets.map((name) => `=${name}`), ...increments.map((name) => `+${name}`), ...bases.map((name) => `!${name}`), ...bounds]
+  const state = { update: 'u', upsert: 'i', delete: 'd' }[kind]
+  return ['~', `${state}--0`, ...names.flatMap((name, n) => [name, String(values[n])])]
+}
