@@ -18,6 +18,8 @@ export interface Hold {
   readonly dirty: readonly string[]
   /** Drops the views again. Never throws: without Redis it emits a `failure`, and the hold expires by itself. */
   release(): Promise<void>
+  /** In place of a release, when the statement may have been carried out, or may be yet: drops the views, and lets the hold expire. Never throws. */
+  prolong(): Promise<void>
 }
 
 export interface HoldsContext {
@@ -44,7 +46,8 @@ interface Piece {
  * read when no hold was open, and that none was opened for since; whoever writes, however many, and wherever one of them is paused.
  *
  * A hold that is never released expires. Whatever its statement did until then, the next lease is given after it. Only a statement that
- * ends after the expiry, of a holder that dies before its release, leaves a view of the row before it, until that view's TTL.
+ * is committed after the expiry, of a holder that dies before its release, leaves a view of the row as it
+ * was before, until that view's TTL.
  */
 export class Holds {
   readonly #context: HoldsContext
@@ -62,11 +65,15 @@ export class Holds {
     const id = randomUUID()
     const pieces = this.#pieces(scope)
     const dirty = await this.#each(pieces, ({ prefix, keys }) => store.hold(prefix, id, ttl, keys))
-    return { dirty: dirty.flat(), release: () => this.#release(id, scope, pieces) }
+    return {
+      dirty: dirty.flat(),
+      release: () => this.#end(() => this.#release(id, scope, pieces)),
+      prolong: () => this.#end(() => this.#each(pieces, ({ prefix, keys }) => store.hold(prefix, id, ttl, keys))),
+    }
   }
 
   /**
-   * Runs a statement under a hold. If nobody can say whether it was carried out, the hold is left to expire.
+   * Runs a statement under a hold, which is prolonged if nobody can say whether the statement was carried out.
    * @throws UnavailableError before the statement; else what the statement throws
    */
   async during<T>(scope: Scope, statement: (hold: Hold) => Promise<T>): Promise<T> {
@@ -76,7 +83,7 @@ export class Holds {
       await hold.release()
       return result
     } catch (error) {
-      if (!isUndecided(error)) await hold.release()
+      await (isUndecided(error) ? hold.prolong() : hold.release())
       throw error
     }
   }
@@ -90,12 +97,16 @@ export class Holds {
   }
 
   async #release(id: string, scope: Scope, pieces: readonly Piece[]): Promise<void> {
-    const { store, model, events, load } = this.#context
+    const { store, load } = this.#context
+    await this.#each(pieces, ({ prefix, keys }) => store.release(prefix, id, keys))
+    if (scope !== 'all') await load?.(scope)
+  }
+
+  async #end(task: () => Promise<unknown>): Promise<void> {
     try {
-      await this.#each(pieces, ({ prefix, keys }) => store.release(prefix, id, keys))
-      if (scope !== 'all') await load?.(scope)
+      await task()
     } catch (error) {
-      events.emit('failure', { step: 'release', model, error: error as Error })
+      this.#context.events.emit('failure', { step: 'release', model: this.#context.model, error: error as Error })
     }
   }
 

@@ -2,7 +2,19 @@ import type fc from 'fast-check'
 import type { SqlClient } from '../../src/database/database.js'
 import type { LoadReply, Store } from '../../src/redis/store.js'
 
-const METHODS = new Set<PropertyKey>(['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load', 'isInFlight'])
+const METHODS = new Set<PropertyKey>([
+  'write',
+  'claim',
+  'acknowledge',
+  'split',
+  'park',
+  'read',
+  'load',
+  'isInFlight',
+  'hold',
+  'release',
+  'invalidate',
+])
 
 /** A load that has to read again does so after a pause of at most 50 ms. */
 const LONGEST_PAUSE = 200

@@ -5,13 +5,14 @@ import { createEvents } from '../../src/events.js'
 import { Flusher } from '../../src/flush/flusher.js'
 import { Limit } from '../../src/flush/limit.js'
 import { ModelCache } from '../../src/model-cache.js'
-import { resolvePolicy } from '../../src/options.js'
+import { type ResolvedPolicy, resolvePolicy } from '../../src/options.js'
 import { Inspector } from '../../src/redis/inspector.js'
 import { ShardNames } from '../../src/redis/keys.js'
 import { isReply, Link } from '../../src/redis/link.js'
 import { Reader } from '../../src/redis/reader.js'
 import { Store } from '../../src/redis/store.js'
 import { Writer } from '../../src/redis/writer.js'
+import { DirectWriter } from '../../src/strategies/direct-writer.js'
 import { Holds } from '../../src/strategies/holds.js'
 import type { TestDatabase } from '../fixture.js'
 import type { Steps } from './steps.js'
@@ -70,31 +71,56 @@ export class World {
     return `${this.#namespace}/${key}`
   }
 
-  cache(): Calls {
+  /** @param crash told when the process of this cache dies at one of its steps; left out, it cannot */
+  cache(strategy: ResolvedPolicy['strategy'] = 'write-behind', crash?: () => void): Calls {
     const { store, link, database } = this.#servers
-    const common = { link, shards: this.#shards, store: this.#steps.store(store) }
-    const { debounce, maxWait, viewTtl, missingTtl } = this.#policy
-    const limits = { debounce, maxWait, mostDirty: 1000, nameClean: false }
+    const common = { link, shards: this.#shards, store: this.#steps.store(store, crash) }
     const statements = new Database(
-      this.#steps.client(database.prisma, async () => {}),
+      this.#steps.client(database.prisma, async () => {}, crash),
       MODEL,
       STATEMENT_TIMEOUT,
     )
+    const reader = this.#reader(common, statements)
+    const holds = this.holds(strategy === 'write-through' ? reader : undefined, crash)
+    const limits = { debounce: this.#policy.debounce, maxWait: this.#policy.maxWait, mostDirty: 1000, nameClean: false }
+    const flush = async (key: string) => void (await this.flusher(crash).flush(0, { key }))
     return new ModelCache({
       model: MODEL,
       shards: 1,
-      writer: new Writer({ ...common, model: MODEL.name, limits, events: createEvents(), onDirty: () => {} }),
-      reader: new Reader({
-        ...common,
-        model: MODEL,
-        ttl: { view: viewTtl, missing: missingTtl },
-        snapshot: (shard, keys) => statements.snapshot(this.#shards.ledger(shard), keys),
-        onAdopted: () => {
-          throw new Error('a read took the ledger for forgotten')
-        },
-      }),
+      writer:
+        strategy === 'write-behind'
+          ? new Writer({ ...common, model: MODEL.name, limits, events: createEvents(), onDirty: () => {} })
+          : new DirectWriter({ model: MODEL, database: statements, holds, flush }),
+      reader,
       inspector: new Inspector({ ...common, model: MODEL }),
-      holds: new Holds({ ...common, model: MODEL.name, events: createEvents(), ttl: 2 * STATEMENT_TIMEOUT }),
+      holds,
+    })
+  }
+
+  /** @param reader makes the views anew after a release */
+  holds(reader?: Reader, crash?: () => void): Holds {
+    const { store, link } = this.#servers
+    return new Holds({
+      link,
+      shards: this.#shards,
+      store: this.#steps.store(store, crash),
+      model: MODEL.name,
+      events: createEvents(),
+      ttl: 2 * STATEMENT_TIMEOUT,
+      load: reader === undefined ? undefined : (keys) => reader.load(keys),
+    })
+  }
+
+  #reader(common: { link: Link; shards: ShardNames; store: Store }, statements: Database): Reader {
+    const { viewTtl, missingTtl } = this.#policy
+    return new Reader({
+      ...common,
+      model: MODEL,
+      ttl: { view: viewTtl, missing: missingTtl },
+      snapshot: (shard, keys) => statements.snapshot(this.#shards.ledger(shard), keys),
+      onAdopted: () => {
+        throw new Error('a read took the ledger for forgotten')
+      },
     })
   }
 
@@ -114,6 +140,16 @@ export class World {
   /** What a TTL does, at any time. */
   async expire(key: string): Promise<void> {
     await this.#servers.redis.eval(EXPIRE_CLEAN, 1, this.#shards.prefix(0), this.path(key))
+  }
+
+  /** What the TTL of holds does, whether their holders live or not. */
+  async expireHolds(): Promise<void> {
+    const prefix = this.#shards.prefix(0)
+    await this.#servers.redis.del(`${prefix}holds`, ...(await this.#names('hold:')))
+  }
+
+  async #names(part: string): Promise<string[]> {
+    return this.#servers.redis.keys(`${this.#shards.prefix(0).replace(/[?*[\]\\]/g, '\\$&')}${part}*`)
   }
 
   async refuse(key: string, refused: boolean): Promise<void> {
@@ -137,7 +173,7 @@ export class World {
 
   async leftInRedis(): Promise<string[]> {
     const prefix = this.#shards.prefix(0)
-    const keys = await this.#servers.redis.keys(`${prefix.replace(/[?*[\]\\]/g, '\\$&')}*`)
+    const keys = await this.#names('')
     return keys.map((key) => key.slice(prefix.length)).filter((key) => PREFIX_PARTS.some((part) => key.startsWith(part)))
   }
 
