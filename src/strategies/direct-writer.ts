@@ -73,6 +73,6 @@ export class DirectWriter {
 function contentOf({ shape, values }: Omit<Operation, 'key'>): string[] {
   const { kind, sets, increments, bases, bounds } = shape
   const names = [...sets.map((name) => `=${name}`), ...increments.map((name) => `+${name}`), ...bases.map((name) => `!${name}`), ...bounds]
-  const state = { update: 'u', upsert: 'i', delete: 'd' }[kind]
+  const state = { update: 'u', upsert: 'i', create: 'c', delete: 'd' }[kind]
   return ['~', `${state}--0`, ...names.flatMap((name, n) => [name, String(values[n])])]
 }
