@@ -16,11 +16,13 @@ import { Link } from './redis/link.js'
 import { Reader } from './redis/reader.js'
 import { checkRedis, checkShardCount } from './redis/safety.js'
 import { Store } from './redis/store.js'
-import { type Calls, Writer } from './redis/writer.js'
+import { Writer } from './redis/writer.js'
 import type { Model, Models } from './schema/model.js'
 import { DirectWriter } from './strategies/direct-writer.js'
 import { drainSwitched } from './strategies/drain.js'
 import { Holds } from './strategies/holds.js'
+import { loadQueueTelemetry, type QueueTelemetry } from './telemetry/queue-telemetry.js'
+import { loadTelemetry, type Telemetry } from './telemetry/telemetry.js'
 import { type Part, WriteBehind } from './write-behind.js'
 
 /** A connection of BullMQ that answers nothing for so long is dead: its jobs would hold their shards for ever. Longer than BullMQ blocks, 10 s. */
@@ -28,11 +30,6 @@ const QUEUE_SOCKET_TIMEOUT = 15_000
 
 /** A hold lasts as long as so many statements may take. */
 const HOLD_STATEMENTS = 2
-/**
- * Redis answers what has arrived by a connection when it has carried out all of it. With one connection it and the application take
- * turns, each waiting for the other; with four, both were busy 90 % of the time (docs/performance.md).
- */
-const WRITE_CONNECTIONS = 4
 
 export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }
 
@@ -92,26 +89,23 @@ interface Assembly<M extends Models> {
   connect(overrides: Partial<RedisOptions>): Redis
 }
 
-/** Commands that are under way when the connection is lost would never end without the link. */
-async function openCalls(connect: Assembly<Models>['connect'], timeout: number): Promise<Calls & { redis: Redis }> {
-  const redis = connect(Link.options(timeout))
-  await redis.connect()
-  return { redis, link: new Link(redis, timeout), store: new Store(redis) }
-}
-
 async function assemble<M extends Models, P extends Policies<M>>(assembly: Assembly<M>): Promise<Cache<M, P>> {
   const { models, resolved, options, events, connections, connect } = assembly
-  const calls = await openCalls(connect, options.writeTimeout)
-  for (const warning of await checkRedis(calls.redis, calls.link)) process.emitWarning(warning, { code: 'WRITE_BEHIND' })
+  const linked = connect(Link.options(options.writeTimeout))
+  await linked.connect()
+  // Commands that are under way when the connection is lost would never end without the link.
+  const link = new Link(linked, options.writeTimeout)
+  for (const warning of await checkRedis(linked, link)) process.emitWarning(warning, { code: 'WRITE_BEHIND' })
   for (const { name, policy } of resolved)
-    await checkShardCount(calls.redis, calls.link, options.namespace, (models[name] as Model).name, policy.shards)
+    await checkShardCount(linked, link, options.namespace, (models[name] as Model).name, policy.shards)
 
-  const others = Array.from({ length: WRITE_CONNECTIONS - 1 }, () => openCalls(connect, options.writeTimeout))
   const store = new Store(connect({ socketTimeout: options.writeTimeout }))
+  const [telemetry, queueTelemetry] = await Promise.all([loadTelemetry(), loadQueueTelemetry()])
   const shared: Shared = {
     ...assembly,
-    calls,
-    writes: [calls, ...(await Promise.all(others))],
+    telemetry,
+    queueTelemetry,
+    calls: { store: new Store(linked), link },
     store,
     barrier: new Barrier(store, events),
     queueConnection: connect({ socketTimeout: QUEUE_SOCKET_TIMEOUT }),
@@ -126,23 +120,23 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
 
 interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect'> {
   /** For the application's calls, whose latency counts: apart from the flushes' connection. */
-  readonly calls: Calls
-  /** The same, and more of its kind. */
-  readonly writes: readonly Calls[]
+  readonly calls: { readonly store: Store; readonly link: Link }
   readonly store: Store
   readonly queueConnection: Redis
+  readonly telemetry: Telemetry | undefined
+  readonly queueTelemetry: QueueTelemetry
   readonly limit: Limit
   readonly barrier: Barrier
 }
 
 function assemblePart(shared: Shared, name: string, model: Model, policy: ResolvedPolicy): Part {
-  const { prisma, options, events, connect, store, limit, barrier } = shared
+  const { prisma, options, events, connect, store, limit, barrier, telemetry, queueTelemetry } = shared
   const { namespace, concurrency, sweepInterval, statementTimeout } = options
   const shards = new ShardNames(namespace, model.name, policy.shards)
   const database = new Database(prisma, model, statementTimeout)
-  const scheduler = new Scheduler(namespace, model.name, policy, shared.queueConnection)
+  const scheduler = new Scheduler(namespace, model.name, policy, shared.queueConnection, queueTelemetry)
   scheduler.queue.on('error', (error) => events.emit('failure', { step: 'queue', model: model.name, error }))
-  const flusher = new Flusher({ model, policy, shards, store, database, events, limit })
+  const flusher = new Flusher({ model, policy, shards, store, database, events, limit, telemetry })
   const reader = assembleReader(shared, model, policy, shards, database)
   const holds = assembleHolds(shared, model, policy, shards, reader)
   const flush = (key: string) => barrier.flushRecord({ name, model, shards, flusher }, key, performance.now() + statementTimeout, () => {})
@@ -172,6 +166,7 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
       namespace,
       concurrency,
       flusher,
+      queueTelemetry,
       connect: () => connect({ socketTimeout: QUEUE_SOCKET_TIMEOUT }),
     }),
     sweeper: new Sweeper({ ...common, interval: sweepInterval }),
@@ -179,15 +174,16 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
 }
 
 function assembleWriter(
-  { writes, events }: Shared,
+  { calls, events, telemetry }: Shared,
   model: Model,
   policy: ResolvedPolicy,
   shards: ShardNames,
   scheduler: Scheduler,
 ): Writer {
   return new Writer({
-    calls: writes,
+    ...calls,
     events,
+    telemetry,
     model: model.name,
     shards,
     limits: {

@@ -8,6 +8,7 @@ import type { ShardNames } from '../redis/keys.js'
 import type { Batch, ClaimTarget, Store } from '../redis/store.js'
 import { ChangeReader, UnknownFieldError } from '../schema/change.js'
 import type { Model } from '../schema/model.js'
+import type { Telemetry } from '../telemetry/telemetry.js'
 import { Limit } from './limit.js'
 import { emptyReport, type FlushReport } from './report.js'
 
@@ -20,6 +21,7 @@ export interface FlusherContext {
   readonly events: Events
   /** Bounds the statements of the whole process. */
   readonly limit: Limit
+  readonly telemetry?: Telemetry | undefined
 }
 
 /** A batch with its changes decoded: what persist needs. */
@@ -64,11 +66,23 @@ export class Flusher {
         report.wait = claim.wait
         break
       }
-      await this.#settle(shard, claim.batch, report)
+      await this.#observe(shard, claim.batch, report)
       // A batch that was in flight before does not hold what was written since.
       if ('key' in target && claim.batch.id.startsWith(newId)) break
     }
     return report
+  }
+
+  /** Settles the batch in a span, if spans are recorded. */
+  async #observe(shard: number, batch: Batch, report: FlushReport): Promise<void> {
+    const { telemetry, model } = this.#context
+    if (telemetry === undefined) return this.#settle(shard, batch, report)
+    const rows = report.rows
+    const parked = report.parked.size
+    await telemetry.flush({ ...batch, model: model.name, shard, batch: batch.id, records: batch.records.length }, async () => {
+      await this.#settle(shard, batch, report)
+      return { rows: report.rows - rows, parked: report.parked.size - parked }
+    })
   }
 
   async #settle(shard: number, batch: Batch, report: FlushReport): Promise<void> {

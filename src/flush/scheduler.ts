@@ -2,6 +2,7 @@ import { type Job, type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { ResolvedPolicy } from '../options.js'
 import { queuePrefix } from '../redis/keys.js'
+import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 
 /** A job is an alarm: it says where to look, and holds no values. `key` is the record's, for jobs of one record. */
 export type FlushJobData =
@@ -22,13 +23,14 @@ export class Scheduler {
   readonly #model: string
   readonly #policy: ResolvedPolicy
 
-  constructor(namespace: string, model: string, policy: ResolvedPolicy, connection: Redis) {
+  constructor(namespace: string, model: string, policy: ResolvedPolicy, connection: Redis, telemetry: QueueTelemetry) {
     this.#model = model
     this.#policy = policy
     this.queue = new Queue(queueName(namespace, model), {
       connection,
       prefix: queuePrefix(namespace),
       streams: { events: { maxLen: KEPT_EVENTS } },
+      ...telemetry,
     })
   }
 

@@ -5,6 +5,7 @@ import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import { queuePrefix, type ShardNames } from '../redis/keys.js'
 import type { Store } from '../redis/store.js'
+import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 import type { Flusher } from './flusher.js'
 import { type FlushReport, sentence, summary } from './report.js'
 import { backoffDelay, type FlushJob, type FlushJobData, queueName, type Scheduler } from './scheduler.js'
@@ -27,6 +28,7 @@ export interface WorkerContext {
   readonly flusher: Flusher
   readonly scheduler: Scheduler
   readonly events: Events
+  readonly queueTelemetry: QueueTelemetry
   connect(): Redis
 }
 
@@ -42,7 +44,7 @@ export class FlushWorker {
 
   async start(): Promise<void> {
     if (this.#worker !== undefined) return
-    const { namespace, model, policy, concurrency, events } = this.#context
+    const { namespace, model, policy, concurrency, events, queueTelemetry } = this.#context
     this.#connection = this.#context.connect()
     this.#worker = new Worker(queueName(namespace, model), (job) => this.#run(job), {
       connection: this.#connection,
@@ -51,6 +53,7 @@ export class FlushWorker {
       lockDuration: LOCK_DURATION,
       stalledInterval: STALLED_INTERVAL,
       maxStalledCount: Number.MAX_SAFE_INTEGER,
+      ...queueTelemetry,
       settings: { backoffStrategy: (attemptsMade) => backoffDelay(policy, attemptsMade) },
     })
     this.#worker.on('error', (error) => events.emit('failure', { step: 'queue', model, error }))

@@ -43,6 +43,8 @@ export interface Batch {
   readonly previous: string | null
   /** Writes accepted since the claim before this one. */
   readonly writes: number
+  /** Traceparents of those writes, the first ones, each ended by a space. */
+  readonly traces: string
   readonly records: readonly ClaimedRecord[]
 }
 
@@ -134,7 +136,7 @@ export class Store {
     this.#redis = redis as Redis & Commands
   }
 
-  /** `writes`: calls of the application that the operations stand for. */
+  /** `writes`: calls of the application that the operations stand for; `traces`: traceparents of their spans, each ended by a space. */
   async write(
     prefix: string,
     writer: string,
@@ -142,9 +144,10 @@ export class Store {
     writes: number,
     limits: WriteLimits,
     operations: readonly Operation[],
+    traces = '',
   ): Promise<WriteReply> {
     const { debounce, maxWait, mostDirty, nameClean } = limits
-    const args: (string | number)[] = [writer, sequence, writes, debounce, maxWait, mostDirty, nameClean ? 1 : 0]
+    const args: (string | number)[] = [writer, sequence, writes, debounce, maxWait, mostDirty, nameClean ? 1 : 0, traces]
     pushOperations(args, operations)
     const [wasClean, clean, refused, rows] = (await this.#redis.writeBehind_write(prefix, args)) as [
       number,
@@ -175,8 +178,8 @@ export class Store {
       debounce,
     )) as [string | null, string | number | null, ...string[]]
     if (reply[0] === null) return { batch: undefined, wait: (reply[1] as number | null) ?? undefined }
-    const [id, previous, writes, text] = reply as [string, string | null, string, string]
-    return { batch: { id, previous, writes: Number(writes), records: toRecords(text) } }
+    const [id, previous, writes, text, traces] = reply as [string, string | null, string, string, string | null]
+    return { batch: { id, previous, writes: Number(writes), traces: traces ?? '', records: toRecords(text) } }
   }
 
   /** `undefined`: the batch is not in flight any more. */

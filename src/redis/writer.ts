@@ -9,6 +9,7 @@ import {
 } from '../errors.js'
 import type { Events } from '../events.js'
 import { fold, type Operation } from '../schema/operation.js'
+import { MOST_TRACES, type Origin, type Telemetry, type WriteSpan } from '../telemetry/telemetry.js'
 import type { ShardNames } from './keys.js'
 import { isReply, type Link, LinkTimeout } from './link.js'
 import type { Refusal, Store, WriteLimits, WriteReply } from './store.js'
@@ -19,19 +20,14 @@ const MOST_IN_A_CALL = 500
 /** Told when records became dirty that no alarm is set for; `keys` only with `nameClean`. */
 export type OnDirty = (shard: number, keys: readonly string[]) => void
 
-/** A connection, and how calls go by it. */
-export interface Calls {
-  readonly store: Store
-  readonly link: Link
-}
-
 export interface WriterContext {
   readonly model: string
-  /** One or more; those of a shard all go by the same connection. */
-  readonly calls: readonly Calls[]
+  readonly store: Store
+  readonly link: Link
   readonly limits: WriteLimits
   readonly shards: ShardNames
   readonly events: Events
+  readonly telemetry?: Telemetry | undefined
   readonly onDirty: OnDirty
 }
 
@@ -43,6 +39,8 @@ class Entry {
   readonly operation: Operation
   readonly promise: Promise<Answer | undefined>
   writes = 1
+  /** Recorded spans that the writes were issued in. */
+  origins: Origin[] | undefined
   resolve!: (answer?: Answer) => void
   reject!: (error: WriteBehindError) => void
 
@@ -61,11 +59,13 @@ class Entry {
  * a promise resolves when Redis has answered for that very write.
  */
 export class Writer {
+  readonly #context: WriterContext
+  readonly #id = randomUUID()
   readonly #lanes: Lane[]
 
   constructor(context: WriterContext) {
-    const id = randomUUID()
-    this.#lanes = Array.from({ length: context.shards.count }, (_, shard) => new Lane(context, id, shard))
+    this.#context = context
+    this.#lanes = Array.from({ length: context.shards.count }, (_, shard) => new Lane(context, this.#id, shard))
   }
 
   write(shard: number, operation: Operation): Promise<void> {
@@ -81,14 +81,15 @@ export class Writer {
   async stop(): Promise<void> {
     await Promise.all(this.#lanes.map((lane) => lane.idle()))
     const used = this.#lanes.filter((lane) => lane.used)
-    await Promise.all(used.map((lane) => lane.forget().catch(ignoreExpiring)))
+    await Promise.all(
+      used.map((lane) => this.#context.store.forgetWriter(this.#context.shards.prefix(lane.shard), this.#id).catch(ignoreExpiring)),
+    )
   }
 }
 
 class Lane {
   readonly shard: number
   readonly #context: WriterContext
-  readonly #calls: Calls
   readonly #writer: string
   #sequence = 0
   #waiting: Entry[] = []
@@ -98,7 +99,6 @@ class Lane {
 
   constructor(context: WriterContext, writer: string, shard: number) {
     this.#context = context
-    this.#calls = context.calls[shard % context.calls.length] as Calls
     this.#writer = writer
     this.shard = shard
   }
@@ -111,9 +111,11 @@ class Lane {
     const last = this.#lastByKey.get(operation.key)
     if (last !== undefined && fold(last.operation, operation)) {
       last.writes++
+      this.#mark(last)
       return last.promise
     }
     const entry = new Entry(operation)
+    this.#mark(entry)
     this.#waiting.push(entry)
     this.#lastByKey.set(operation.key, entry)
     this.#running ??= this.#run()
@@ -122,10 +124,6 @@ class Lane {
 
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running
-  }
-
-  forget(): Promise<void> {
-    return this.#calls.store.forgetWriter(this.#context.shards.prefix(this.shard), this.#writer)
   }
 
   async #run(): Promise<void> {
@@ -142,17 +140,25 @@ class Lane {
     return group
   }
 
+  #mark(entry: Entry): void {
+    const origin = this.#context.telemetry?.origin()
+    if (origin === undefined || entry.origins?.at(-1) === origin) return
+    entry.origins ??= []
+    if (entry.origins.length < MOST_TRACES) entry.origins.push(origin)
+  }
+
   async #send(group: readonly Entry[]): Promise<void> {
-    const { limits, model } = this.#context
-    const { store, link } = this.#calls
+    const { store, link, limits, model } = this.#context
     const prefix = this.#context.shards.prefix(this.shard)
     const sequence = ++this.#sequence
     const operations = group.map((entry) => entry.operation)
     const writes = countWrites(group)
+    const span = this.#startSpan(group, writes)
     try {
       const { shardWasClean, clean, refused, rows } = await link.call(() =>
-        store.write(prefix, this.#writer, sequence, writes, limits, operations),
+        store.write(prefix, this.#writer, sequence, writes, limits, operations, span?.traces),
       )
+      span?.end()
       group.forEach((entry, position) => {
         const refusal = refused.get(position)
         if (refusal === undefined) entry.resolve(rows.get(position))
@@ -168,8 +174,16 @@ class Lane {
         )
     } catch (error) {
       const failure = toWriteError(model, error)
+      span?.end(failure)
       for (const entry of group) entry.reject(failure)
     }
+  }
+
+  #startSpan(group: readonly Entry[], writes: number): WriteSpan | undefined {
+    const { telemetry, model } = this.#context
+    if (telemetry === undefined) return undefined
+    const origins = group.flatMap(({ origins }) => origins ?? [])
+    return telemetry.write({ model, shard: this.shard, operations: group.length, writes, origins })
   }
 
   #tell(group: readonly Entry[], refused: WriteReply['refused']): void {

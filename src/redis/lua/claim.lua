@@ -6,7 +6,7 @@
   KEYS[1]  prefix of the shard's keys
   ARGV     beginning of the id for a new batch, most records in it, what to claim: 'due' · 'before' (first written at or before a time) · 'key',
            the time in ms or the key, the policy's debounce ms
-  Returns  { id, id before it or nil, writes it carries, the records } or { nil, ms until the next record is due or nil }
+  Returns  { id, id before it or nil, writes it carries, the records, traceparents of those writes or nil } or { nil, ms until the next record is due or nil }
 
   The records are one text, which costs the reader far less than a list: per record its key, the number of entries of its change, and
   the entries, all ended by NUL. A null is a NUL itself; no other text has one.
@@ -19,14 +19,14 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local function reply()
-  local batch = redis.call('HMGET', batchKey, 'id', 'previous', 'writes', 'keys')
+  local batch = redis.call('HMGET', batchKey, 'id', 'previous', 'writes', 'keys', 'traces')
   local records, size, call, claimPrefix = {}, 0, redis.call, prefix .. 'claim:'
   for _, key in ipairs(cmsgpack.unpack(batch[4])) do
     local content = call('HGETALL', claimPrefix .. key)
     records[size + 1], records[size + 2], records[size + 3] = key, #content, table.concat(content, '\0')
     size = size + 3
   end
-  return { batch[1], batch[2], batch[3], table.concat(records, '\0') .. '\0' }
+  return { batch[1], batch[2], batch[3], table.concat(records, '\0') .. '\0', batch[5] }
 end
 
 if redis.call('EXISTS', batchKey) == 1 then return reply() end
@@ -88,6 +88,8 @@ redis.call('HSET', statsKey, 'claimed', stats[1] or '0')
 -- ioredis sends a call again after a broken connection, maybe when the batch that it made has gone: the same id must not come twice.
 local id = newId .. '.' .. time[1] .. '.' .. time[2]
 redis.call('HSET', batchKey, 'id', id, 'writes', writes, 'keys', cmsgpack.pack(keys))
+local traces = redis.call('GETDEL', prefix .. 'traces')
+if traces then redis.call('HSET', batchKey, 'traces', traces) end
 local acked = redis.call('GET', prefix .. 'acked')
 if acked then redis.call('HSET', batchKey, 'previous', acked) end
 return reply()

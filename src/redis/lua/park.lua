@@ -15,7 +15,7 @@ local NULL = '\0'
 
 -- include bounds
 
-local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest')
+local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'traces')
 if batch[1] ~= id then return false end
 local key = cmsgpack.unpack(batch[2])[1]
 local pend, claim = prefix .. 'pend:' .. key, prefix .. 'claim:' .. key
@@ -139,6 +139,7 @@ if before then
 end
 redis.call('HSET', parkedKey, key, (attempts + 1) .. ' ' .. since .. ' ' .. reason)
 redis.call('SET', prefix .. 'acked', 'void:' .. id)
+if batch[4] and redis.call('EXISTS', prefix .. 'traces') == 0 then redis.call('SET', prefix .. 'traces', batch[4]) end
 
 local rest = batch[3] and cmsgpack.unpack(batch[3]) or {}
 local group = table.remove(rest)

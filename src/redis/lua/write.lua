@@ -6,6 +6,7 @@
 
   KEYS[1]  prefix of the shard's keys
   ARGV     writer, sequence, writes, debounce ms, maxWait ms, most dirty records, '1' to name the records that were clean,
+           traceparents of spans of the writes, each ended by a space,
            number of fields of a row and their names (none if no shape has a condition),
            number of shapes, per shape: kind, condition ('' · 'there' · 'missing' · 'known'), number of sets, of increments, of bases, of
            bounds, '1' if a counter is set, their names, those of bounds behind their mark, and with a condition the largest value of each
@@ -28,9 +29,11 @@ local call, pcall, sub, ARGV = redis.call, redis.pcall, string.sub, ARGV
 local prefix = KEYS[1]
 local writer, sequence, writes = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local debounce, maxWait, mostDirty = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local nameClean = ARGV[7] == '1'
+local nameClean, traces = ARGV[7] == '1', ARGV[8]
 local NULL = '\0'
 local SEQUENCE_TTL = 3600000
+-- Bytes of traceparents that a shard keeps until its next claim.
+local MOST_TRACES = 32 * 56
 -- What the extras become when a counter is set, and when an increment or a base is added; in which of them either is to be looked for.
 local WITH_COUNTER, WITH_ADDED = { ['-'] = 's', s = 's', x = 'b', b = 'b', a = 'a' }, { ['-'] = 'x', s = 'b', x = 'x', b = 'b', a = 'a' }
 local HAS_COUNTER, HAS_ADDED = { s = true, b = true, a = true }, { x = true, b = true, a = true }
@@ -44,7 +47,7 @@ if before then
   if sequence <= seen[1] then return seen[2] end
 end
 
-local position = 8
+local position = 9
 local rowNames
 
 local function takeNames(count)
@@ -105,9 +108,7 @@ local first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')
 local wasClean = (first[2] == nil or first[2] == 'inf') and 1 or 0
 -- Without a batch in flight, a record without a pending change is clean.
 local anyClaimed = call('EXISTS', prefix .. 'batch') == 1
--- In a run of records that have neither a pending change nor a view: those that the run itself has changed. Else nil.
-local begun
-local epoch
+local anyView, epoch = true, nil
 local scores, scored, clean, refused, rows = {}, 0, {}, {}, {}
 
 -- The fields of the pending change that an increment adds to: with the increments the bounds of their sums; a value set and the base of an
@@ -221,7 +222,7 @@ end
 
 -- The flag of a view; one that is there stays from now on until the record is clean.
 local function keepView(view)
-  local present = not begun and call('HGET', view, '~')
+  local present = anyView and call('HGET', view, '~')
   if not present then return '-' end
   call('PERSIST', view)
   return present == '1' and 'v' or 'm'
@@ -272,24 +273,18 @@ local function change(pend, key, shape, values, meta, state, flag, extras, since
   end
 end
 
--- One look at many records that may well be clean, as the first and the last are, costs less than a look at each.
-local function lookAhead(shape, start, records)
-  begun = nil
-  if records < 8 or shape.condition then return end
-  local stride = shape.stride
-  if call('EXISTS', pendPrefix .. ARGV[start], pendPrefix .. ARGV[start + (records - 1) * stride]) > 0 then return end
-  local names = {}
-  for n = 1, records do
-    local key = ARGV[start + (n - 1) * stride]
-    names[2 * n - 1], names[2 * n] = pendPrefix .. key, viewPrefix .. key
-  end
-  if call('EXISTS', unpack(names)) == 0 then begun = {} end
+-- One look at the views of many records costs less than a look at each.
+local function lookForViews(key, shape, values, records)
+  anyView = true
+  if records < 8 or shape.condition or call('EXISTS', pendPrefix .. key) == 1 then return end
+  local views = {}
+  for n = 1, records do views[n] = viewPrefix .. ARGV[values - 1 + (n - 1) * shape.stride] end
+  anyView = call('EXISTS', unpack(views)) > 0
 end
 
 local function write(index, shape, key, values)
   local pend = pendPrefix .. key
-  local meta = (not begun or begun[key]) and call('HGET', pend, '~')
-  if begun then begun[key] = true end
+  local meta = call('HGET', pend, '~')
   local state, flag, extras, since = 'u', nil, '-', nowText
   local due = dueText
   if meta then
@@ -354,7 +349,7 @@ local index, last = 0, #ARGV
 while position <= last do
   local shape, records = shapes[tonumber(ARGV[position])], tonumber(ARGV[position + 1])
   position = position + 2
-  lookAhead(shape, position, records)
+  lookForViews(ARGV[position], shape, position + 1, records)
   local take = write
   if shape.condition then
     take, epoch = writeIf, epoch or call('GET', prefix .. 'epoch') or ''
@@ -370,7 +365,12 @@ while position <= last do
   end
 end
 
-if scored > 0 then call('ZADD', dirtyKey, unpack(scores)) else wasClean = 0 end
+if scored > 0 then
+  call('ZADD', dirtyKey, unpack(scores))
+  if traces ~= '' and call('STRLEN', prefix .. 'traces') < MOST_TRACES then call('APPEND', prefix .. 'traces', traces) end
+else
+  wasClean = 0
+end
 call('HINCRBY', prefix .. 'stats', 'writes', writes)
 local reply = { wasClean, clean, refused, rows }
 call('SET', writerKey, cmsgpack.pack({ sequence, reply }), 'PX', SEQUENCE_TTL)

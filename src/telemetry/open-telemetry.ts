@@ -1,0 +1,83 @@
+/** The one module that knows OpenTelemetry, which is optional: it is imported only if it is installed. */
+import { type Attributes, context, type Link, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { WriteBehindError } from '../errors.js'
+import { type FlushedBatch, MOST_TRACES, type Origin, type Telemetry, type WriteCall, type WriteSpan } from './telemetry.js'
+
+const TRACEPARENT = /00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2}) /g
+
+export class OpenTelemetry implements Telemetry {
+  readonly #tracer = trace.getTracer('write-behind')
+
+  origin(): Origin | undefined {
+    const span = trace.getActiveSpan()
+    return span?.isRecording() ? span.spanContext() : undefined
+  }
+
+  write({ model, shard, operations, writes, origins }: WriteCall): WriteSpan | undefined {
+    const [first, ...others] = distinct(origins)
+    const parent = first === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, first)
+    const attributes = { ...describe('write', 'send', model, shard, operations), 'write_behind.writes': writes }
+    const options = { kind: SpanKind.PRODUCER, attributes, links: others.map((each) => ({ context: each })) }
+    const span = this.#tracer.startSpan('write-behind.write', options, parent)
+    if (!span.isRecording()) return undefined
+    return { traces: [span.spanContext(), ...others].map(toTraceparent).join(''), end: (failure) => end(span, failure) }
+  }
+
+  async flush(flushed: FlushedBatch, run: () => Promise<{ rows: number; parked: number }>): Promise<void> {
+    const { model, shard, batch, records, writes, traces } = flushed
+    const attributes = {
+      ...describe('flush', 'process', model, shard, records),
+      'write_behind.batch': batch,
+      'write_behind.writes': writes,
+    }
+    const span = this.#tracer.startSpan('write-behind.flush', { kind: SpanKind.CONSUMER, attributes, links: toLinks(traces) })
+    try {
+      const { rows, parked } = await context.with(trace.setSpan(context.active(), span), run)
+      span.setAttributes({ 'write_behind.rows': rows, 'write_behind.parked': parked })
+      end(span)
+    } catch (error) {
+      end(span, error as Error)
+      throw error
+    }
+  }
+}
+
+/** As the semantic conventions name it for a message queue, which a shard is. Keys and values are not for a trace. */
+function describe(name: string, type: string, model: string, shard: number, records: number): Attributes {
+  return {
+    'messaging.system': 'write-behind',
+    'messaging.operation.name': name,
+    'messaging.operation.type': type,
+    'messaging.destination.name': model,
+    'messaging.destination.partition.id': String(shard),
+    'messaging.batch.message_count': records,
+  }
+}
+
+function end(span: Span, failure?: Error): void {
+  if (failure !== undefined) {
+    span.setAttribute('error.type', failure instanceof WriteBehindError ? failure.code : failure.name)
+    span.setStatus({ code: SpanStatusCode.ERROR, message: failure.message })
+  }
+  span.end()
+}
+
+/** The first of each span, and not more than a batch has links for. */
+function distinct(origins: Iterable<Origin>): Origin[] {
+  const bySpan = new Map<string, Origin>()
+  for (const origin of origins) {
+    if (bySpan.size === MOST_TRACES) break
+    bySpan.set(origin.spanId, origin)
+  }
+  return [...bySpan.values()]
+}
+
+function toTraceparent({ traceId, spanId, traceFlags }: Origin): string {
+  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')} `
+}
+
+function toLinks(traces: string): Link[] {
+  return [...traces.matchAll(TRACEPARENT)].map(([, traceId = '', spanId = '', flags = '']) => ({
+    context: { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true },
+  }))
+}
