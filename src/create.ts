@@ -140,10 +140,7 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
   const reader = assembleReader(shared, model, policy, shards, database)
   const holds = assembleHolds(shared, model, policy, shards, reader)
   const flush = (key: string) => barrier.flushRecord({ name, model, shards, flusher }, key, performance.now() + statementTimeout, () => {})
-  const writer =
-    policy.strategy === 'write-behind'
-      ? assembleWriter(shared, model, policy, shards, scheduler)
-      : new DirectWriter({ model, database, holds, flush })
+  const writer = policy.strategy === 'write-behind' ? assembleWriter(shared, model, policy, shards, scheduler) : undefined
   const common = { model: model.name, policy, shards, store, scheduler, events }
   return {
     name,
@@ -153,10 +150,12 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
     scheduler,
     flusher,
     holds,
+    writer,
+    reader,
     cache: new ModelCache({
       model,
       shards: policy.shards,
-      writer,
+      writer: writer ?? new DirectWriter({ model, database, holds, flush }),
       reader,
       inspector: new Inspector({ ...shared.calls, model, shards }),
       holds,

@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'CLOSED'
   | 'PARKED'
   | 'TIMEOUT'
+  | 'TRANSACTION_BLOCKED'
   | 'OUTAGE'
   | 'REFUSED'
   | 'SCHEMA_MISMATCH'
@@ -114,6 +115,20 @@ export class ParkedError extends WriteBehindError {
 export class TimeoutError extends WriteBehindError {
   constructor(message: string) {
     super('TIMEOUT', message)
+  }
+}
+
+/**
+ * A call in a transaction is about records with writes that are not in the database, and they could not be flushed first: the
+ * transaction has locked rows that the flush waits for, or holds the pool's last connection. Roll it back, and flush before it begins.
+ */
+export class TransactionBlockedError extends WriteBehindError {
+  constructor(model: string, cause: unknown) {
+    super(
+      'TRANSACTION_BLOCKED',
+      `${model}: records that the transaction is about have writes that are not in the database, and their flush waits for the transaction; call cache.flush({ model, key }) before it`,
+      { model, cause },
+    )
   }
 }
 

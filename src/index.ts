@@ -11,6 +11,7 @@ export {
   PersistError,
   RedisFullError,
   TimeoutError,
+  TransactionBlockedError,
   UnavailableError,
   UnsafeRedisError,
   WriteBehindError,
@@ -26,6 +27,7 @@ export type {
   UnparkedEvent,
   WrittenEvent,
 } from './events.js'
+export type { Extension } from './extension/extension.js'
 export type { ModelCache } from './model-cache.js'
 export type { Options, Policy } from './options.js'
 export type {
@@ -45,5 +47,5 @@ export type {
   Values,
   Where,
 } from './schema/arguments.js'
-export type { Field, FieldDefault, Ledger, Model, Models, ScalarType } from './schema/model.js'
+export type { Field, FieldDefault, Ledger, Model, Models, Relation, Relations, ScalarType } from './schema/model.js'
 export type { CloseOptions, CloseReport, FlushOptions, ModelStatus, ParkedRecord, WriteBehind } from './write-behind.js'

@@ -2,6 +2,7 @@ import type { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { InvalidInputError } from './errors.js'
 import type { Events } from './events.js'
+import { createExtension, type Extension } from './extension/extension.js'
 import { Barrier, range, within } from './flush/barrier.js'
 import type { Flusher } from './flush/flusher.js'
 import type { Scheduler } from './flush/scheduler.js'
@@ -10,7 +11,9 @@ import type { FlushWorker } from './flush/worker.js'
 import type { ModelCache } from './model-cache.js'
 import type { ResolvedPolicy } from './options.js'
 import type { ShardNames } from './redis/keys.js'
+import type { Reader } from './redis/reader.js'
 import type { Store } from './redis/store.js'
+import type { Writer } from './redis/writer.js'
 import type { Where } from './schema/arguments.js'
 import { describe } from './schema/codec.js'
 import { isObject, KeyEncoder } from './schema/key.js'
@@ -65,6 +68,9 @@ export interface Part {
   readonly sweeper: Sweeper
   readonly policy: ResolvedPolicy
   readonly holds: Holds
+  /** Only with the strategy write-behind. */
+  readonly writer: Writer | undefined
+  readonly reader: Reader
 }
 
 const FLUSH_TIMEOUT = 30_000
@@ -121,6 +127,14 @@ export class WriteBehind<C extends Models = NoModels> {
     if (part !== undefined && key !== undefined) await this.#barrier.flushRecord(part, key, deadline, count)
     else await this.#barrier.flush(part === undefined ? this.#parts : [part], deadline, count)
     return { records }
+  }
+
+  /**
+   * For `prisma.$extends(cache.extension())`: calls on the extended client go through the cache where they are about one record of a model
+   * with a policy, and see to it where they are not. docs/extension.md says what goes where. Apply it after your other extensions.
+   */
+  extension(): Extension {
+    return createExtension({ parts: this.#parts, barrier: this.#barrier, isClosed: () => this.#closing !== undefined })
   }
 
   /** Starts flushing in this process, for all models. Resolves when the workers listen. */

@@ -67,6 +67,12 @@ export class KeyEncoder {
   }
 }
 
+/** The key of a row as Prisma returns it; undefined where a key field is left out. */
+export function keyOfRow(model: Model, row: unknown): string | undefined {
+  if (!isObject(row) || model.key.some((name) => row[name] === undefined)) return undefined
+  return joinKey(model.key.map((name) => encode(model, model.fields.find((field) => field.name === name) as Field, row[name])))
+}
+
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

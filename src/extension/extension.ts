@@ -1,0 +1,65 @@
+import type { Types } from '@prisma/client/runtime/client'
+import type { Barrier } from '../flush/barrier.js'
+import type { Part } from '../write-behind.js'
+import type { Arguments } from './call.js'
+import { Interceptor } from './interceptor.js'
+import { Transactions } from './transactions.js'
+
+/** What `$extends` takes: an extension that leaves the client's types as they are. */
+export type Extension = (client: unknown) => {
+  $extends: { extArgs: Types.Extensions.InternalArgs<unknown, unknown, Record<never, never>, unknown> }
+}
+
+interface ExtensionContext {
+  readonly parts: readonly Part[]
+  readonly barrier: Barrier
+  isClosed(): boolean
+}
+
+/** What Prisma passes to a query extension; what is not documented of it is read here and nowhere else. */
+interface QueryParameters {
+  readonly model?: string
+  readonly operation: string
+  readonly args: unknown
+  readonly __internalParams?: { readonly transaction?: unknown }
+  query(args: unknown): Promise<unknown>
+}
+
+type Transaction = (...args: unknown[]) => Promise<unknown>
+
+/** What is needed of a client: the last two are not documented. */
+interface Client {
+  $extends(extension: object): ReturnType<Extension>
+  readonly $transaction: Transaction
+  readonly _globalOmit?: Readonly<Record<string, Arguments>>
+  readonly _previewFeatures?: readonly string[]
+}
+
+export function createExtension(context: ExtensionContext): Extension {
+  const extend = (client: Client) => {
+    const transactions = new Transactions()
+    const interceptor = new Interceptor({
+      ...context,
+      transactions,
+      omitted: client._globalOmit ?? {},
+      strict: client._previewFeatures?.includes('strictUndefinedChecks') === true,
+    })
+    const begin = client.$transaction
+    return client.$extends({
+      name: 'write-behind',
+      query: { $allOperations: (parameters: QueryParameters) => interceptor.intercept(toCall(parameters)) },
+      client: {
+        // On the client that it is called on, which may have more extensions than this one.
+        $transaction(this: unknown, ...args: unknown[]) {
+          return transactions.run(() => begin.apply(this, args))
+        },
+      },
+    })
+  }
+  return extend as Extension
+}
+
+function toCall({ model, operation, args, query, __internalParams }: QueryParameters) {
+  const inTransaction = __internalParams?.transaction !== undefined
+  return { model, operation, args, inTransaction, query: () => query(args) }
+}

@@ -1,0 +1,81 @@
+import { ClosedError } from '../errors.js'
+import type { Barrier } from '../flush/barrier.js'
+import { isObject } from '../schema/key.js'
+import type { Part } from '../write-behind.js'
+import { type Arguments, type Call, isRecordOperation, isWrite } from './call.js'
+import { Passage } from './passage.js'
+import { Projector } from './projector.js'
+import { mayChange, RawTables, textOf } from './raw.js'
+import { Reach } from './reach.js'
+import { Records } from './records.js'
+import { type Concern, Surveyor } from './surveyor.js'
+import type { Transactions } from './transactions.js'
+
+export interface InterceptorContext {
+  readonly parts: readonly Part[]
+  readonly barrier: Barrier
+  readonly transactions: Transactions
+  /** By delegate, what the client leaves out of rows. */
+  readonly omitted: Readonly<Record<string, Arguments>>
+  /** Whether the client refuses `undefined` in arguments (preview feature strictUndefinedChecks). */
+  readonly strict: boolean
+  isClosed(): boolean
+}
+
+/**
+ * Every call on the extended client comes here. One record of a cached model is the cache's business (Records); anything else goes to
+ * the database (Passage), beside what the call concerns there (Surveyor). In a transaction everything does.
+ */
+export class Interceptor {
+  readonly #context: InterceptorContext
+  readonly #records: ReadonlyMap<string, Records>
+  readonly #parts: ReadonlyMap<string, Part>
+  readonly #surveyor: Surveyor
+  readonly #passage: Passage
+  readonly #tables: RawTables
+
+  constructor(context: InterceptorContext) {
+    const { parts, barrier, omitted } = context
+    this.#context = context
+    this.#parts = new Map(parts.map((part) => [part.model.name, part]))
+    this.#records = new Map(parts.map((part) => [part.model.name, new Records(part, new Projector(part.model, omitted[part.name]))]))
+    const reach = new Reach(parts[0]?.model.relations ?? {})
+    this.#surveyor = new Surveyor(this.#parts, reach)
+    this.#passage = new Passage(barrier, ({ model }) => [...reach.ancestors(model.name)].flatMap((name) => this.#parts.get(name) ?? []))
+    this.#tables = new RawTables(parts)
+  }
+
+  async intercept(call: Call): Promise<unknown> {
+    if (!this.#isDeferrable(call)) return this.#pass(call)
+    if (this.#context.isClosed()) throw new ClosedError()
+    const answered = await (this.#records.get(call.model as string) as Records).answer(call.operation, call.args as Arguments)
+    return answered === undefined ? this.#pass(call) : answered.result
+  }
+
+  /** Whether the cache may be able to answer. */
+  #isDeferrable(call: Call): boolean {
+    const part = call.model === undefined ? undefined : this.#parts.get(call.model)
+    if (part === undefined || call.inTransaction || !isRecordOperation(call.operation) || !isObject(call.args)) return false
+    if (this.#context.strict && hasUndefined(call.args)) return false
+    if (!isWrite(call.operation)) return true
+    return part.writer !== undefined && !this.#surveyor.hasDependents(call)
+  }
+
+  #pass(call: Call): Promise<unknown> {
+    const concerns = call.model === undefined ? this.#surveyRaw(call) : this.#surveyor.survey(call)
+    if (concerns.length === 0) return call.query()
+    if (this.#context.isClosed()) return Promise.reject(new ClosedError())
+    if (call.inTransaction) return this.#passage.passInTransaction(concerns, this.#context.transactions.current, call.query)
+    return this.#passage.pass(concerns, call.query)
+  }
+
+  #surveyRaw({ operation, args }: Call): Concern[] {
+    const sql = textOf(args)
+    return this.#surveyor.surveyTables(this.#tables.named(sql), mayChange(operation, sql))
+  }
+}
+
+function hasUndefined(value: unknown): boolean {
+  if (value === undefined) return true
+  return isObject(value) && Object.values(value).some(hasUndefined)
+}

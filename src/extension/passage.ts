@@ -1,0 +1,127 @@
+import { ParkedError, TimeoutError, TransactionBlockedError } from '../errors.js'
+import type { Barrier } from '../flush/barrier.js'
+import { keyOfRow } from '../schema/key.js'
+import type { Part } from '../write-behind.js'
+import type { Concern } from './surveyor.js'
+import type { TransactionScope } from './transactions.js'
+
+/** As long as an explicit flush takes, ms. */
+const FLUSH_TIMEOUT = 30_000
+/** Less than Prisma's transactions take by default, ms: a flush that waits for a row which the transaction has locked does not end. */
+const FLUSH_TIMEOUT_IN_TRANSACTION = 2000
+
+type Query = () => Promise<unknown>
+
+/**
+ * The way of a call into the database. What it is about is flushed first: pending changes are older than the call, and must not be
+ * applied after it. What it may change is held meanwhile, so that no view of it outlives the call.
+ */
+export class Passage {
+  readonly #barrier: Barrier
+  readonly #ancestors: (part: Part) => readonly Part[]
+
+  /** @param ancestors the cached models to which a model's rows refer, directly or not */
+  constructor(barrier: Barrier, ancestors: (part: Part) => readonly Part[]) {
+    this.#barrier = barrier
+    this.#ancestors = ancestors
+  }
+
+  /** @throws ParkedError when the database refuses what was written to a record before, so that nothing can be written after it */
+  async pass(concerns: readonly Concern[], query: Query): Promise<unknown> {
+    const deadline = performance.now() + FLUSH_TIMEOUT
+    const created = concerns.find(({ scope }) => scope === 'returned')
+    const held = concerns.filter(({ scope, changes }) => changes && scope !== 'returned')
+    const read = concerns.filter(({ changes }) => !changes)
+    const result = await this.#hold(held, [], async (dirty) => {
+      await this.#flush([...read, ...dirty], deadline)
+      return query()
+    })
+    if (created !== undefined) await this.#forgetMissing(created.part, result)
+    return result
+  }
+
+  /**
+   * Holds last until the transaction has ended. What the transaction concerns again is not flushed again: what was written to it since
+   * comes after the transaction, which has locked the row.
+   * @throws TransactionBlockedError when a flush waits for the transaction
+   */
+  async passInTransaction(concerns: readonly Concern[], transaction: TransactionScope, query: Query): Promise<unknown> {
+    for (const concern of concerns) await transaction.enter(concern, (fresh) => this.#enter(fresh))
+    const result = await query()
+    const created = concerns.find(({ scope }) => scope === 'returned')
+    if (created !== undefined) {
+      const key = keyOfRow(created.part.model, result)
+      await transaction.enter({ part: created.part, scope: key === undefined ? 'all' : [key], changes: true }, ({ part, scope }) =>
+        part.holds.hold(scope as readonly string[] | 'all'),
+      )
+    }
+    return result
+  }
+
+  async #enter(concern: Concern) {
+    const { part, scope, changes } = concern
+    const hold = changes ? await part.holds.hold(scope as readonly string[] | 'all') : undefined
+    const deadline = performance.now() + FLUSH_TIMEOUT_IN_TRANSACTION
+    const fresh = hold === undefined || scope === 'all' ? concern : { ...concern, scope: hold.dirty }
+    try {
+      await this.#flush([fresh], deadline)
+    } catch (error) {
+      await hold?.release()
+      throw error instanceof TimeoutError ? new TransactionBlockedError(part.model.name, error) : error
+    }
+    return hold
+  }
+
+  /** Holds one after the other, then goes on with those of the records that are dirty. */
+  #hold(concerns: readonly Concern[], dirty: readonly Concern[], next: (dirty: readonly Concern[]) => Promise<unknown>): Promise<unknown> {
+    const [concern, ...others] = concerns
+    if (concern === undefined) return next(dirty)
+    const scope = concern.scope as readonly string[] | 'all'
+    return concern.part.holds.during(scope, (hold) =>
+      this.#hold(others, [...dirty, scope === 'all' ? concern : { ...concern, scope: hold.dirty }], next),
+    )
+  }
+
+  /** Whole models together, so that a row finds the row it refers to, then single records. */
+  async #flush(concerns: readonly Concern[], deadline: number): Promise<void> {
+    const models = [...new Set(concerns.filter(({ scope }) => scope === 'all').map(({ part }) => part))]
+    if (models.length > 0) await unlessParked(this.#barrier.flush(models, deadline, ignore))
+    for (const { part, scope, changes } of concerns) {
+      if (typeof scope === 'string') continue
+      for (const key of scope) {
+        const flushed = this.#flushRecord(part, key, deadline)
+        await (changes ? flushed : unlessParked(flushed))
+      }
+    }
+  }
+
+  async #flushRecord(part: Part, key: string, deadline: number): Promise<void> {
+    try {
+      await this.#barrier.flushRecord(part, key, deadline, ignore)
+    } catch (error) {
+      const ancestors = this.#ancestors(part)
+      if (!(error instanceof ParkedError) || ancestors.length === 0) throw error
+      // It may refer to a row that is not in the database yet.
+      await unlessParked(this.#barrier.flush(ancestors, deadline, ignore))
+      await this.#barrier.flushRecord(part, key, deadline, ignore)
+    }
+  }
+
+  /** A row has been inserted whose key nobody knew: a view may say that it is missing. */
+  async #forgetMissing(part: Part, row: unknown): Promise<void> {
+    const key = keyOfRow(part.model, row)
+    if (key !== undefined) await part.holds.invalidate([key])
+    else await part.holds.during('all', async () => undefined)
+  }
+}
+
+/** Records that are parked for other reasons are no reason to refuse a call that is not about them alone. */
+async function unlessParked(flush: Promise<void>): Promise<void> {
+  try {
+    await flush
+  } catch (error) {
+    if (!(error instanceof ParkedError)) throw error
+  }
+}
+
+function ignore(): void {}

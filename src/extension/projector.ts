@@ -1,0 +1,42 @@
+import { isObject } from '../schema/key.js'
+import type { Model } from '../schema/model.js'
+import type { Arguments } from './call.js'
+
+/** The fields of a row that a call asks for. */
+export type Fields = Readonly<Record<string, boolean>>
+
+/** Reads `select` and `omit` of a call, and the `omit` that the client was made with. */
+export class Projector {
+  readonly #names: readonly string[]
+  readonly #omitted: Arguments
+  readonly #default: Fields | undefined
+
+  /** @param omitted what the client leaves out of this model's rows */
+  constructor(model: Model, omitted: Arguments = {}) {
+    this.#names = model.fields.map(({ name }) => name)
+    this.#omitted = omitted
+    this.#default = this.#without({})
+  }
+
+  /** `undefined`: it is more than the fields of one row, or Prisma refuses it. */
+  project({ select, omit, include }: Arguments): Fields | undefined {
+    if (include !== undefined) return undefined
+    if (select !== undefined) return omit === undefined ? this.#selected(select) : undefined
+    return omit === undefined ? this.#default : this.#without(omit)
+  }
+
+  #selected(select: unknown): Fields | undefined {
+    if (!isObject(select) || !this.#areFlags(select) || !Object.values(select).includes(true)) return undefined
+    return select as Fields
+  }
+
+  #without(omit: unknown): Fields | undefined {
+    if (!isObject(omit) || !this.#areFlags(omit)) return undefined
+    const left = this.#names.filter((name) => (omit[name] ?? this.#omitted[name]) !== true)
+    return left.length === 0 ? undefined : Object.fromEntries(left.map((name) => [name, true]))
+  }
+
+  #areFlags(flags: Arguments): boolean {
+    return Object.entries(flags).every(([name, flag]) => flag === undefined || (typeof flag === 'boolean' && this.#names.includes(name)))
+  }
+}

@@ -1,0 +1,118 @@
+import { InvalidInputError } from '../errors.js'
+import type { View } from '../redis/store.js'
+import type { Answer } from '../redis/writer.js'
+import { Compiler } from '../schema/compiler.js'
+import { shardOf } from '../schema/key.js'
+import type { Condition, Operation } from '../schema/operation.js'
+import { RowDecoder } from '../schema/row.js'
+import type { Part } from '../write-behind.js'
+import { type Arguments, hasOthers } from './call.js'
+import type { Fields, Projector } from './projector.js'
+
+/** What the cache answers; undefined: it is the database's to answer, or to refuse. */
+export type Answered = { readonly result: unknown } | undefined
+
+/** A write that meets no view, and makes none by loading the row, so often in a row goes to the database: it is being changed there. */
+const MOST_LOADS = 2
+
+/**
+ * The calls about one record, answered by the cache where it can tell what Prisma would. It never refuses a call: what does not fit
+ * the model, a row that is missing and one that is there already are left to Prisma, which knows best, and says it in its own words.
+ */
+export class Records {
+  readonly #part: Part
+  readonly #projector: Projector
+  readonly #compiler: Compiler
+  readonly #rows: RowDecoder
+
+  constructor(part: Part, projector: Projector) {
+    this.#part = part
+    this.#projector = projector
+    this.#compiler = new Compiler(part.model)
+    this.#rows = new RowDecoder(part.model)
+  }
+
+  async answer(operation: string, args: Arguments): Promise<Answered> {
+    const fields = this.#projector.project(args)
+    if (fields === undefined) return undefined
+    try {
+      switch (operation) {
+        case 'findUnique':
+        case 'findUniqueOrThrow':
+          return await this.#find(args, fields, operation === 'findUnique')
+        case 'create':
+          return await this.#create(args, fields)
+        case 'update':
+          return await this.#update(args, fields)
+        case 'upsert':
+          return await this.#upsert(args, fields)
+        case 'delete':
+          return await this.#delete(args, fields)
+      }
+    } catch (error) {
+      if (!(error instanceof InvalidInputError)) throw error
+    }
+    return undefined
+  }
+
+  async #find(args: Arguments, fields: Fields, canBeNull: boolean): Promise<Answered> {
+    if (hasOthers(args, ['where', 'select', 'omit'])) return undefined
+    const key = this.#compiler.key(args.where)
+    const view = await this.#view(key)
+    if (view !== 'missing') return this.#row(key, view, fields)
+    return canBeNull ? { result: null } : undefined
+  }
+
+  async #create(args: Arguments, fields: Fields): Promise<Answered> {
+    const { data, select, omit, ...others } = args
+    if (hasOthers(others, [])) return undefined
+    return this.#write(this.#compiler.create({ data }), 'missing', fields)
+  }
+
+  async #update(args: Arguments, fields: Fields): Promise<Answered> {
+    const { where, data } = args
+    if (hasOthers(args, ['where', 'data', 'select', 'omit'])) return undefined
+    const operation = this.#compiler.update({ where, data })
+    if (operation === undefined) return this.#find({ where }, fields, false)
+    return this.#write(operation, 'there', fields)
+  }
+
+  /** As Prisma does it: the row is looked for by `where`, and inserted as `create` says, which has to name the same key. */
+  async #upsert(args: Arguments, fields: Fields): Promise<Answered> {
+    const { where, create, update } = args
+    if (hasOthers(args, ['where', 'create', 'update', 'select', 'omit'])) return undefined
+    const key = this.#compiler.key(where)
+    if (this.#compiler.create({ data: create }).key !== key) return undefined
+    const row: string[] = []
+    const operation = this.#compiler.upsert({ where, create, update }, row)
+    const { sets, increments } = operation.shape
+    if (sets.length + increments.length > 0) return this.#write(operation, 'known', fields, row)
+    const found = await this.#find({ where }, fields, false)
+    return found ?? this.#write(operation, 'known', fields, row)
+  }
+
+  async #delete(args: Arguments, fields: Fields): Promise<Answered> {
+    if (hasOthers(args, ['where', 'select', 'omit'])) return undefined
+    return this.#write(this.#compiler.delete({ where: args.where }), 'there', fields)
+  }
+
+  async #write(operation: Operation, condition: Condition, fields: Fields, row?: readonly string[]): Promise<Answered> {
+    const { key } = operation
+    const asking = this.#compiler.conditional(operation, condition, row)
+    for (let loads = 0; loads <= MOST_LOADS; loads++) {
+      const answer: Answer | undefined = await this.#part.writer?.writeIf(shardOf(key, this.#part.shards.count), asking)
+      if (typeof answer === 'object') return this.#row(key, answer, fields)
+      if (answer !== 'unknown') return undefined
+      await this.#view(key)
+    }
+    return undefined
+  }
+
+  #view(key: string): Promise<View> {
+    return this.#part.reader.find(shardOf(key, this.#part.shards.count), key, (view) => view)
+  }
+
+  #row(key: string, texts: readonly string[], fields: Fields): Answered {
+    return { result: this.#rows.decode(key, texts, fields) }
+  }
+}

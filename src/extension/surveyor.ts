@@ -1,0 +1,160 @@
+import { InvalidInputError } from '../errors.js'
+import { isObject, KeyEncoder } from '../schema/key.js'
+import type { Scope } from '../strategies/holds.js'
+import type { Part } from '../write-behind.js'
+import { type Arguments, type Call, isRecordOperation, isWrite } from './call.js'
+import type { Reach } from './reach.js'
+
+/** Records that a call in the database is about, besides what it does itself. */
+export interface Concern {
+  readonly part: Part
+  /** `returned`: the one record that the call creates, whose key the database makes up. */
+  readonly scope: Scope | 'returned'
+  /** Whether the call may change them, and not only read them or refer to them. */
+  readonly changes: boolean
+}
+
+/** Finds out which cached records a call in the database reads, refers to or changes, itself or by what the database does for it. */
+export class Surveyor {
+  readonly #parts: ReadonlyMap<string, Part>
+  readonly #keys: ReadonlyMap<string, KeyEncoder>
+  readonly #reach: Reach
+
+  /** @param parts by the name of the model */
+  constructor(parts: ReadonlyMap<string, Part>, reach: Reach) {
+    this.#parts = parts
+    this.#keys = new Map([...parts].map(([name, { model }]) => [name, new KeyEncoder(model)]))
+    this.#reach = reach
+  }
+
+  /** What the database does, when it runs the call, to rows of models that are cached: of none, the call can be deferred. */
+  hasDependents({ model, operation, args }: Call): boolean {
+    return this.#dependents(model as string, operation, args as Arguments).length > 0
+  }
+
+  survey(call: Call): Concern[] {
+    return merge(isWrite(call.operation) ? this.#write(call) : this.#read(call))
+  }
+
+  /** @param changes whether raw SQL that names the tables may change them */
+  surveyTables(parts: readonly Part[], changes: boolean): Concern[] {
+    if (!changes) return parts.filter(isFlushedFirst).map((part) => ({ part, scope: 'all', changes }))
+    const dependents = parts.flatMap(({ model }) => this.#cached(this.#reach.dependents(model.name)))
+    return merge([...parts, ...dependents].map((part) => ({ part, scope: 'all', changes })))
+  }
+
+  #read({ model, operation, args }: Call): Concern[] {
+    const name = model as string
+    const named = this.#cached(this.#reach.named(name, args)).filter(isFlushedFirst)
+    const concerns: Concern[] = named.map((part) => ({ part, scope: 'all', changes: false }))
+    const part = this.#parts.get(name)
+    if (part === undefined) return concerns
+    const key = isRecordOperation(operation) ? this.#key(name, (args as Arguments).where) : undefined
+    // One record is always read with its acknowledged writes; of many, the policy says.
+    if (key !== undefined) concerns.push({ part, scope: [key], changes: false })
+    else if (isFlushedFirst(part)) concerns.push({ part, scope: 'all', changes: false })
+    return concerns
+  }
+
+  #write({ model, operation, args }: Call): Concern[] {
+    const name = model as string
+    const { data, create, update, where, ...read } = args as Arguments
+    const written = this.#cached(this.#reach.named(name, { data, create, update }))
+    const concerns: Concern[] = [...written, ...this.#dependents(name, operation, args as Arguments)].map((part) => ({
+      part,
+      scope: 'all',
+      changes: true,
+    }))
+    for (const part of this.#cached(this.#reach.named(name, { where, ...read })).filter(isFlushedFirst))
+      concerns.push({ part, scope: 'all', changes: false })
+    concerns.push(...this.#referred(name, [data, create, update].flat()))
+    const part = this.#parts.get(name)
+    if (part !== undefined) concerns.push({ part, scope: this.#own(part, operation, args as Arguments), changes: true })
+    return concerns
+  }
+
+  #dependents(model: string, operation: string, { data, update }: Arguments): Part[] {
+    if (operation.startsWith('delete')) return this.#cached(this.#reach.dependents(model))
+    if (operation.startsWith('create')) return []
+    const changed = Object.keys(Object(operation === 'upsert' ? update : data))
+    return this.#cached(this.#reach.dependents(model, changed))
+  }
+
+  /** Records that foreign keys of the written rows refer to: the database wants to see them. */
+  #referred(model: string, rows: readonly unknown[]): Concern[] {
+    return this.#reach.references(model).flatMap(({ parent, fields, references }) => {
+      const part = this.#parts.get(parent)
+      if (part === undefined) return []
+      const given = rows.filter((row): row is Arguments => isObject(row) && fields.some((field) => row[field] != null))
+      const scope = given.map((row) =>
+        this.#referredKey(parent, Object.fromEntries(references.map((name, n) => [name, row[fields[n] as string]]))),
+      )
+      if (given.length === 0) return []
+      return [{ part, scope: scope.every((key) => key !== undefined) ? scope : 'all', changes: false }]
+    })
+  }
+
+  #referredKey(model: string, values: Arguments): string | undefined {
+    const { compoundKey } = (this.#parts.get(model) as Part).model
+    const plain = Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, isObject(value) && 'set' in value ? value.set : value]),
+    )
+    return this.#key(model, compoundKey === undefined ? plain : { [compoundKey]: plain })
+  }
+
+  #own(part: Part, operation: string, args: Arguments): Concern['scope'] {
+    const { name, key } = part.model
+    if (!isRecordOperation(operation)) return 'all'
+    const inserted = operation === 'create' ? args.data : args.create
+    const created = inserted === undefined ? [] : [this.#createdKey(part, inserted)]
+    if (operation === 'create') return created[0] === undefined ? 'returned' : [created[0]]
+    const changed = Object(operation === 'upsert' ? args.update : args.data)
+    const found = this.#key(name, args.where)
+    const keys = [found, ...created]
+    return keys.includes(undefined) || key.some((field) => changed[field] !== undefined) ? 'all' : (keys as string[])
+  }
+
+  #createdKey({ model }: Part, data: unknown): string | undefined {
+    if (!isObject(data)) return undefined
+    const values = Object.fromEntries(model.key.map((name) => [name, data[name]]))
+    return this.#key(model.name, model.compoundKey === undefined ? values : { [model.compoundKey]: values })
+  }
+
+  /** `undefined`: it does not name one record by its primary key alone. */
+  #key(model: string, where: unknown): string | undefined {
+    try {
+      return this.#keys.get(model)?.encode(where)
+    } catch (error) {
+      if (error instanceof InvalidInputError) return undefined
+      throw error
+    }
+  }
+
+  #cached(models: Iterable<string>): Part[] {
+    return [...models].flatMap((name) => this.#parts.get(name) ?? [])
+  }
+}
+
+function isFlushedFirst({ policy }: Part): boolean {
+  return policy.queries === 'flush'
+}
+
+/** One concern a model for what is changed, and one for what is only read; those of whole models have it all. */
+function merge(concerns: readonly Concern[]): Concern[] {
+  const merged: Concern[] = []
+  for (const concern of concerns) {
+    const wider = concerns.some(
+      (other) =>
+        other !== concern &&
+        other.part === concern.part &&
+        other.scope === 'all' &&
+        (other.changes || !concern.changes) &&
+        !(concern.scope === 'all' && concern.changes === other.changes),
+    )
+    const twice = merged.some(
+      (other) => other.part === concern.part && other.scope === 'all' && concern.scope === 'all' && other.changes === concern.changes,
+    )
+    if (!wider && !twice) merged.push(concern)
+  }
+  return merged
+}

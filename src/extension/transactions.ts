@@ -1,0 +1,85 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { isUndecided } from '../database/failure.js'
+import type { Hold } from '../strategies/holds.js'
+import type { Concern } from './surveyor.js'
+
+/** What a transaction concerns, and the holds that last until its end. */
+export class TransactionScope {
+  /** By model, and by model and key: resolves when the transaction may go on. */
+  readonly #entered = new Map<string, Promise<void>>()
+  readonly #holds: Hold[] = []
+  #ended = false
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** Runs `enter` for what the transaction does not concern yet; what it only read is entered again when it is changed. */
+  async enter(concern: Concern, enter: (fresh: Concern) => Promise<Hold | undefined>): Promise<void> {
+    const { part, scope, changes } = concern
+    const whole = `${part.name} ${changes}`
+    const waits = [this.#entered.get(whole), this.#entered.get(`${part.name} true`)]
+    if (scope === 'returned' || waits.some((each) => each !== undefined)) {
+      await Promise.all(waits)
+      return
+    }
+    if (scope === 'all') return this.#begin([whole], concern, enter)
+    const names = new Map(scope.map((key) => [key, [`${whole} ${key}`, `${part.name} true ${key}`]]))
+    const fresh = scope.filter((key) => !names.get(key)?.some((name) => this.#entered.has(name)))
+    await Promise.all([...names.values()].flat().map((name) => this.#entered.get(name)))
+    if (fresh.length > 0)
+      await this.#begin(
+        fresh.map((key) => `${whole} ${key}`),
+        { ...concern, scope: fresh },
+        enter,
+      )
+  }
+
+  async end(error?: unknown): Promise<void> {
+    this.#ended = true
+    // Nobody knows whether it was committed, or will be: the holds expire by themselves.
+    if (error === undefined || !isUndecided(error)) await Promise.all(this.#holds.map((hold) => hold.release()))
+  }
+
+  #begin(names: readonly string[], concern: Concern, enter: (fresh: Concern) => Promise<Hold | undefined>): Promise<void> {
+    const entering = this.#keep(enter(concern))
+    for (const name of names) this.#entered.set(name, entering)
+    return entering
+  }
+
+  async #keep(entering: Promise<Hold | undefined>): Promise<void> {
+    const hold = await entering
+    if (hold === undefined) return
+    if (this.#ended) await hold.release()
+    else this.#holds.push(hold)
+  }
+}
+
+/** Knows the transaction that a call runs in, from the call of $transaction that began it. */
+export class Transactions {
+  readonly #scopes = new AsyncLocalStorage<TransactionScope>()
+
+  /** A call that comes from elsewhere than from its $transaction gets a scope of its own, whose holds expire. */
+  get current(): TransactionScope {
+    return this.#open ?? new TransactionScope()
+  }
+
+  get #open(): TransactionScope | undefined {
+    const scope = this.#scopes.getStore()
+    return scope?.ended ? undefined : scope
+  }
+
+  /** Runs `$transaction`. A transaction within another ends with that one. */
+  async run<T>(begin: () => Promise<T>): Promise<T> {
+    if (this.#open !== undefined) return begin()
+    const scope = new TransactionScope()
+    try {
+      const result = await this.#scopes.run(scope, begin)
+      await scope.end()
+      return result
+    } catch (error) {
+      await scope.end(error)
+      throw error
+    }
+  }
+}

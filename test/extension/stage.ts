@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto'
+import { PrismaPg } from '@prisma/adapter-pg'
+import { PrismaClient as ApplicationClient } from '../../generated/application/client/client.js'
+import { models as applicationModels } from '../../generated/application/write-behind.js'
+import { models } from '../../generated/write-behind.js'
+import { createWriteBehind } from '../../src/index.js'
+import { createDatabase, createMigratedDatabase, createRedis } from '../fixture.js'
+
+/** Nothing is flushed unless a test or the extension does it. */
+export const DEFERRED = { shards: 2, debounce: 3_600_000, maxWait: 3_600_000, viewTtl: 3_600_000, missingTtl: 3_600_000 } as const
+
+/** This repository's own models, which have no relations. */
+export async function createStage() {
+  const { redis, namespace, clean } = createRedis()
+  const database = await createDatabase()
+  const policies = {
+    counter: DEFERRED,
+    pageView: { ...DEFERRED, queries: 'flush' },
+    reading: { ...DEFERRED, strategy: 'write-through' },
+    player: DEFERRED,
+    document: DEFERRED,
+  } as const
+  const cache = await createWriteBehind({ prisma: database.prisma, redis, namespace, models, policies })
+  const close = async () => {
+    await cache.close()
+    await clean()
+    await database.drop()
+  }
+  return { ...database, cache, db: database.prisma.$extends(cache.extension()), close }
+}
+
+/** The models of test/application, which hang together; comments are not cached. */
+export async function createRelatedStage() {
+  const { redis, namespace, clean } = createRedis()
+  const database = await createMigratedDatabase(new URL('../application/prisma/migrations/', import.meta.url))
+  const prisma = new ApplicationClient({ adapter: new PrismaPg({ connectionString: database.url }) })
+  const policies = { user: DEFERRED, post: DEFERRED, like: { ...DEFERRED, queries: 'flush' }, postStat: DEFERRED } as const
+  const cache = await createWriteBehind({ prisma, redis, namespace, models: applicationModels, policies })
+  const close = async () => {
+    await cache.close()
+    await prisma.$disconnect()
+    await clean()
+    await database.drop()
+  }
+  return { ...database, prisma, cache, db: prisma.$extends(cache.extension()), close }
+}
+
+/** What a call of plain Prisma and the same of the extension say, to be compared; the place in the source is left out. */
+export async function outcome(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return await call
+  } catch (error) {
+    const { name, code, meta, message } = error as { name: string; code?: string; meta?: unknown; message: string }
+    return { name, code, meta: JSON.parse(JSON.stringify(meta ?? null)), message: message.split('\n').at(-1) }
+  }
+}
+
+export function key(): string {
+  return randomUUID()
+}
