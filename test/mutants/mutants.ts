@@ -70,11 +70,11 @@ return popped`,
       { file: 'src/redis/lua/write.lua', find: "call('ZADD', dirtyKey, unpack(scores))", replace: 'local _ = scores' },
       {
         file: 'src/redis/store.ts',
-        find: '    const [wasClean, clean, refused] = (await',
+        find: '    const [wasClean, clean, refused, rows] = (await',
         replace: `    setImmediate(() => {
       for (const { key } of operations) void this.#redis.zadd(\`\${prefix}dirty\`, Date.now() + debounce, key)
     })
-    const [wasClean, clean, refused] = (await`,
+    const [wasClean, clean, refused, rows] = (await`,
       },
     ],
   },
@@ -114,7 +114,7 @@ return popped`,
     'deletes and upserts reordered: an insert forgets the delete before it',
     'steps',
     'redis/lua/write.lua',
-    "newState = state == 'd' and 'r' or 'i'",
+    "newState = state == 'd' and 'r' or shape.creates and 'c' or 'i'",
     "newState = 'i'",
   ),
   mutant(

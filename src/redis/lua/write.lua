@@ -365,12 +365,8 @@ while position <= last do
   end
 end
 
-if scored > 0 then
-  call('ZADD', dirtyKey, unpack(scores))
-  if traces ~= '' and call('STRLEN', prefix .. 'traces') < MOST_TRACES then call('APPEND', prefix .. 'traces', traces) end
-else
-  wasClean = 0
-end
+if scored > 0 then call('ZADD', dirtyKey, unpack(scores)) else wasClean = 0 end
+if traces ~= '' and scored > 0 and call('STRLEN', prefix .. 'traces') < MOST_TRACES then call('APPEND', prefix .. 'traces', traces) end
 call('HINCRBY', prefix .. 'stats', 'writes', writes)
 local reply = { wasClean, clean, refused, rows }
 call('SET', writerKey, cmsgpack.pack({ sequence, reply }), 'PX', SEQUENCE_TTL)
