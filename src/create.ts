@@ -16,7 +16,7 @@ import { Link } from './redis/link.js'
 import { Reader } from './redis/reader.js'
 import { checkRedis, checkShardCount } from './redis/safety.js'
 import { Store } from './redis/store.js'
-import { Writer } from './redis/writer.js'
+import { type Calls, Writer } from './redis/writer.js'
 import type { Model, Models } from './schema/model.js'
 import { DirectWriter } from './strategies/direct-writer.js'
 import { drainSwitched } from './strategies/drain.js'
@@ -30,6 +30,11 @@ const QUEUE_SOCKET_TIMEOUT = 15_000
 
 /** A hold lasts as long as so many statements may take. */
 const HOLD_STATEMENTS = 2
+/**
+ * Redis answers what has arrived by a connection when it has carried out all of it. With one connection it and the application take
+ * turns, each waiting for the other; with four, both were busy 90 % of the time (docs/performance.md).
+ */
+const WRITE_CONNECTIONS = 4
 
 export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }
 
@@ -89,23 +94,29 @@ interface Assembly<M extends Models> {
   connect(overrides: Partial<RedisOptions>): Redis
 }
 
+/** Commands that are under way when the connection is lost would never end without the link. */
+async function openCalls(connect: Assembly<Models>['connect'], timeout: number): Promise<Calls & { redis: Redis }> {
+  const redis = connect(Link.options(timeout))
+  await redis.connect()
+  return { redis, link: new Link(redis, timeout), store: new Store(redis) }
+}
+
 async function assemble<M extends Models, P extends Policies<M>>(assembly: Assembly<M>): Promise<Cache<M, P>> {
   const { models, resolved, options, events, connections, connect } = assembly
-  const linked = connect(Link.options(options.writeTimeout))
-  await linked.connect()
-  // Commands that are under way when the connection is lost would never end without the link.
-  const link = new Link(linked, options.writeTimeout)
-  for (const warning of await checkRedis(linked, link)) process.emitWarning(warning, { code: 'WRITE_BEHIND' })
+  const calls = await openCalls(connect, options.writeTimeout)
+  for (const warning of await checkRedis(calls.redis, calls.link)) process.emitWarning(warning, { code: 'WRITE_BEHIND' })
   for (const { name, policy } of resolved)
-    await checkShardCount(linked, link, options.namespace, (models[name] as Model).name, policy.shards)
+    await checkShardCount(calls.redis, calls.link, options.namespace, (models[name] as Model).name, policy.shards)
 
+  const others = Array.from({ length: WRITE_CONNECTIONS - 1 }, () => openCalls(connect, options.writeTimeout))
   const store = new Store(connect({ socketTimeout: options.writeTimeout }))
   const [telemetry, queueTelemetry] = await Promise.all([loadTelemetry(), loadQueueTelemetry()])
   const shared: Shared = {
     ...assembly,
     telemetry,
     queueTelemetry,
-    calls: { store: new Store(linked), link },
+    calls,
+    writes: [calls, ...(await Promise.all(others))],
     store,
     barrier: new Barrier(store, events),
     queueConnection: connect({ socketTimeout: QUEUE_SOCKET_TIMEOUT }),
@@ -120,7 +131,9 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
 
 interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect'> {
   /** For the application's calls, whose latency counts: apart from the flushes' connection. */
-  readonly calls: { readonly store: Store; readonly link: Link }
+  readonly calls: Calls
+  /** The same, and more of its kind. */
+  readonly writes: readonly Calls[]
   readonly store: Store
   readonly queueConnection: Redis
   readonly telemetry: Telemetry | undefined
@@ -173,14 +186,14 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
 }
 
 function assembleWriter(
-  { calls, events, telemetry }: Shared,
+  { writes, events, telemetry }: Shared,
   model: Model,
   policy: ResolvedPolicy,
   shards: ShardNames,
   scheduler: Scheduler,
 ): Writer {
   return new Writer({
-    ...calls,
+    calls: writes,
     events,
     telemetry,
     model: model.name,

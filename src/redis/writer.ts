@@ -20,10 +20,16 @@ const MOST_IN_A_CALL = 500
 /** Told when records became dirty that no alarm is set for; `keys` only with `nameClean`. */
 export type OnDirty = (shard: number, keys: readonly string[]) => void
 
-export interface WriterContext {
-  readonly model: string
+/** A connection, and how calls go by it. */
+export interface Calls {
   readonly store: Store
   readonly link: Link
+}
+
+export interface WriterContext {
+  readonly model: string
+  /** One or more; those of a shard all go by the same connection. */
+  readonly calls: readonly Calls[]
   readonly limits: WriteLimits
   readonly shards: ShardNames
   readonly events: Events
@@ -59,13 +65,11 @@ class Entry {
  * a promise resolves when Redis has answered for that very write.
  */
 export class Writer {
-  readonly #context: WriterContext
-  readonly #id = randomUUID()
   readonly #lanes: Lane[]
 
   constructor(context: WriterContext) {
-    this.#context = context
-    this.#lanes = Array.from({ length: context.shards.count }, (_, shard) => new Lane(context, this.#id, shard))
+    const id = randomUUID()
+    this.#lanes = Array.from({ length: context.shards.count }, (_, shard) => new Lane(context, id, shard))
   }
 
   write(shard: number, operation: Operation): Promise<void> {
@@ -81,15 +85,14 @@ export class Writer {
   async stop(): Promise<void> {
     await Promise.all(this.#lanes.map((lane) => lane.idle()))
     const used = this.#lanes.filter((lane) => lane.used)
-    await Promise.all(
-      used.map((lane) => this.#context.store.forgetWriter(this.#context.shards.prefix(lane.shard), this.#id).catch(ignoreExpiring)),
-    )
+    await Promise.all(used.map((lane) => lane.forget().catch(ignoreExpiring)))
   }
 }
 
 class Lane {
   readonly shard: number
   readonly #context: WriterContext
+  readonly #calls: Calls
   readonly #writer: string
   #sequence = 0
   #waiting: Entry[] = []
@@ -99,6 +102,7 @@ class Lane {
 
   constructor(context: WriterContext, writer: string, shard: number) {
     this.#context = context
+    this.#calls = context.calls[shard % context.calls.length] as Calls
     this.#writer = writer
     this.shard = shard
   }
@@ -126,6 +130,10 @@ class Lane {
     while (this.#running !== undefined) await this.#running
   }
 
+  forget(): Promise<void> {
+    return this.#calls.store.forgetWriter(this.#context.shards.prefix(this.shard), this.#writer)
+  }
+
   async #run(): Promise<void> {
     // Writes of the same turn of the event loop go together.
     await new Promise<void>((resolve) => process.nextTick(resolve))
@@ -148,7 +156,8 @@ class Lane {
   }
 
   async #send(group: readonly Entry[]): Promise<void> {
-    const { store, link, limits, model } = this.#context
+    const { limits, model } = this.#context
+    const { store, link } = this.#calls
     const prefix = this.#context.shards.prefix(this.shard)
     const sequence = ++this.#sequence
     const operations = group.map((entry) => entry.operation)

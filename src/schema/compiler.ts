@@ -67,10 +67,10 @@ export class Compiler {
   upsert(args: { where: unknown; create: unknown; update: unknown }, row?: string[]): Operation {
     this.#only(args, ['where', 'create', 'update'])
     const key = this.key(args.where)
-    const changes = this.#changes(args.update, 'update', key)
+    const changes = this.#changes(this.#given(args.update, 'update', args.where, key))
     const baseNames: string[] = []
-    const values = [...changes.sets, ...changes.increments]
-    this.#addBases(changes, this.#given(args.create, 'create', key), baseNames, values, row)
+    const values: (string | number | bigint)[] = changes.increments.length === 0 ? changes.sets : [...changes.sets, ...changes.increments]
+    this.#addBases(changes, this.#given(args.create, 'create', args.where, key), baseNames, values, row)
     values.push(...changes.bounds)
     const shape = this.#shapes.intern('upsert', changes.setNames, changes.incrementNames, baseNames, changes.boundNames)
     return { key, shape, values }
@@ -80,7 +80,8 @@ export class Compiler {
   update(args: { where: unknown; data: unknown }): Operation | undefined {
     this.#only(args, ['where', 'data'])
     const key = this.key(args.where)
-    const { setNames, sets, incrementNames, increments, boundNames, bounds } = this.#changes(args.data, 'data', key)
+    const changes = this.#changes(this.#given(args.data, 'data', args.where, key))
+    const { setNames, sets, incrementNames, increments, boundNames, bounds } = changes
     if (sets.length + increments.length + bounds.length === 0) return undefined
     const shape = this.#shapes.intern('update', setNames, incrementNames, NO_NAMES, boundNames)
     return { key, shape, values: [...sets, ...increments, ...bounds] }
@@ -196,12 +197,11 @@ export class Compiler {
     )
   }
 
-  #changes(data: unknown, argument: string, key: string): Changes {
+  #changes(given: Record<string, unknown>): Changes {
     const changes: Changes = { setNames: [], sets: [], incrementNames: [], increments: [], boundNames: [], bounds: [] }
-    const given = this.#given(data, argument, key)
     for (const name in given) {
       const value = given[name]
-      if (value === undefined) continue
+      if (value === undefined || this.#isKey(name)) continue
       const field = this.#plainField(name)
       if (field.type !== 'Json' && isPlainObject(value)) this.#change(changes, field, value)
       else this.#set(changes, field, encode(this.#model, field, value))
@@ -274,7 +274,7 @@ export class Compiler {
     values: unknown[],
     row?: string[],
   ): void {
-    for (const name in create) if (create[name] !== undefined) this.#plainField(name)
+    for (const name in create) if (create[name] !== undefined && !this.#isKey(name)) this.#plainField(name)
     for (const field of this.#plain) {
       const inserted = this.#insertedValue(field, create[field.name])
       row?.push(inserted)
@@ -299,31 +299,30 @@ export class Compiler {
     throw new InvalidInputError(this.#model.name, field.name, `in create at ${side} what update sets as its bound (${bound})`, got)
   }
 
-  /** The data without the key; a key field may be there, if it says what `where` says. */
-  #given(data: unknown, argument: string, key: string): Record<string, unknown> {
+  /** The data; a key field may be in it, if it says what `where` says. */
+  #given(data: unknown, argument: string, where: unknown, key: string): Record<string, unknown> {
+    const { name: model, key: keyNames } = this.#model
     if (!isObject(data) || data instanceof Date)
-      throw new InvalidInputError(this.#model.name, undefined, `${argument} to be an object`, describe(data))
-    if (!this.#model.key.some((name) => data[name] !== undefined)) return data
-    const plain = { ...data }
-    const keyTexts = splitKey(key)
-    for (const [position, name] of this.#model.key.entries()) {
-      if (data[name] !== undefined && this.#keys.encodePart(position, data[name]) !== keyTexts[position]) {
-        throw new InvalidInputError(
-          this.#model.name,
-          name,
-          `the key of where in ${argument} (a key cannot be changed)`,
-          describe(data[name]),
-        )
-      }
-      delete plain[name]
+      throw new InvalidInputError(model, undefined, `${argument} to be an object`, describe(data))
+    const named = this.#keys.values(where)
+    for (let position = 0; position < keyNames.length; position++) {
+      const name = keyNames[position] as string
+      const value = data[name]
+      if (value === undefined || value === named[name]) continue
+      if (this.#keys.encodePart(position, value) !== splitKey(key)[position])
+        throw new InvalidInputError(model, name, `the key of where in ${argument} (a key cannot be changed)`, describe(value))
     }
-    return plain
+    return data
+  }
+
+  #isKey(name: string): boolean {
+    return this.#model.key.includes(name)
   }
 
   #plainField(name: string): Field {
     const field = this.#fields.get(name)
     if (field !== undefined) return field
-    const got = this.#model.key.includes(name) ? 'a key field' : 'an unknown field'
+    const got = this.#isKey(name) ? 'a key field' : 'an unknown field'
     throw new InvalidInputError(this.#model.name, name, `one of the fields ${this.#plain.map(nameOf).join(', ')}`, got)
   }
 

@@ -3,9 +3,11 @@ import { InvalidInputError } from '../errors.js'
 import { describe, encode } from './codec.js'
 import type { Field, Model } from './model.js'
 
-const ESCAPED = /[%:{} \p{Cc}]/gu
-/** The same, for a quick look. */
-const IS_ESCAPED = /[%:{} \p{Cc}]/u
+/** What a part of a key may not hold as it is: the separators, spaces and control characters. */
+const ESCAPED = /[%:{} \p{Cc}]/u
+const ESCAPES = Array.from({ length: 0xa0 }, (_, code) =>
+  ESCAPED.test(String.fromCharCode(code)) ? `%${code.toString(16).toUpperCase().padStart(2, '0')}` : undefined,
+)
 const IS_SPLIT = /[%:]/
 const EMPTY = '%'
 
@@ -40,7 +42,7 @@ export class KeyEncoder {
 
   /** @throws InvalidInputError unless `where` names exactly the key fields. */
   encode(where: unknown): string {
-    const values = this.#keyValues(where)
+    const values = this.values(where)
     for (const name in values) {
       if (values[name] !== undefined && !this.#model.key.includes(name))
         throw new InvalidInputError(this.#model.name, name, `only the key (${this.#model.key.join(', ')}) in where`, describe(values[name]))
@@ -55,7 +57,8 @@ export class KeyEncoder {
     return encode(this.#model, this.#fields[position] as Field, value)
   }
 
-  #keyValues(where: unknown): Record<string, unknown> {
+  /** The key fields' values, not checked yet. */
+  values(where: unknown): Record<string, unknown> {
     const { name, compoundKey } = this.#model
     if (!isObject(where)) throw new InvalidInputError(name, undefined, 'where to be an object', describe(where))
     if (compoundKey === undefined) return where
@@ -79,9 +82,14 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 
 function escapePart(text: string): string {
   if (text === '') return EMPTY
-  return IS_ESCAPED.test(text) ? text.replace(ESCAPED, escapeCharacter) : text
-}
-
-function escapeCharacter(character: string): string {
-  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
+  if (!ESCAPED.test(text)) return text
+  let escaped = ''
+  let from = 0
+  for (let i = 0; i < text.length; i++) {
+    const replacement = ESCAPES[text.charCodeAt(i)]
+    if (replacement === undefined) continue
+    escaped += text.slice(from, i) + replacement
+    from = i + 1
+  }
+  return escaped + text.slice(from)
 }

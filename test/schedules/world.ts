@@ -89,7 +89,7 @@ export class World {
       shards: 1,
       writer:
         strategy === 'write-behind'
-          ? new Writer({ ...common, model: MODEL.name, limits, events: createEvents(), onDirty: () => {} })
+          ? new Writer({ ...common, calls: [common], model: MODEL.name, limits, events: createEvents(), onDirty: () => {} })
           : new DirectWriter({ model: MODEL, database: statements, holds, flush }),
       reader,
       inspector: new Inspector({ ...common, model: MODEL }),

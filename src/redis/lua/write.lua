@@ -108,7 +108,9 @@ local first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')
 local wasClean = (first[2] == nil or first[2] == 'inf') and 1 or 0
 -- Without a batch in flight, a record without a pending change is clean.
 local anyClaimed = call('EXISTS', prefix .. 'batch') == 1
-local anyView, epoch = true, nil
+-- In a run of records that have neither a pending change nor a view: those that the run itself has changed. Else nil.
+local begun
+local epoch
 local scores, scored, clean, refused, rows = {}, 0, {}, {}, {}
 
 -- The fields of the pending change that an increment adds to: with the increments the bounds of their sums; a value set and the base of an
@@ -222,7 +224,7 @@ end
 
 -- The flag of a view; one that is there stays from now on until the record is clean.
 local function keepView(view)
-  local present = anyView and call('HGET', view, '~')
+  local present = not begun and call('HGET', view, '~')
   if not present then return '-' end
   call('PERSIST', view)
   return present == '1' and 'v' or 'm'
@@ -273,18 +275,24 @@ local function change(pend, key, shape, values, meta, state, flag, extras, since
   end
 end
 
--- One look at the views of many records costs less than a look at each.
-local function lookForViews(key, shape, values, records)
-  anyView = true
-  if records < 8 or shape.condition or call('EXISTS', pendPrefix .. key) == 1 then return end
-  local views = {}
-  for n = 1, records do views[n] = viewPrefix .. ARGV[values - 1 + (n - 1) * shape.stride] end
-  anyView = call('EXISTS', unpack(views)) > 0
+-- One look at many records that may well be clean, as the first and the last are, costs less than a look at each.
+local function lookAhead(shape, start, records)
+  begun = nil
+  if records < 8 or shape.condition then return end
+  local stride = shape.stride
+  if call('EXISTS', pendPrefix .. ARGV[start], pendPrefix .. ARGV[start + (records - 1) * stride]) > 0 then return end
+  local names = {}
+  for n = 1, records do
+    local key = ARGV[start + (n - 1) * stride]
+    names[2 * n - 1], names[2 * n] = pendPrefix .. key, viewPrefix .. key
+  end
+  if call('EXISTS', unpack(names)) == 0 then begun = {} end
 end
 
 local function write(index, shape, key, values)
   local pend = pendPrefix .. key
-  local meta = call('HGET', pend, '~')
+  local meta = (not begun or begun[key]) and call('HGET', pend, '~')
+  if begun then begun[key] = true end
   local state, flag, extras, since = 'u', nil, '-', nowText
   local due = dueText
   if meta then
@@ -349,7 +357,7 @@ local index, last = 0, #ARGV
 while position <= last do
   local shape, records = shapes[tonumber(ARGV[position])], tonumber(ARGV[position + 1])
   position = position + 2
-  lookForViews(ARGV[position], shape, position + 1, records)
+  lookAhead(shape, position, records)
   local take = write
   if shape.condition then
     take, epoch = writeIf, epoch or call('GET', prefix .. 'epoch') or ''
