@@ -75,7 +75,7 @@ describe('a barrier', () => {
 
   test('of one record brings what was written since it was claimed, too', async () => {
     await cache.player.upsert({ where: { id: id(3) }, create: { name: 'first' }, update: {} })
-    await new Store(redis).claim(shardPrefix(namespace, 'Player', 0), randomUUID(), 10, { key: id(3) })
+    await new Store(redis).claim(shardPrefix(namespace, 'Player', 0), randomUUID(), { records: 10, bytes: 1000 }, { key: id(3) })
     await cache.player.update({ where: { id: id(3) }, data: { name: 'second' } })
     await cache.flush({ model: 'player', key: { id: id(3) } })
     expect(await database.prisma.player.findUnique({ where: { id: id(3) } })).toMatchObject({ name: 'second' })
@@ -139,7 +139,8 @@ describe('pending', () => {
 
   test('keeps apart what is claimed and what was written since', async () => {
     await cache.reading.update({ where, data: { value: 1 } })
-    for (const each of prefix()) await new Store(redis).claim(each, randomUUID(), 10, { before: Date.now() + 1000 })
+    for (const each of prefix())
+      await new Store(redis).claim(each, randomUUID(), { records: 10, bytes: 1000 }, { before: Date.now() + 1000 })
     expect(await cache.reading.pending(where)).toMatchObject({ state: 'claimed', set: { value: 1 } })
     await cache.reading.update({ where, data: { value: 2 } })
     const both = await cache.reading.pending(where)

@@ -13,6 +13,7 @@ import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 const HOUR = 3_600_000
 const still = { shards: 1, debounce: HOUR, maxWait: HOUR }
 const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100, nameClean: false }
+const BATCH = { records: 100, bytes: 1000 }
 const TTL = { view: 60_000, missing: 5000 }
 const FIELDS = [{ name: 'value', start: '0' }]
 
@@ -47,7 +48,7 @@ async function increment(...names: string[]): Promise<void> {
 }
 
 async function claim(id: string) {
-  const { batch } = await store.claim(prefix, id, 100, { before: (await store.now()) + 1000 })
+  const { batch } = await store.claim(prefix, id, BATCH, { before: (await store.now()) + 1000 })
   return batch
 }
 
@@ -111,7 +112,7 @@ test('what is dirty carries no TTL, at no step', async () => {
   expect(await expiring()).toEqual([])
   await store.park(prefix, await claimed('3'), 'reason', '4')
   expect(await expiring()).toEqual([])
-  const { batch } = await store.claim(prefix, '5', 100, { key: 'a' })
+  const { batch } = await store.claim(prefix, '5', BATCH, { key: 'a' })
   await store.acknowledge(prefix, batch?.id ?? '', batch?.id ?? '', '6', TTL, 1, false)
   expect(await expiring()).toEqual(['view:a'])
 })
@@ -136,6 +137,9 @@ test('a claim that is repeated is the same batch, without what was written since
   await increment('a', 'b')
   expect(await claim('2')).toEqual(first)
   expect(first?.records).toMatchObject([{ key: 'a', content: expect.arrayContaining(['+value', '1']) }])
+  await store.acknowledge(prefix, first?.id ?? '', first?.id ?? '', '3', TTL, 1, false)
+  const one = { content: expect.arrayContaining(['+value', '1']) }
+  expect((await claim('4'))?.records).toMatchObject([one, one])
 })
 
 test('a claim that is sent again after its batch has gone is another batch: under the same id it would count as applied', async () => {

@@ -12,6 +12,9 @@ import type { Telemetry } from '../telemetry/telemetry.js'
 import { Limit } from './limit.js'
 import { emptyReport, type FlushReport } from './report.js'
 
+/** Of the values in one batch: it bounds what one script, one reply and one statement hold. */
+const MOST_BYTES = 4 * 1024 * 1024
+
 export interface FlusherContext {
   readonly model: Model
   readonly policy: ResolvedPolicy
@@ -60,7 +63,13 @@ export class Flusher {
     const report = emptyReport()
     for (let batches = 0; batches < mostBatches; batches++) {
       const newId = randomUUID()
-      const claim = await store.claim(shards.prefix(shard), newId, policy.batchSize, target, policy.debounce)
+      const claim = await store.claim(
+        shards.prefix(shard),
+        newId,
+        { records: policy.batchSize, bytes: MOST_BYTES },
+        target,
+        policy.debounce,
+      )
       if (claim.batch === undefined) {
         report.complete = true
         report.wait = claim.wait

@@ -1,12 +1,18 @@
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
-import { NULL } from '../schema/codec.js'
 import type { Operation, Shape } from '../schema/operation.js'
+import { unpackLists, unpackTexts } from './unpack.js'
 
 const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load', 'pending', 'hold'] as const
 type Script = (typeof SCRIPTS)[number]
+type Arguments = readonly (string | number | readonly (string | number)[])[]
 type Commands = {
-  [S in `writeBehind_${Script}`]: (prefix: string, ...args: (string | number | readonly (string | number)[])[]) => Promise<unknown>
+  [S in `writeBehind_${Script}`]: (prefix: string, ...args: Arguments) => Promise<unknown>
+} & {
+  writeBehind_claimBuffer(
+    prefix: string,
+    ...args: Arguments
+  ): Promise<[Buffer, Buffer | null, Buffer, Buffer, Buffer, Buffer | null] | [null, number | null]>
 }
 
 /** What the store needs of a policy to place a write. Times in ms. */
@@ -46,6 +52,12 @@ export interface Batch {
   /** Traceparents of those writes, the first ones, each ended by a space. */
   readonly traces: string
   readonly records: readonly ClaimedRecord[]
+}
+
+/** Of one batch. A record whose values have more bytes is a batch of its own. */
+export interface BatchLimits {
+  readonly records: number
+  readonly bytes: number
 }
 
 /** What to claim: what is due, what was first written until a time (ms), or one record. */
@@ -167,19 +179,29 @@ export class Store {
    * @param newId beginning of the id of a new batch; Redis adds the time
    * @param debounce the policy's, ms; spares `before` a look at records that are due a debounce later
    */
-  async claim(prefix: string, newId: string, batchSize: number, target: ClaimTarget, debounce = 0): Promise<ClaimReply> {
+  async claim(prefix: string, newId: string, { records, bytes }: BatchLimits, target: ClaimTarget, debounce = 0): Promise<ClaimReply> {
     const [what, argument] = 'due' in target ? ['due', ''] : 'before' in target ? ['before', target.before] : ['key', target.key]
-    const reply = (await this.#redis.writeBehind_claim(
+    const reply = await this.#redis.writeBehind_claimBuffer(
       prefix,
       newId,
-      batchSize,
+      records,
+      bytes,
       what as string,
       argument as string | number,
       debounce,
-    )) as [string | null, string | number | null, ...string[]]
-    if (reply[0] === null) return { batch: undefined, wait: (reply[1] as number | null) ?? undefined }
-    const [id, previous, writes, text, traces] = reply as [string, string | null, string, string, string | null]
-    return { batch: { id, previous, writes: Number(writes), traces: traces ?? '', records: toRecords(text) } }
+    )
+    if (reply[0] === null) return { batch: undefined, wait: reply[1] ?? undefined }
+    const [id, previous, writes, keys, changes, traces] = reply
+    const contents = unpackLists(changes)
+    return {
+      batch: {
+        id: String(id),
+        previous: previous && String(previous),
+        writes: Number(writes),
+        traces: String(traces ?? ''),
+        records: unpackTexts(keys).map((key, n) => ({ key, content: contents[n] as string[] })),
+      },
+    }
   }
 
   /** `undefined`: the batch is not in flight any more. */
@@ -356,25 +378,6 @@ function pushOperations(args: (string | number)[], operations: readonly Operatio
 }
 
 type ViewReply = [string, ...string[]] | null
-
-/** The records of a claim: see claim.lua. A null is a NUL, and so leaves two empty pieces where other texts leave one. */
-function toRecords(text: string): ClaimedRecord[] {
-  const pieces = text.split(NULL)
-  const records: ClaimedRecord[] = []
-  for (let next = 0; next < pieces.length - 1; ) {
-    const key = pieces[next] as string
-    const content: string[] = Array(Number(pieces[next + 1]))
-    next += 2
-    for (let n = 0; n < content.length; n += 2) {
-      content[n] = pieces[next] as string
-      const isNull = pieces[next + 1] === '' && pieces[next + 2] === '' && next + 3 < pieces.length
-      content[n + 1] = isNull ? NULL : (pieces[next + 1] as string)
-      next += isNull ? 3 : 2
-    }
-    records.push({ key, content })
-  }
-  return records
-}
 
 function toParkedEntry(key: string, entry: string): ParkedEntry {
   const [attempts, since, ...reason] = entry.split(' ')

@@ -46,21 +46,16 @@ export const MUTANTS: readonly Mutant[] = [
     'pop instead of claim: what a flusher took is gone with it',
     'flush',
     'redis/lua/claim.lua',
-    "if acked then redis.call('HSET', batchKey, 'previous', acked) end\nreturn reply()",
-    `if acked then redis.call('HSET', batchKey, 'previous', acked) end
-local popped = reply()
-for _, key in ipairs(keys) do
-  redis.call('DEL', prefix .. 'claim:' .. key)
-  redis.call('ZREM', dirtyKey, key)
-end
+    'return { id, acked, writes, packedKeys, packedChanges, traces }',
+    `for _, key in ipairs(keys) do redis.call('ZREM', dirtyKey, key) end
 redis.call('DEL', batchKey)
-return popped`,
+return { id, acked, writes, packedKeys, packedChanges, traces }`,
   ),
   mutant(
     'a batch in flight is not returned again, but a new one made',
     'flush',
     'redis/lua/claim.lua',
-    "if redis.call('EXISTS', batchKey) == 1 then return reply() end",
+    'if inFlight[1] then return inFlight end',
     '',
   ),
   {
@@ -97,11 +92,11 @@ return popped`,
   mutant('TTL on the view of a dirty record', 'steps', 'redis/lua/write.lua', "  call('PERSIST', view)\n", ''),
   mutant('no writer sequence', 'write', 'redis/lua/write.lua', '  if sequence <= seen[1] then return seen[2] end\n', ''),
   mutant(
-    'claim not frozen: later writes change it',
+    'claim not frozen: what it took stays pending, and later writes are added to it',
     'steps',
-    'redis/lua/write.lua',
-    '  local pend = pendPrefix .. key\n',
-    "  local pend = pendPrefix .. key\n  if call('EXISTS', prefix .. 'claim:' .. key) == 1 then pend = prefix .. 'claim:' .. key end\n",
+    'redis/lua/claim.lua',
+    "  for n = 1, size, 1000 do call('DEL', unpack(names, n, math.min(n + 999, size))) end\n",
+    '',
   ),
   mutant(
     'a split without the void',
@@ -131,14 +126,20 @@ return popped`,
     '    this.#lastByKey.set(operation.key, entry)\n',
     '    if (!this.#lastByKey.has(operation.key)) this.#lastByKey.set(operation.key, entry)\n',
   ),
-  mutant('a load that ignores pending changes', 'flush', 'redis/lua/load.lua', " and lay(view, prefix .. 'pend:' .. key)\n", '\n'),
-  mutant('a load that ignores claims', 'flush', 'redis/lua/load.lua', "(persisted[key] or lay(view, prefix .. 'claim:' .. key)) and", ''),
+  mutant(
+    'a load that ignores pending changes',
+    'flush',
+    'redis/lua/load.lua',
+    " and lay(view, redis.call('HGETALL', prefix .. 'pend:' .. key))\n",
+    '\n',
+  ),
+  mutant('a load that ignores claims', 'flush', 'redis/lua/load.lua', '(persisted[key] or lay(view, claimOf(key))) and', ''),
   mutant(
     'a load that lays over the row what it holds',
     'schedules',
     'redis/lua/load.lua',
-    "(persisted[key] or lay(view, prefix .. 'claim:' .. key))",
-    "lay(view, prefix .. 'claim:' .. key)",
+    '(persisted[key] or lay(view, claimOf(key)))',
+    'lay(view, claimOf(key))',
   ),
   mutant(
     'a load of a row whose ledger has moved',

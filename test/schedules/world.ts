@@ -21,8 +21,8 @@ export type Calls = ModelCache<typeof models.pageView>
 
 const STATEMENT_TIMEOUT = 30_000
 const MODEL = models.pageView
-const PREFIX_PARTS = ['pend:', 'claim:', 'batch', 'dirty', 'parked']
-const EXPIRE_CLEAN = `if redis.call('EXISTS', KEYS[1] .. 'pend:' .. ARGV[1], KEYS[1] .. 'claim:' .. ARGV[1]) == 0 then
+const PREFIX_PARTS = ['pend:', 'batch', 'dirty', 'parked']
+const EXPIRE_CLEAN = `if not redis.call('ZSCORE', KEYS[1] .. 'dirty', ARGV[1]) then
   return redis.call('DEL', KEYS[1] .. 'view:' .. ARGV[1]) end`
 
 export interface Servers {

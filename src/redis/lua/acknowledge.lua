@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 --[[
-  Ends the batch in flight, which is in the database: its claims go, records without newer changes are clean, their views get a TTL.
+  Ends the batch in flight, which is in the database: it goes, records without newer changes are clean, their views get a TTL.
   Does nothing if another batch is in flight. A group of a split batch that waits takes its turn.
 
   KEYS[1]  prefix of the shard's keys
@@ -59,7 +59,6 @@ local function expireViews(keys)
 end
 
 local keys = cmsgpack.unpack(batch[2])
-each('UNLINK', named('claim:', keys))
 if anyParked then
   for _, key in ipairs(keys) do
     if redis.call('HDEL', parkedKey, key) == 1 then unparked[#unparked + 1] = key end
@@ -76,7 +75,7 @@ redis.call('HINCRBY', prefix .. 'stats', 'batches', 1)
 local rest = batch[3] and cmsgpack.unpack(batch[3]) or {}
 local group = table.remove(rest)
 if group then
-  redis.call('HSET', batchKey, 'id', nextId, 'previous', ledger, 'writes', '0', 'keys', cmsgpack.pack(group), 'rest', cmsgpack.pack(rest))
+  redis.call('HSET', batchKey, 'id', nextId, 'previous', ledger, 'writes', '0', 'keys', group[1], 'changes', group[2], 'rest', cmsgpack.pack(rest))
   return { now, 0, stillDirty, unparked }
 end
 redis.call('DEL', batchKey)

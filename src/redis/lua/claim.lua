@@ -1,36 +1,26 @@
 #!lua flags=allow-oom
 --[[
-  Freezes the pending changes of due records as the shard's one batch. A batch in flight is returned again, with the same content.
-  Parked records that are due again are claimed alone, so that a refusal costs the others nothing.
+  Freezes the pending changes of due records as the shard's one batch: they move into the batch, packed, where no write reaches them.
+  A batch in flight is returned again, with the same content. Parked records that are due again are claimed alone, so that a refusal
+  costs the others nothing.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV     beginning of the id for a new batch, most records in it, what to claim: 'due' · 'before' (first written at or before a time) · 'key',
-           the time in ms or the key, the policy's debounce ms
-  Returns  { id, id before it or nil, writes it carries, the records, traceparents of those writes or nil } or { nil, ms until the next record is due or nil }
+  ARGV     beginning of the id for a new batch, most records in it, most bytes of values (a record that has more comes alone), what to claim:
+           'due' · 'before' (first written at or before a time) · 'key', the time in ms or the key, the policy's debounce ms
+  Returns  { id, id before it or nil, writes it carries, keys, changes, traceparents of those writes or nil }
+           or { nil, ms until the next record is due or nil }
 
-  The records are one text, which costs the reader far less than a list: per record its key, the number of entries of its change, and
-  the entries, all ended by NUL. A null is a NUL itself; no other text has one.
+  Keys and changes are lists of equal length, packed by cmsgpack; a change is the flat list of its pending hash.
 ]]
 local prefix = KEYS[1]
-local newId, batchSize, what, argument, debounce = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
+local newId, batchSize, mostBytes, what, argument, debounce = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
 local batchKey, dirtyKey, parkedKey, statsKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked', prefix .. 'stats'
+
+local inFlight = redis.call('HMGET', batchKey, 'id', 'previous', 'writes', 'keys', 'changes', 'traces')
+if inFlight[1] then return inFlight end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
-local function reply()
-  local batch = redis.call('HMGET', batchKey, 'id', 'previous', 'writes', 'keys', 'traces')
-  local records, size, call, claimPrefix = {}, 0, redis.call, prefix .. 'claim:'
-  for _, key in ipairs(cmsgpack.unpack(batch[4])) do
-    local content = call('HGETALL', claimPrefix .. key)
-    records[size + 1], records[size + 2], records[size + 3] = key, #content, table.concat(content, '\0')
-    size = size + 3
-  end
-  return { batch[1], batch[2], batch[3], table.concat(records, '\0') .. '\0', batch[5] }
-end
-
-if redis.call('EXISTS', batchKey) == 1 then return reply() end
-
 local anyParked = redis.call('EXISTS', parkedKey) == 1
 local function isParked(key) return anyParked and redis.call('HEXISTS', parkedKey, key) == 1 end
 
@@ -70,12 +60,27 @@ if what == 'due' then candidates = dueKeys()
 elseif what == 'before' then candidates = keysBefore(tonumber(argument))
 else candidates = { argument } end
 
-local keys, pendPrefix, claimPrefix = {}, prefix .. 'pend:', prefix .. 'claim:'
-for _, key in ipairs(candidates) do
-  local renamed = redis.pcall('RENAME', pendPrefix .. key, claimPrefix .. key)
-  if renamed.err then redis.call('ZREM', dirtyKey, key) else keys[#keys + 1] = key end
+-- The candidates that have a pending change, up to the most bytes; the others are clean.
+local function take()
+  local call, pendPrefix = redis.call, prefix .. 'pend:'
+  local keys, changes, names, size, bytes = {}, {}, {}, 0, 0
+  for _, key in ipairs(candidates) do
+    local name = pendPrefix .. key
+    local change = call('HGETALL', name)
+    for n = 2, #change, 2 do bytes = bytes + #change[n] end
+    if size > 0 and bytes > mostBytes then break end
+    if change[1] then
+      size = size + 1
+      keys[size], changes[size], names[size] = key, change, name
+    else
+      call('ZREM', dirtyKey, key)
+    end
+  end
+  for n = 1, size, 1000 do call('DEL', unpack(names, n, math.min(n + 999, size))) end
+  return keys, changes
 end
 
+local keys, changes = take()
 if #keys == 0 then
   local first = redis.call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')
   if first[2] == nil or first[2] == 'inf' then return { false, false } end
@@ -87,9 +92,10 @@ local writes = string.format('%.0f', (tonumber(stats[1]) or 0) - (tonumber(stats
 redis.call('HSET', statsKey, 'claimed', stats[1] or '0')
 -- ioredis sends a call again after a broken connection, maybe when the batch that it made has gone: the same id must not come twice.
 local id = newId .. '.' .. time[1] .. '.' .. time[2]
-redis.call('HSET', batchKey, 'id', id, 'writes', writes, 'keys', cmsgpack.pack(keys))
+local packedKeys, packedChanges = cmsgpack.pack(keys), cmsgpack.pack(changes)
+redis.call('HSET', batchKey, 'id', id, 'writes', writes, 'keys', packedKeys, 'changes', packedChanges)
 local traces = redis.call('GETDEL', prefix .. 'traces')
 if traces then redis.call('HSET', batchKey, 'traces', traces) end
 local acked = redis.call('GET', prefix .. 'acked')
 if acked then redis.call('HSET', batchKey, 'previous', acked) end
-return reply()
+return { id, acked, writes, packedKeys, packedChanges, traces }

@@ -16,6 +16,7 @@ local prefix = KEYS[1]
 local ledger, lastState, viewTtl, missingTtl, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local NULL = '\0'
 local epoch = redis.call('GET', prefix .. 'epoch') or ''
+-- include claims
 
 -- include bounds
 
@@ -83,8 +84,8 @@ local function insert(view, fields)
 end
 
 -- Lays one change over the view; false if the view cannot hold the result.
-local function lay(view, name)
-  local flat, fields = redis.call('HGETALL', name), {}
+local function lay(view, flat)
+  local fields = {}
   if #flat == 0 then return true end
   for n = 1, #flat, 2 do fields[flat[n]] = flat[n + 1] end
   local state, present = string.sub(fields['~'], 1, 1), redis.call('HGET', view, '~') == '1'
@@ -123,7 +124,7 @@ local function make(view, key, first)
   end
   redis.call('DEL', view)
   redis.call('HSET', view, unpack(fields))
-  local fits = (persisted[key] or lay(view, prefix .. 'claim:' .. key)) and lay(view, prefix .. 'pend:' .. key)
+  local fits = (persisted[key] or lay(view, claimOf(key))) and lay(view, redis.call('HGETALL', prefix .. 'pend:' .. key))
   return answer(view), fits
 end
 
@@ -138,7 +139,7 @@ local function keep(view, key, present)
   local meta = redis.call('HGET', pend, '~')
   if meta then
     redis.call('HSET', pend, '~', string.sub(meta, 1, 1) .. (present == '1' and 'v' or 'm') .. string.sub(meta, 3))
-  elseif redis.call('EXISTS', prefix .. 'claim:' .. key) == 0 then
+  elseif #claimOf(key) == 0 then
     redis.call('PEXPIRE', view, present == '1' and viewTtl or missingTtl)
   end
 end

@@ -15,10 +15,12 @@ local NULL = '\0'
 
 -- include bounds
 
-local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'traces')
+local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'changes', 'traces')
 if batch[1] ~= id then return false end
 local key = cmsgpack.unpack(batch[2])[1]
-local pend, claim = prefix .. 'pend:' .. key, prefix .. 'claim:' .. key
+-- The claimed change is composed with the pending one in a hash that is there only meanwhile.
+local pend, claim = prefix .. 'pend:' .. key, prefix .. 'claim'
+redis.call('HSET', claim, unpack(cmsgpack.unpack(batch[4])[1]))
 
 local function content(name)
   local fields, flat = {}, redis.call('HGETALL', name)
@@ -139,12 +141,13 @@ if before then
 end
 redis.call('HSET', parkedKey, key, (attempts + 1) .. ' ' .. since .. ' ' .. reason)
 redis.call('SET', prefix .. 'acked', 'void:' .. id)
-if batch[4] and redis.call('EXISTS', prefix .. 'traces') == 0 then redis.call('SET', prefix .. 'traces', batch[4]) end
+if batch[5] and redis.call('EXISTS', prefix .. 'traces') == 0 then redis.call('SET', prefix .. 'traces', batch[5]) end
 
 local rest = batch[3] and cmsgpack.unpack(batch[3]) or {}
 local group = table.remove(rest)
 if group then
-  redis.call('HSET', batchKey, 'id', nextId, 'previous', 'void:' .. id, 'writes', '0', 'keys', cmsgpack.pack(group), 'rest', cmsgpack.pack(rest))
+  redis.call('HSET', batchKey, 'id', nextId, 'previous', 'void:' .. id, 'writes', '0', 'keys', group[1], 'changes', group[2],
+    'rest', cmsgpack.pack(rest))
 else
   redis.call('DEL', batchKey)
 end

@@ -7,8 +7,9 @@
   Returns  { claimed change, pending change, parked entry or nil }, the changes as flat lists, empty if there is none
 ]]
 local prefix, key = KEYS[1], ARGV[1]
+-- include claims
 return {
-  redis.call('HGETALL', prefix .. 'claim:' .. key),
+  claimOf(key),
   redis.call('HGETALL', prefix .. 'pend:' .. key),
   redis.call('HGET', prefix .. 'parked', key),
 }

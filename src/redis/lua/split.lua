@@ -11,18 +11,19 @@ local prefix = KEYS[1]
 local id, newId = ARGV[1], ARGV[2]
 local batchKey = prefix .. 'batch'
 
-local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest')
+local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'changes')
 if batch[1] ~= id then return 0 end
-local keys = cmsgpack.unpack(batch[2])
+local keys, changes = cmsgpack.unpack(batch[2]), cmsgpack.unpack(batch[4])
 if #keys == 1 then return 0 end
 
-local half = math.floor(#keys / 2)
-local first, second = {}, {}
-for n, key in ipairs(keys) do
-  if n <= half then first[#first + 1] = key else second[#second + 1] = key end
+local function part(list, first, last)
+  return cmsgpack.pack({ unpack(list, first, last) })
 end
+
+local half = math.floor(#keys / 2)
 local rest = batch[3] and cmsgpack.unpack(batch[3]) or {}
-rest[#rest + 1] = second
+rest[#rest + 1] = { part(keys, half + 1, #keys), part(changes, half + 1, #keys) }
 redis.call('SET', prefix .. 'acked', 'void:' .. id)
-redis.call('HSET', batchKey, 'id', newId, 'previous', 'void:' .. id, 'keys', cmsgpack.pack(first), 'rest', cmsgpack.pack(rest))
+redis.call('HSET', batchKey, 'id', newId, 'previous', 'void:' .. id, 'keys', part(keys, 1, half), 'changes', part(changes, 1, half),
+  'rest', cmsgpack.pack(rest))
 return 1
