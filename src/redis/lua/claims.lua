@@ -1,7 +1,5 @@
---[[
-  Included where a script needs the claimed change of a record: `prefix` is that of the shard's keys.
-  claimOf(key): the change that the batch in flight, or a waiting group of a split one, holds of the record, as a flat list; empty if none
-]]
+-- Included by the scripts that need the claimed change of a record. Needs prefix, that of the shard's keys.
+
 local claims
 
 local function collect(packedKeys, packedChanges)
@@ -17,6 +15,7 @@ local function readClaims()
   for _, group in ipairs(batch[3] and cmsgpack.unpack(batch[3]) or {}) do collect(group[1], group[2]) end
 end
 
+-- The change that the batch in flight, or a waiting group of a split one, holds of the record: a flat list, empty if there is none.
 -- The batch is only looked at for a record that is dirty.
 local function claimOf(key)
   if not redis.call('ZSCORE', prefix .. 'dirty', key) then return {} end
