@@ -23,6 +23,7 @@ test.each(['express', 'fastify', 'nest'])(
     const service = await Service.start(['--import', 'tsx', `examples/${name}/service.ts`], environment)
     services.push(service)
     const views = await service.use(name)
+    if (name === 'express') expect(await service.read('/top')).toEqual([{ path: name, views }])
     await service.stop()
     expect(await database.query('select views::int from page_views where path = $1', [name])).toEqual([{ views }])
   },

@@ -37,9 +37,9 @@ export class Service {
   async use(page: string): Promise<number> {
     const answers = await Promise.all(Array.from({ length: VIEWS }, () => this.#count(page)))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]))
-    expect(await this.#read(`/pages/${page}`)).toEqual({ path: page, views: VIEWS })
-    expect(await this.#read('/pages/nobody')).toEqual({ path: 'nobody', views: 0 })
-    expect(await this.#read('/health')).toMatchObject([{ model: 'PageView', parked: 0 }])
+    expect(await this.read(`/pages/${page}`)).toEqual({ path: page, views: VIEWS })
+    expect(await this.read('/pages/nobody')).toEqual({ path: 'nobody', views: 0 })
+    expect(await this.read('/health')).toMatchObject([{ model: 'PageView', parked: 0 }])
     const refused = await this.#count('%00')
     expect(refused.status).toBe(400)
     expect(await refused.json()).toEqual({ error: expect.stringContaining('PageView.path: expected text without the NUL character') })
@@ -57,11 +57,11 @@ export class Service {
     this.#process.kill('SIGKILL')
   }
 
-  #count(page: string): Promise<Response> {
-    return fetch(`${this.#url}/pages/${page}/views`, { method: 'POST' })
+  async read(path: string): Promise<unknown> {
+    return (await fetch(`${this.#url}${path}`)).json()
   }
 
-  async #read(path: string): Promise<unknown> {
-    return (await fetch(`${this.#url}${path}`)).json()
+  #count(page: string): Promise<Response> {
+    return fetch(`${this.#url}/pages/${page}/views`, { method: 'POST' })
   }
 }

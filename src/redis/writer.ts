@@ -191,7 +191,8 @@ class Lane {
   #startSpan(group: readonly Entry[], writes: number): WriteSpan | undefined {
     const { telemetry, model } = this.#context
     if (telemetry === undefined) return undefined
-    const origins = group.flatMap(({ origins }) => origins ?? [])
+    const origins: Origin[] = []
+    for (const entry of group) if (entry.origins !== undefined) origins.push(...entry.origins)
     return telemetry.write({ model, shard: this.shard, operations: group.length, writes, origins })
   }
 
