@@ -52,21 +52,25 @@ export function encodeStored(model: Model, field: Field, value: unknown): string
 
 /** An increment as a safe integer, or as a bigint where a number would not be exact. */
 export function encodeIncrement(model: Model, field: Field, value: unknown): number | bigint {
-  if (field.list || (field.type !== 'Int' && field.type !== 'BigInt')) {
-    const isFraction = !field.list && (field.type === 'Decimal' || field.type === 'Float')
-    const advice = isFraction ? ' (count in whole units, as cents are, or set the value)' : ''
-    throw invalid(
-      model,
-      field,
-      `a field of type Int or BigInt to increment${advice}`,
-      `${describeType(field)}${field.list ? '[]' : ''}`,
-      true,
-    )
-  }
+  requireCounter(model, field)
   if (typeof value === 'number' && (field.type === 'Int' ? isInt(field, value) : Number.isSafeInteger(value))) return value + 0
   if (typeof value !== 'bigint' || field.type === 'Int' || !isInt64(value)) throw invalid(model, field, describeType(field), value)
   const number = Number(value)
   return Number.isSafeInteger(number) ? number : value
+}
+
+/** The increment that a decrement is. */
+export function encodeDecrement(model: Model, field: Field, value: unknown): number | bigint {
+  return encodeIncrement(model, field, typeof value === 'bigint' ? -value : typeof value === 'number' ? 0 - value : value)
+}
+
+/** @throws InvalidInputError unless the field can be incremented */
+export function requireCounter(model: Model, field: Field): void {
+  if (!field.list && (field.type === 'Int' || field.type === 'BigInt')) return
+  const isFraction = !field.list && (field.type === 'Decimal' || field.type === 'Float')
+  const advice = isFraction ? ' (count in whole units, as cents are, or set the value)' : ''
+  const expected = `a field of type Int or BigInt to increment${advice}`
+  throw invalid(model, field, expected, `${describeType(field)}${field.list ? '[]' : ''}`, true)
 }
 
 /** A maximum or a minimum. */

@@ -45,6 +45,9 @@ export interface Asking {
   readonly row: readonly string[]
 }
 
+/** See Shape.bounds. */
+export const BOUND_MARKS = { max: '^', min: '_' } as const
+
 const NO_NAMES: readonly string[] = []
 
 export interface Operation {

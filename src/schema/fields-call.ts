@@ -1,0 +1,139 @@
+import { InvalidInputError } from '../errors.js'
+import { startOf } from './change.js'
+import {
+  describe,
+  encode,
+  encodeBound,
+  encodeDecrement,
+  encodeIncrement,
+  encodeNow,
+  NULL,
+  requireComparable,
+  requireCounter,
+} from './codec.js'
+import { defaultValue, type Fields } from './fields.js'
+import { isObject } from './key.js'
+import type { Field, Model } from './model.js'
+import { BOUND_MARKS, type Operation, type Shape, type Shapes } from './operation.js'
+
+export type FieldsCallName = 'set' | 'increment' | 'decrement' | 'max' | 'min'
+
+/** All of a call but its values, for calls that name the same fields. */
+interface Plan {
+  readonly fields: readonly Field[]
+  readonly touched: readonly Field[]
+  /** Those of the fields whose inserted value is not the default and then the operation: see Shape.bases. */
+  readonly based: readonly Field[]
+  /** Other fields, that an inserted row fills with something else than a constant default. */
+  readonly filled: readonly Field[]
+  readonly shape: Shape
+}
+
+type Encode = (model: Model, field: Field, value: unknown) => string | number | bigint
+type Require = (model: Model, field: Field) => void
+
+const ENCODE: Readonly<Record<FieldsCallName, Encode>> = {
+  set: encode,
+  increment: encodeIncrement,
+  decrement: encodeDecrement,
+  max: encodeBound,
+  min: encodeBound,
+}
+const REQUIRE: Readonly<Record<FieldsCallName, Require>> = {
+  set: () => {},
+  increment: requireCounter,
+  decrement: requireCounter,
+  max: requireComparable,
+  min: requireComparable,
+}
+const NO_NAMES: readonly string[] = []
+
+/** A call that changes some fields of a row by values of its own, and inserts the row when it is missing: an upsert in short. */
+export class FieldsCall {
+  readonly #name: FieldsCallName
+  readonly #model: Model
+  readonly #fields: Fields
+  readonly #shapes: Shapes
+  readonly #encode: Encode
+  readonly #isBound: boolean
+  readonly #plans = new Map<string, Plan>()
+
+  constructor(name: FieldsCallName, model: Model, fields: Fields, shapes: Shapes) {
+    this.#name = name
+    this.#model = model
+    this.#fields = fields
+    this.#shapes = shapes
+    this.#encode = ENCODE[name]
+    this.#isBound = name === 'max' || name === 'min'
+  }
+
+  compile(key: string, given: unknown): Operation {
+    if (!isObject(given))
+      throw new InvalidInputError(this.#model.name, undefined, `the fields to ${this.#name} to be an object`, describe(given))
+    let names = Object.keys(given)
+    if (names.some((name) => given[name] === undefined)) names = names.filter((name) => given[name] !== undefined)
+    const id = names.length === 1 ? (names[0] as string) : names.join()
+    const { fields, touched, based, filled, shape } = this.#plans.get(id) ?? this.#plan(id, names)
+    const values: (string | number | bigint)[] = []
+    for (const field of touched) values.push(encodeNow(field))
+    if (!this.#isBound) this.#push(values, fields, given)
+    if (this.#isBound) this.#push(values, based, given)
+    else for (let n = 0; n < based.length; n++) values.push('0')
+    for (const field of filled) values.push(defaultValue(field) as string)
+    if (this.#isBound) this.#push(values, fields, given)
+    return { key, shape, values }
+  }
+
+  #push(values: (string | number | bigint)[], fields: readonly Field[], given: Record<string, unknown>): void {
+    for (const field of fields) values.push(this.#encode(this.#model, field, given[field.name]))
+  }
+
+  #plan(id: string, names: readonly string[]): Plan {
+    if (names.length === 0) throw new InvalidInputError(this.#model.name, undefined, `at least one field to ${this.#name}`, 'none')
+    const fields = names.map((name) => this.#fields.get(name))
+    for (const field of fields) REQUIRE[this.#name](this.#model, field)
+    const touched = this.#fields.updatedAt.filter((field) => !fields.includes(field))
+    const filled = this.#fields.plain.filter((field) => !fields.includes(field) && !touched.includes(field) && this.#isFilled(field))
+    const plan = { fields, touched, filled, ...this.#shape(names, fields, touched, filled) }
+    this.#plans.set(id, plan)
+    return plan
+  }
+
+  #shape(
+    names: readonly string[],
+    fields: readonly Field[],
+    touched: readonly Field[],
+    filled: readonly Field[],
+  ): Pick<Plan, 'based' | 'shape'> {
+    const sets = touched.map(nameOf)
+    switch (this.#name) {
+      case 'set':
+        return { based: [], shape: this.#shapes.intern('upsert', [...sets, ...names], NO_NAMES, filled.map(nameOf)) }
+      case 'increment':
+      case 'decrement': {
+        // Nothing plus an amount is null: they start from 0.
+        const based = fields.filter((field) => startOf(field) === NULL)
+        return { based, shape: this.#shapes.intern('upsert', sets, names, [...based, ...filled].map(nameOf)) }
+      }
+      case 'max':
+      case 'min': {
+        // Null becomes the bound: only what starts elsewhere has to be said.
+        const mark = BOUND_MARKS[this.#name]
+        const based = fields.filter((field) => startOf(field) !== NULL)
+        const bounds = names.map((name) => mark + name)
+        return { based, shape: this.#shapes.intern('upsert', sets, NO_NAMES, [...based, ...filled].map(nameOf), bounds) }
+      }
+    }
+  }
+
+  #isFilled(field: Field): boolean {
+    const value = defaultValue(field)
+    if (value !== undefined) return value !== startOf(field)
+    const expected = `a default, as ${this.#name} inserts the row when it is missing (use upsert)`
+    throw new InvalidInputError(this.#model.name, field.name, expected, 'none')
+  }
+}
+
+function nameOf(field: Field): string {
+  return field.name
+}

@@ -1,0 +1,42 @@
+import { InvalidInputError } from '../errors.js'
+import { plainFields } from './change.js'
+import { encodeNow, NULL } from './codec.js'
+import type { Field, Model } from './model.js'
+import { uuid } from './uuid.js'
+
+/** The fields of a model that a call may name: those that are not of its key. */
+export class Fields {
+  readonly plain: readonly Field[]
+  readonly names: readonly string[]
+  readonly updatedAt: readonly Field[]
+  readonly #model: Model
+  readonly #byName: ReadonlyMap<string, Field>
+
+  constructor(model: Model) {
+    this.#model = model
+    this.plain = plainFields(model)
+    this.names = this.plain.map(({ name }) => name)
+    this.updatedAt = this.plain.filter((field) => field.updatedAt)
+    this.#byName = new Map(this.plain.map((field) => [field.name, field]))
+  }
+
+  /** @throws InvalidInputError when there is none of that name, or it is of the key */
+  get(name: string): Field {
+    const field = this.#byName.get(name)
+    if (field !== undefined) return field
+    const got = this.isKey(name) ? 'a key field' : 'an unknown field'
+    throw new InvalidInputError(this.#model.name, name, `one of the fields ${this.names.join(', ')}`, got)
+  }
+
+  isKey(name: string): boolean {
+    return this.#model.key.includes(name)
+  }
+}
+
+/** What an inserted row gets that names no value, as Prisma's client fills it in; `undefined`: there is no default. */
+export function defaultValue(field: Field): string | undefined {
+  if (field.default?.kind === 'value') return field.default.value
+  if (field.default?.kind === 'uuid') return uuid(field.default.version)
+  if (field.default?.kind === 'now' || field.updatedAt) return encodeNow(field)
+  return field.nullable ? NULL : undefined
+}
