@@ -138,6 +138,7 @@ describe('what Prisma refuses', () => {
     ['a value of another type', (db) => db.player.update({ where: { id }, data: { score: '1' as never } })],
     ['a text that is too long', (db) => db.player.update({ where: { id }, data: { name: 'x'.repeat(41) } })],
     ['a sum past the column', (db) => db.player.update({ where: { id }, data: { score: { increment: 2 ** 31 - 1 } } })],
+    ['a maximum, which only the cache has', (db) => db.player.update({ where: { id }, data: { score: { max: 5 } as never } })],
     ['an empty select', (db) => db.player.findUnique({ where: { id }, select: {} })],
     ['select beside omit', (db) => db.player.findUnique({ where: { id }, select: { id: true }, omit: { id: true } } as never)],
     ['half a key', (db) => db.player.findUnique({ where: {} as never })],

@@ -28,7 +28,7 @@ export class Records {
   constructor(part: Part, projector: Projector) {
     this.#part = part
     this.#projector = projector
-    this.#compiler = new Compiler(part.model)
+    this.#compiler = new Compiler(part.model, { bounds: false })
     this.#rows = new RowDecoder(part.model)
   }
 
