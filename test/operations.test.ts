@@ -13,6 +13,7 @@ const { redis, namespace, empty, clean } = createRedis()
 const early = new Date('2026-01-01T00:00:00.000Z')
 const late = new Date('2026-01-02T00:00:00.000Z')
 const HUGE = 2n ** 62n
+const CLAIMS = { records: 10, bytes: 1000 }
 let database: TestDatabase
 let statements: string[]
 let cache: Cache<typeof models, typeof policies>
@@ -132,7 +133,9 @@ describe('max and min', () => {
   test('of a record that is parked compose with those that were written meanwhile', async () => {
     await database.query(`alter table players add constraint fair check (score <= 100)`)
     await cache.player.upsert({ where: id(2), create: { name: 'b', score: 200 }, update: { score: { max: 200 } } })
-    await new Store(redis).claim(shardPrefix(namespace, 'Player', 0), randomUUID(), 10, { before: Date.now() + 1000 })
+    await new Store(redis).claim(shardPrefix(namespace, 'Player', 0), randomUUID(), CLAIMS, {
+      before: Date.now() + 1000,
+    })
     await cache.player.update({ where: id(2), data: { score: { decrement: 20 } } })
     await cache.player.update({ where: id(2), data: { score: { min: 90 } } })
     await cache.flush()
