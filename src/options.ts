@@ -20,7 +20,10 @@ export interface Policy {
   maxWait?: number
   /** Units of flushing and of ordering; flushes of different shards run side by side. Change it only while nothing is dirty. @default 8 */
   shards?: number
-  /** Most records in a batch, that is in one SQL statement. @default 1000 */
+  /**
+   * Most records in a batch, that is in one SQL statement. A batch has fewer if their values come to more than 4 MiB, or after statements
+   * that took longer than half a second. @default 1000
+   */
   batchSize?: number
   /** One job a dirty shard, or one job a dirty record, so that the board shows every key. @default 'shard' */
   jobs?: 'shard' | 'record'

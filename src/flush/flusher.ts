@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { BatchHead, Database } from '../database/database.js'
+import type { BatchHead, Database, PersistOutcome } from '../database/database.js'
 import type { RowChange } from '../database/statement.js'
 import { PersistError } from '../errors.js'
 import type { Events } from '../events.js'
@@ -9,11 +9,9 @@ import type { Batch, ClaimTarget, Store } from '../redis/store.js'
 import { ChangeReader, UnknownFieldError } from '../schema/change.js'
 import type { Model } from '../schema/model.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
+import { BatchSize } from './batch-size.js'
 import { Limit } from './limit.js'
 import { emptyReport, type FlushReport } from './report.js'
-
-/** Of the values in one batch: it bounds what one script, one reply and one statement hold. */
-const MOST_BYTES = 4 * 1024 * 1024
 
 export interface FlusherContext {
   readonly model: Model
@@ -42,11 +40,13 @@ export class Flusher {
   readonly #context: FlusherContext
   readonly #changes: ChangeReader
   readonly #turns: readonly Limit[]
+  readonly #size: BatchSize
 
   constructor(context: FlusherContext) {
     this.#context = context
     this.#turns = Array.from({ length: context.shards.count }, () => new Limit(1))
     this.#changes = new ChangeReader(context.model)
+    this.#size = new BatchSize(context.policy.batchSize)
   }
 
   /**
@@ -63,13 +63,7 @@ export class Flusher {
     const report = emptyReport()
     for (let batches = 0; batches < mostBatches; batches++) {
       const newId = randomUUID()
-      const claim = await store.claim(
-        shards.prefix(shard),
-        newId,
-        { records: policy.batchSize, bytes: MOST_BYTES },
-        target,
-        policy.debounce,
-      )
+      const claim = await store.claim(shards.prefix(shard), newId, this.#size.limits, target, policy.debounce)
       if (claim.batch === undefined) {
         report.complete = true
         report.wait = claim.wait
@@ -99,11 +93,7 @@ export class Flusher {
     for (;;) {
       try {
         const claimed = this.#decode(batch, head)
-        const started = performance.now()
-        const result = await this.#context.limit.run(() =>
-          this.#context.database.persist(this.#context.shards.ledger(shard), head, claimed.changes),
-        )
-        const statement = performance.now() - started
+        const { result, statement } = await this.#context.limit.run(() => this.#persist(shard, claimed))
         if (result.outcome === 'applied') return await this.#acknowledge(shard, claimed, batch.id, result.rows, statement, report)
         if (result.outcome === 'applied before')
           return await this.#acknowledge(shard, claimed, result.ledger, claimed.changes.length, statement, report)
@@ -114,9 +104,21 @@ export class Flusher {
         head = { id: batch.id, previous: result.ledger }
       } catch (error) {
         if (!(error instanceof PersistError) || error.code !== 'REFUSED') throw error
-        const isVoid = await this.#context.database.void(this.#context.shards.ledger(shard), head)
+        const isVoid = await this.#context.limit.run(() => this.#context.database.void(this.#context.shards.ledger(shard), head))
         if (isVoid) return await this.#refuse(shard, batch, error, report)
       }
+    }
+  }
+
+  /** `statement`: ms that the database took. */
+  async #persist(shard: number, batch: ClaimedBatch): Promise<{ result: PersistOutcome; statement: number }> {
+    const { database, shards } = this.#context
+    const started = performance.now()
+    try {
+      const result = await database.persist(shards.ledger(shard), batch, batch.changes)
+      return { result, statement: performance.now() - started }
+    } finally {
+      this.#size.adapt(batch.changes.length, performance.now() - started)
     }
   }
 

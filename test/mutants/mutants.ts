@@ -102,7 +102,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
     'a split without the void',
     'schedules',
     'flush/flusher.ts',
-    'const isVoid = await this.#context.database.void(this.#context.shards.ledger(shard), head)',
+    'const isVoid = await this.#context.limit.run(() => this.#context.database.void(this.#context.shards.ledger(shard), head))',
     'const isVoid = true',
   ),
   mutant(
