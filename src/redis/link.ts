@@ -52,6 +52,11 @@ export class Link {
     })
   }
 
+  /** Calls under way. */
+  get load(): number {
+    return this.#underWay.size
+  }
+
   /**
    * @throws LinkTimeout when Redis did not answer in time
    * @throws ioredis' ReplyError when it answered with one

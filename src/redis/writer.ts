@@ -28,7 +28,7 @@ export interface Calls {
 
 export interface WriterContext {
   readonly model: string
-  /** One or more; those of a shard all go by the same connection. */
+  /** One or more; a call goes by the one with the fewest under way. */
   readonly calls: readonly Calls[]
   readonly limits: WriteLimits
   readonly shards: ShardNames
@@ -92,7 +92,6 @@ export class Writer {
 class Lane {
   readonly shard: number
   readonly #context: WriterContext
-  readonly #calls: Calls
   readonly #writer: string
   #sequence = 0
   #waiting: Entry[] = []
@@ -102,7 +101,6 @@ class Lane {
 
   constructor(context: WriterContext, writer: string, shard: number) {
     this.#context = context
-    this.#calls = context.calls[shard % context.calls.length] as Calls
     this.#writer = writer
     this.shard = shard
   }
@@ -131,7 +129,7 @@ class Lane {
   }
 
   forget(): Promise<void> {
-    return this.#calls.store.forgetWriter(this.#context.shards.prefix(this.shard), this.#writer)
+    return this.#leastLoaded().store.forgetWriter(this.#context.shards.prefix(this.shard), this.#writer)
   }
 
   async #run(): Promise<void> {
@@ -157,7 +155,7 @@ class Lane {
 
   async #send(group: readonly Entry[]): Promise<void> {
     const { limits, model } = this.#context
-    const { store, link } = this.#calls
+    const { store, link } = this.#leastLoaded()
     const prefix = this.#context.shards.prefix(this.shard)
     const sequence = ++this.#sequence
     const operations = group.map((entry) => entry.operation)
@@ -204,6 +202,11 @@ class Lane {
     if (records > 0) events.emit('written', { model, shard: this.shard, records, writes: countWrites(accepted) })
     const turnedAway = countWrites(group.filter((_, position) => refused.get(position) === 'backlog'))
     if (turnedAway > 0) events.emit('backlog', { model, shard: this.shard, writes: turnedAway, limit: limits.mostDirty })
+  }
+
+  #leastLoaded(): Calls {
+    const { calls } = this.#context
+    return calls.reduce((least, each) => (each.link.load < least.link.load ? each : least))
   }
 
   #refused(refusal: Refusal, key: string): WriteBehindError {

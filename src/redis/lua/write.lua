@@ -104,10 +104,13 @@ local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local nowText, dueText, late = string.format('%.0f', now), string.format('%.0f', now + debounce), now + debounce - maxWait
 local dirty = call('ZCARD', dirtyKey)
-local first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')
-local wasClean = (first[2] == nil or first[2] == 'inf') and 1 or 0
--- Without a batch in flight, a record without a pending change is clean.
-local anyClaimed = call('EXISTS', prefix .. 'batch') == 1
+-- Without a batch in flight, a record without a pending change is clean; without parked records, whatever is dirty is due.
+local anyClaimed, anyParked = false, false
+if call('EXISTS', prefix .. 'batch', prefix .. 'parked') > 0 then
+  anyClaimed, anyParked = call('EXISTS', prefix .. 'batch') == 1, call('EXISTS', prefix .. 'parked') == 1
+end
+local wasClean = dirty == 0 and 1 or 0
+if dirty > 0 and anyParked and call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2] == 'inf' then wasClean = 1 end
 -- In a run of records that have neither a pending change nor a view: those that the run itself has changed. Else nil.
 local begun
 local epoch
