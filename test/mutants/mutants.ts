@@ -281,4 +281,18 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
     '  if lower or upper then clampField',
     '  if false then clampField',
   ),
+  mutant(
+    'a barrier for a record that is content with an older batch of it',
+    'barrier',
+    'flush/flusher.ts',
+    "if ('key' in target && claim.batch.id.startsWith(newId)) break",
+    "if ('key' in target && claim.batch.records.some(({ key }) => key === target.key)) break",
+  ),
+  mutant(
+    'a record that is parked counts as persisted',
+    'barrier',
+    'redis/inspector.ts',
+    'store.due(shards.prefix(shard), key))) === undefined',
+    'store.due(shards.prefix(shard), key)) ?? Number.POSITIVE_INFINITY) === Number.POSITIVE_INFINITY',
+  ),
 ]
