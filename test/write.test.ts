@@ -113,6 +113,11 @@ describe('a write with bad input', () => {
       /^Document\.note: expected a string, got an? \w+$/,
     ],
     [
+      'a null of Prisma for the data',
+      () => cache.document.update({ where: { id: 'a' }, data: Prisma.JsonNull as never }),
+      /^Document: expected data to be an object, got an? \w+$/,
+    ],
+    [
       'a Date for the data',
       () => cache.document.update({ where: { id: 'a' }, data: new Date(0) as never }),
       /^Document: expected data to be an object, got the Date 1970-01-01T00:00:00\.000Z$/,

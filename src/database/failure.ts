@@ -44,9 +44,13 @@ export function toPersistError(model: string, error: unknown): PersistError {
 /** Codes with which a statement failed for sure; Prisma's P2010 and P2039 say nothing without a SQLSTATE. */
 const NOT_CARRIED_OUT = /^(21|25|40001|40002|40P01|53|55|P2(?!010|039))/
 
+/** What Prisma's query compiler says of arguments that it cannot read, under a name that other failures have too. */
+const NOT_COMPILED = /^(Could not convert argument value|JSON Error)/m
+
 /** Whether the statement that failed may have been carried out, or may be yet. */
 export function isUndecided(error: unknown): boolean {
   if (error instanceof Error && error.name === 'PrismaClientValidationError') return false
+  if (error instanceof Error && error.name === 'PrismaClientUnknownRequestError' && NOT_COMPILED.test(error.message)) return false
   if (error instanceof WriteBehindError && !(error instanceof PersistError)) return false
   const { code, databaseCode } = error instanceof PersistError ? error : toPersistError('', error)
   return code === 'OUTAGE' && !NOT_CARRIED_OUT.test(databaseCode ?? '')

@@ -51,7 +51,7 @@ export function createExtension(context: ExtensionContext): Extension {
       client: {
         // On the client that it is called on, which may have more extensions than this one.
         $transaction(this: unknown, ...args: unknown[]) {
-          return transactions.run(() => begin.apply(this, args))
+          return transactions.run(args, (...given) => begin.apply(this, given))
         },
       },
     })

@@ -9,6 +9,7 @@ export class TransactionScope {
   readonly #entered = new Map<string, Promise<void>>()
   readonly #holds: Hold[] = []
   #ended = false
+  #abandoned = false
 
   get ended(): boolean {
     return this.#ended
@@ -35,10 +36,22 @@ export class TransactionScope {
       )
   }
 
+  /** The callback of an interactive transaction. When it throws, Prisma does not commit, whatever the error says. */
+  watch(callback: (...args: unknown[]) => unknown): (...args: unknown[]) => Promise<unknown> {
+    return async (...args) => {
+      try {
+        return await callback(...args)
+      } catch (error) {
+        this.#abandoned = true
+        throw error
+      }
+    }
+  }
+
   async end(error?: unknown): Promise<void> {
     this.#ended = true
-    // Nobody knows whether it was committed, or will be: the holds expire by themselves.
-    if (error === undefined || !isUndecided(error)) await Promise.all(this.#holds.map((hold) => hold.release()))
+    // Otherwise nobody knows whether it was committed, or will be: the holds expire by themselves.
+    if (error === undefined || this.#abandoned || !isUndecided(error)) await Promise.all(this.#holds.map((hold) => hold.release()))
   }
 
   #begin(names: readonly string[], concern: Concern, enter: (fresh: Concern) => Promise<Hold | undefined>): Promise<void> {
@@ -70,11 +83,13 @@ export class Transactions {
   }
 
   /** Runs `$transaction`. A transaction within another ends with that one. */
-  async run<T>(begin: () => Promise<T>): Promise<T> {
-    if (this.#open !== undefined) return begin()
+  async run<T>(args: readonly unknown[], begin: (...args: unknown[]) => Promise<T>): Promise<T> {
+    if (this.#open !== undefined) return begin(...args)
     const scope = new TransactionScope()
+    const [work, ...options] = args
     try {
-      const result = await this.#scopes.run(scope, begin)
+      const watched = typeof work === 'function' ? scope.watch(work as (...args: unknown[]) => unknown) : work
+      const result = await this.#scopes.run(scope, () => begin(watched, ...options))
       await scope.end()
       return result
     } catch (error) {

@@ -1,3 +1,4 @@
+import { AnyNull, DbNull, JsonNull } from '@prisma/client/runtime/client'
 import { InvalidInputError } from '../errors.js'
 import { larger, smaller } from './bound.js'
 import { isCounter, startOf } from './change.js'
@@ -213,7 +214,7 @@ export class Compiler {
   /** The data; a key field may be in it, if it says what `where` says. */
   #given(data: unknown, argument: string, where: unknown, key: string): Record<string, unknown> {
     const { name: model, key: keyNames } = this.#model
-    if (!isObject(data) || data instanceof Date)
+    if (!isObject(data) || isValue(data))
       throw new InvalidInputError(model, undefined, `${argument} to be an object`, describe(data))
     const named = this.#keys.values(where)
     for (let position = 0; position < keyNames.length; position++) {
@@ -243,6 +244,11 @@ function isBase(field: Field, value: string): boolean {
 function largestOf(field: Field): string {
   if (field.type === 'BigInt') return '9223372036854775807'
   return field.small ? '32767' : '2147483647'
+}
+
+/** Objects without fields, which Prisma sends as values. */
+function isValue(data: object): boolean {
+  return data instanceof Date || data === DbNull || data === JsonNull || data === AnyNull
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
