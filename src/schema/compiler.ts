@@ -214,8 +214,7 @@ export class Compiler {
   /** The data; a key field may be in it, if it says what `where` says. */
   #given(data: unknown, argument: string, where: unknown, key: string): Record<string, unknown> {
     const { name: model, key: keyNames } = this.#model
-    if (!isObject(data) || isValue(data))
-      throw new InvalidInputError(model, undefined, `${argument} to be an object`, describe(data))
+    if (!isObject(data) || isValue(data)) throw new InvalidInputError(model, undefined, `${argument} to be an object`, describe(data))
     const named = this.#keys.values(where)
     for (let position = 0; position < keyNames.length; position++) {
       const name = keyNames[position] as string

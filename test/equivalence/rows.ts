@@ -3,9 +3,10 @@ import { Decimal } from '@prisma/client/runtime/client'
 export type Json = Record<string, unknown>
 
 /** Comparable forms; times that were filled in by a clock are all alike. */
-export function normal(row: unknown): unknown {
-  if (row === null) return null
-  return Object.fromEntries(Object.entries(row as Json).map(([name, value]) => [name, normalValue(value)]))
+export function normal(result: unknown): unknown {
+  if (Array.isArray(result)) return result.map(normal)
+  if (typeof result !== 'object' || result === null) return result
+  return Object.fromEntries(Object.entries(result).map(([name, value]) => [name, normalValue(value)]))
 }
 
 function normalValue(value: unknown): unknown {
