@@ -146,6 +146,20 @@ describe.each(DIRECT)('%s', (strategy) => {
     expect(await read(cache)).toBe(2n)
   })
 
+  test('whose statement is committed only after it was given up: fails, and no view of the row as it was before is left', async () => {
+    const cache = await connect(strategy)
+    let commit: () => Promise<unknown> = async () => {}
+    around = (sql, send) => {
+      if (!isWrite(sql)) return send()
+      commit = send
+      return Promise.reject(new Error('Connection terminated unexpectedly'))
+    }
+    await expect(set(cache, 2)).rejects.toMatchObject({ code: 'OUTAGE' })
+    expect(await read(cache)).toBe(1n)
+    await commit()
+    expect(await read(cache)).toBe(2n)
+  })
+
   test('of bad input is refused before anything is sent', async () => {
     const cache = await connect(strategy)
     const sent: string[] = []

@@ -167,23 +167,20 @@ function program(): fc.Arbitrary<Program> {
     amount: fc.integer({ min: 1, max: 9 }),
   })
   const other = fc.oneof(
-    fc.record({ do: fc.constantFrom('flush' as const, 'expire holds' as const) }),
+    fc.constant({ do: 'flush' as const }),
     fc.record({ do: fc.constantFrom('expire' as const, 'invalidate' as const), key }),
   )
   const list = <T>(item: fc.Arbitrary<T>, maxLength: number) => fc.array(item, { minLength: 1, maxLength, size: 'max' })
-  const programs = fc.record({
-    writers: fc.tuple(list(write, 4), list(write, 4)),
-    readers: fc.tuple(list(key, 5), list(key, 5)),
-    others: list(other, 5),
-    faults: fc.array(
-      fc.oneof({ weight: 14, arbitrary: fc.constant('none' as const) }, { weight: 1, arbitrary: fc.constantFrom('lost', 'crash') }),
-      { minLength: 60, maxLength: 60 },
-    ),
-  })
-  // A holder that is paused for longer than its hold lasts, and then dies, is what holds cannot help against.
-  return programs.map((each) =>
-    each.others.some((other) => other.do === 'expire holds')
-      ? { ...each, faults: each.faults.map((fault) => (fault === 'crash' ? 'lost' : fault)) }
-      : each,
-  )
+  const fault = (kind: Fault) =>
+    fc.oneof({ weight: 10, arbitrary: fc.constant('none' as const) }, { weight: 1, arbitrary: fc.constantFrom('lost', kind) })
+  const program = (others: fc.Arbitrary<Other>, kind: Fault) =>
+    fc.record({
+      writers: fc.tuple(list(write, 4), list(write, 4)),
+      readers: fc.tuple(list(key, 8), list(key, 8)),
+      others: list(others, 8),
+      faults: fc.array(fault(kind), { minLength: 60, maxLength: 60 }),
+    })
+  // A holder that is paused for longer than its hold lasts, and then dies, is what holds cannot help against: one or the other.
+  const expiry = fc.constant({ do: 'expire holds' as const })
+  return fc.oneof(program(other, 'crash'), program(fc.oneof(other, expiry, expiry), 'none'))
 }
