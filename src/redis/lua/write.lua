@@ -336,6 +336,10 @@ local function presence(view)
   return (said[2] or '') == epoch and said[1]
 end
 
+local function rowOf(view)
+  return #rowNames == 0 and {} or call('HMGET', view, unpack(rowNames))
+end
+
 -- A write that the view has to allow, and that is answered with the row.
 local function writeIf(index, shape, key, values)
   local view = viewPrefix .. key
@@ -345,7 +349,7 @@ local function writeIf(index, shape, key, values)
   if shape.condition == 'missing' and present == '1' then return 'there' end
   local row
   if shape.kind == 'delete' then
-    row = call('HMGET', view, unpack(rowNames))
+    row = rowOf(view)
   elseif present == '1' and not fits(view, shape, values) then
     return 'overflow'
   end
@@ -353,7 +357,7 @@ local function writeIf(index, shape, key, values)
   if refusal then return refusal end
   if epoch ~= '' and (shape.kind == 'delete' or present == '0') then call('HSET', view, '@', epoch) end
   rows[#rows + 1] = index
-  rows[#rows + 1] = row or call('HMGET', view, unpack(rowNames))
+  rows[#rows + 1] = row or rowOf(view)
 end
 
 local index, last = 0, #ARGV

@@ -1,0 +1,189 @@
+/** Writes on a condition: the view decides in the call that writes, and the answer is the row. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { models } from '../generated/write-behind.js'
+import { shardPrefix } from '../src/redis/keys.js'
+import { type Lease, Store } from '../src/redis/store.js'
+import { ChangeReader } from '../src/schema/change.js'
+import { Compiler } from '../src/schema/compiler.js'
+import type { Condition, Operation } from '../src/schema/operation.js'
+import { createRedis } from './fixture.js'
+
+const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100, nameClean: false }
+const TTL = { view: 60_000, missing: 60_000 }
+const FIELDS = [
+  { name: 'name', start: '\0' },
+  { name: 'score', start: '0' },
+]
+const id = '00000000-0000-4000-8000-000000000001'
+const where = { id }
+const compiler = new Compiler(models.player)
+const creates = () => compiler.create({ data: { id, name: 'new', score: 1 } })
+const adds = (increment: number) => compiler.update({ where, data: { score: { increment } } }) as Operation
+const deletes = () => compiler.delete({ where })
+const upserts = (row: string[] = []) =>
+  compiler.upsert({ where, create: { name: 'new', score: 100 }, update: { score: { increment: 1 } } }, row)
+
+let connection: ReturnType<typeof createRedis>
+let store: Store
+let prefix: string
+let sequence = 0
+
+beforeEach(() => {
+  connection = createRedis()
+  store = new Store(connection.redis)
+  prefix = shardPrefix(connection.namespace, 'Player', 0)
+})
+
+afterEach(() => connection.clean())
+
+async function write(...operations: Operation[]) {
+  return store.write(prefix, 'writer', ++sequence, operations.length, LIMITS, operations)
+}
+
+/** The answer to one conditional operation. */
+async function writeIf(operation: Operation, condition: Condition, row?: string[]) {
+  const { rows, refused } = await write(compiler.conditional(operation, condition, row))
+  return refused.get(0) ?? rows.get(0)
+}
+
+/** Makes the view, of a row as the database would hold it. */
+async function load(values: string[] | undefined, ledger: string | null = null): Promise<void> {
+  const [found] = await store.read(prefix, `lease-${++sequence}`, 1000, ['name', 'score'], [id])
+  await store.load(prefix, TTL, FIELDS, { ledger, rows: [{ key: id, values }] }, [(found as Lease).lease], '')
+}
+
+async function pending() {
+  const content = (await store.pending(prefix, id)).pending
+  return content.length === 0 ? undefined : new ChangeReader(models.player).read(content).change
+}
+
+/** Claims the record, and has the database refuse it, with `between` written meanwhile. */
+async function park(between: () => Promise<unknown> = async () => {}): Promise<void> {
+  const { batch } = await store.claim(prefix, `batch-${++sequence}`, 10, { key: id })
+  await between()
+  await store.park(prefix, batch?.id as string, 'reason', 'next')
+}
+
+describe('the view', () => {
+  test('that is not there allows nothing', async () => {
+    expect(await writeIf(adds(1), 'there')).toBe('unknown')
+    expect(await writeIf(creates(), 'missing')).toBe('unknown')
+    expect(await pending()).toBeUndefined()
+  })
+
+  test('says that the row is missing: only a create and an upsert are done', async () => {
+    await load(undefined)
+    expect(await writeIf(adds(1), 'there')).toBe('missing')
+    expect(await writeIf(deletes(), 'there')).toBe('missing')
+    expect(await pending()).toBeUndefined()
+    expect(await writeIf(creates(), 'missing')).toEqual(['new', '1'])
+    expect(await writeIf(creates(), 'missing')).toBe('there')
+  })
+
+  test('says that the row is there: the answer is the row after the write, of a delete the row before it', async () => {
+    await load(['old', '5'])
+    expect(await writeIf(creates(), 'missing')).toBe('there')
+    expect(await writeIf(adds(2), 'there')).toEqual(['old', '7'])
+    expect(await writeIf(deletes(), 'there')).toEqual(['old', '7'])
+    expect(await writeIf(deletes(), 'there')).toBe('missing')
+  })
+
+  test('knows a sum that the column cannot hold', async () => {
+    await load(['old', '5'])
+    expect(await writeIf(adds(2 ** 31 - 1), 'there')).toBe('overflow')
+    expect(await pending()).toBeUndefined()
+    expect(await writeIf(adds(1), 'there')).toEqual(['old', '6'])
+  })
+
+  test('of an earlier epoch says nothing, and one made by a write is of this epoch', async () => {
+    await store.hold(prefix, 'hold', 1000, [])
+    await store.release(prefix, 'hold', [])
+    await load(undefined)
+    expect(await writeIf(creates(), 'missing')).toEqual(['new', '1'])
+    expect(await writeIf(adds(1), 'there')).toEqual(['new', '2'])
+    expect(await writeIf(deletes(), 'there')).toEqual(['new', '2'])
+    expect(await writeIf(creates(), 'missing')).toEqual(['new', '1'])
+    await store.invalidate(prefix, [])
+    expect(await writeIf(adds(1), 'there')).toBe('unknown')
+  })
+
+  test('is dropped while the record is held, and a load makes none', async () => {
+    await load(['old', '5'])
+    await store.hold(prefix, 'hold', 1000, [id])
+    await load(['old', '5'])
+    expect(await writeIf(adds(1), 'there')).toBe('unknown')
+    await store.release(prefix, 'hold', [id])
+    await load(['old', '5'])
+    expect(await writeIf(adds(1), 'there')).toEqual(['old', '6'])
+  })
+})
+
+test('an upsert of a missing row is answered with what it inserts, and of one that is there with the changed row', async () => {
+  await load(undefined)
+  const row: string[] = []
+  const operation = upserts(row)
+  expect(await writeIf(operation, 'known', row)).toEqual(['new', '100'])
+  expect(await writeIf(operation, 'known', row)).toEqual(['new', '101'])
+  expect(await pending()).toMatchObject({ kind: 'upsert', insert: ['new', '101'] })
+})
+
+test('a call that is sent again answers the same rows, and changes nothing', async () => {
+  await load(['old', '5'])
+  const operations = [adds(1), compiler.conditional(adds(1), 'there'), adds(1), compiler.conditional(deletes(), 'missing')]
+  const first = await write(...operations)
+  expect(await store.write(prefix, 'writer', sequence, operations.length, LIMITS, operations)).toEqual(first)
+  expect(first.rows).toEqual(new Map([[1, ['old', '7']]]))
+  expect(first.refused).toEqual(new Map([[3, 'there']]))
+  expect(await pending()).toMatchObject({ kind: 'update', values: ['3'] })
+})
+
+describe('a create', () => {
+  beforeEach(async () => {
+    await load(undefined)
+    await writeIf(creates(), 'missing')
+  })
+
+  test('stays an insert under what follows, and a delete takes it back', async () => {
+    await write(adds(2), upserts(), compiler.update({ where, data: { name: 'newer' } }) as Operation)
+    expect(await pending()).toMatchObject({ kind: 'insert', insert: ['newer', '4'] })
+    await write(deletes())
+    expect(await pending()).toMatchObject({ kind: 'delete' })
+    expect(await writeIf(creates(), 'missing')).toEqual(['new', '1'])
+    expect(await pending()).toMatchObject({ kind: 'replace', insert: ['new', '1'] })
+  })
+
+  test('that is refused stays an insert under what was written meanwhile', async () => {
+    await park(() => write(adds(2), upserts()))
+    expect(await pending()).toMatchObject({ kind: 'insert', insert: ['new', '4'] })
+    expect(await writeIf(adds(1), 'there')).toEqual(['new', '5'])
+    await park()
+    expect(await pending()).toMatchObject({ kind: 'insert', insert: ['new', '5'] })
+  })
+
+  test('that is refused after a delete, or before one, is no insert any more', async () => {
+    await park(() => write(deletes()))
+    expect(await pending()).toMatchObject({ kind: 'delete' })
+    await park(() => writeIf(creates(), 'missing'))
+    expect(await pending()).toMatchObject({ kind: 'replace', insert: ['new', '1'] })
+  })
+
+  test('is laid over the row that a load reads', async () => {
+    await store.invalidate(prefix, [id])
+    await load(undefined)
+    expect(await writeIf(adds(1), 'there')).toEqual(['new', '2'])
+  })
+})
+
+test('a create after an update of a row that is missing inserts what it says', async () => {
+  await load(undefined)
+  await write(adds(7))
+  expect(await writeIf(creates(), 'missing')).toEqual(['new', '1'])
+  expect(await pending()).toMatchObject({ kind: 'insert', insert: ['new', '1'] })
+})
+
+test('a create after an update that is claimed, and refused, inserts what it says', async () => {
+  await load(undefined)
+  await write(adds(7))
+  await park(() => writeIf(creates(), 'missing'))
+  expect(await pending()).toMatchObject({ kind: 'insert', insert: ['new', '1'] })
+})
