@@ -139,6 +139,8 @@ model Thing {
   fixed    String   @default("A0EEBC999C0B4EF8BB6D6BB9BD380A11") @db.Uuid
   nano     String   @default(nanoid())
   sorted   String   @default(ulid())
+  serial   Int      @default(autoincrement())
+  made     String   @default(dbgenerated("now()::text"))
   text     String   @default("it's \\"{\\" // no comment }") // a "comment {
   big      BigInt   @default(9223372036854775807)
   small    Int      @default(-7) @db.SmallInt
@@ -205,7 +207,15 @@ ${ENUMERATION.replace(/\}$/, '  @@map("colors")\n  @@schema("books")\n}')}`
     expect(model(everything, 'parent')).toMatchObject({ key: ['b', 'a'], compoundKey: 'pair' })
   })
 
-  it('leaves relations and hidden fields out', () => {
+  it('gives the relations of the whole schema', () => {
+    const relations = {
+      Thing: { parent: { to: 'Parent', fields: ['parentId'], references: ['a'] } },
+      Parent: { things: { to: 'Thing' } },
+    }
+    for (const name of ['thing', 'parent']) expect(model(everything, name).relations).toEqual(relations)
+  })
+
+  it('leaves relations and hidden fields out of the fields', () => {
     const names = model(everything, 'thing').fields.map(({ name }) => name)
     expect(names).toContain('parentId')
     for (const name of ['parent', 'hidden', 'filled']) expect(names).not.toContain(name)
@@ -233,11 +243,12 @@ ${ENUMERATION.replace(/\}$/, '  @@map("colors")\n  @@schema("books")\n}')}`
     expect(field(everything, 'thing', name)?.default).toEqual({ kind: 'value', value })
   })
 
-  it('gives the defaults that the library makes, and leaves out those only Prisma can make', () => {
+  it('gives the defaults that the library makes, and marks those that only the database or Prisma can make', () => {
     expect(field(everything, 'thing', 'uuid4')?.default).toEqual({ kind: 'uuid', version: 4 })
     expect(field(everything, 'thing', 'uuid7')?.default).toEqual({ kind: 'uuid', version: 7 })
     expect(field(everything, 'thing', 'touched')).toMatchObject({ default: { kind: 'now' }, updatedAt: true })
-    for (const name of ['id', 'nano', 'sorted']) expect(field(everything, 'thing', name)).not.toHaveProperty('default')
+    for (const name of ['id', 'nano', 'sorted', 'serial', 'made'])
+      expect(field(everything, 'thing', name)?.default).toEqual({ kind: 'foreign' })
   })
 
   it('gives native types their casts', () => {
@@ -272,15 +283,7 @@ model Types {
   zoned  DateTime @db.Timestamptz(2)
   circle Unsupported("circle")?
   hidden String   @ignore
-  serial Int      @default(autoincrement())
-  made   String   @default(dbgenerated("now()::text"))
   long   Int      @default(40000) @db.SmallInt
-}
-model SerialKey {
-  id Int @id @default(autoincrement())
-}
-model MadeKey {
-  id String @id @default(dbgenerated("gen_random_uuid()")) @db.Uuid
 }
 model BytesKey {
   id Bytes @id
@@ -336,11 +339,7 @@ generator client {
     ['Types.zoned', 'cuts off the milliseconds'],
     ['Types.circle', 'Unsupported("circle")'],
     ['Types.hidden', '@ignore'],
-    ['Types.serial', 'autoincrement()'],
-    ['Types.made', 'dbgenerated()'],
     ['Types.long', 'does not fit'],
-    ['SerialKey.id', 'autoincrement()'],
-    ['MadeKey.id', 'dbgenerated()'],
     ['BytesKey.id', 'a key of type Bytes'],
     ['FloatKey.a', 'a key of type Float'],
     ['FloatKey.b', 'a key of type Json'],

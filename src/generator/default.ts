@@ -1,4 +1,4 @@
-/** `@default(…)` as the library fills it in. Constants go through the codec: equal values must have equal texts. */
+/** `@default(…)`, and how the library fills it in. Constants go through the codec: equal values must have equal texts. */
 
 import { JsonNull } from '@prisma/client/runtime/client'
 import type { DMMF } from '@prisma/generator-helper'
@@ -10,9 +10,6 @@ import type { Refuse } from './problems.js'
 type Written = DMMF.Field['default']
 type Constant = DMMF.FieldDefaultScalar
 
-/** Filled by Prisma's client with values that the library cannot make: the caller must give them. */
-const LEFT_TO_THE_CALLER: ReadonlySet<string> = new Set(['cuid', 'nanoid', 'ulid'])
-
 /** @param declaration the field's text in the Prisma schema; the DMMF gives a Decimal as a double */
 export function describeDefault(
   model: string,
@@ -22,7 +19,7 @@ export function describeDefault(
   refuse: Refuse,
 ): FieldDefault | undefined {
   if (written === undefined) return field.list ? { kind: 'value', value: '[]' } : undefined
-  if (isCall(written)) return describeCall(model, field, written, refuse)
+  if (isCall(written)) return describeCall(written)
   const numbers = field.type === 'Decimal' ? readDefaultNumbers(declaration) : []
   try {
     const value = Array.isArray(written)
@@ -37,15 +34,11 @@ export function describeDefault(
 
 const NO_LEDGER = { table: '', shard: '', batch: '', recent: '' }
 
-function describeCall(model: string, field: Field, { name, args }: DMMF.FieldDefault, refuse: Refuse): FieldDefault | undefined {
+/** What neither the time nor a random number makes is left to the caller, and of the extension's calls to Prisma. */
+function describeCall({ name, args }: DMMF.FieldDefault): FieldDefault {
   if (name === 'now') return { kind: 'now' }
   if (name === 'uuid') return { kind: 'uuid', version: Number(args[0]) === 7 ? 7 : 4 }
-  if (LEFT_TO_THE_CALLER.has(name)) return undefined
-  refuse(
-    `${model}.${field.name}`,
-    `its default ${name}() is made by the database, but an insert comes later than the write and must know the value; use uuid() or a constant, or leave the model out`,
-  )
-  return undefined
+  return { kind: 'foreign' }
 }
 
 function isCall(written: NonNullable<Written>): written is DMMF.FieldDefault {

@@ -68,9 +68,11 @@ type Change<F extends Field> =
   | (Counter<F> extends never ? never : { increment: Amount<F> } | { decrement: Amount<F> })
   | (Comparable<F> extends never ? never : { max: Scalar<F, Input> } | { min: Scalar<F, Input> })
 
-type Optional<F extends Field> = F extends { readonly default: object } | { readonly updatedAt: true } | { readonly nullable: true }
-  ? F
-  : never
+type Optional<F extends Field> = F extends { readonly default: { readonly kind: 'foreign' } }
+  ? never
+  : F extends { readonly default: object } | { readonly updatedAt: true } | { readonly nullable: true }
+    ? F
+    : never
 
 /** One row, as `findUnique` returns it. */
 export type Row<M extends Model> = { [F in FieldOf<M> as F['name']]: Value<F> }

@@ -38,5 +38,6 @@ export function defaultValue(field: Field): string | undefined {
   if (field.default?.kind === 'value') return field.default.value
   if (field.default?.kind === 'uuid') return uuid(field.default.version)
   if (field.default?.kind === 'now' || field.updatedAt) return encodeNow(field)
+  if (field.default?.kind === 'foreign') return undefined
   return field.nullable ? NULL : undefined
 }

@@ -5,10 +5,14 @@
 
 export type ScalarType = 'String' | 'Boolean' | 'Int' | 'BigInt' | 'Float' | 'Decimal' | 'DateTime' | 'Json' | 'Bytes' | 'Enum'
 
-/** The value an insert gets when the call names none. Every one is filled by the library, as Prisma's client does. */
+/** The value an insert gets when the call names none. The library fills it, as Prisma's client does, or the caller has to name one. */
 export type FieldDefault =
   /** A constant, in the stored text form (`codec.ts`): `'0'`, `'true'`, `'DRAFT'`, `'[]'`. */
-  { readonly kind: 'value'; readonly value: string } | { readonly kind: 'now' } | { readonly kind: 'uuid'; readonly version: 4 | 7 }
+  | { readonly kind: 'value'; readonly value: string }
+  | { readonly kind: 'now' }
+  | { readonly kind: 'uuid'; readonly version: 4 | 7 }
+  /** Made by the database (`autoincrement()`), or by Prisma alone (`cuid()`): not to be filled here. */
+  | { readonly kind: 'foreign' }
 
 export interface Field {
   /** Name in the Prisma schema. */
