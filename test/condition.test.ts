@@ -59,7 +59,7 @@ async function pending() {
 
 /** Claims the record, and has the database refuse it, with `between` written meanwhile. */
 async function park(between: () => Promise<unknown> = async () => {}): Promise<void> {
-  const { batch } = await store.claim(prefix, `batch-${++sequence}`, 10, { key: id })
+  const { batch } = await store.claim(prefix, `batch-${++sequence}`, { records: 10, bytes: 1000 }, { key: id })
   await between()
   await store.park(prefix, batch?.id as string, 'reason', 'next')
 }

@@ -10,6 +10,11 @@ beforeAll(async () => {
 
 afterAll(() => stage.close())
 
+/** Names of the holds that are open. */
+async function holds(): Promise<string[]> {
+  return stage.redis.keys(`{${stage.namespace}*hold*`)
+}
+
 describe('a batch', () => {
   test('sees what was acknowledged, and is in the database when it has ended', async () => {
     const { db, prisma } = stage
@@ -78,6 +83,7 @@ describe('an interactive transaction', () => {
       throw new Error('no')
     })
     await expect(transaction).rejects.toThrow('no')
+    expect(await holds()).toEqual([])
     expect(await db.counter.findUnique({ where: { name: other } })).toBeNull()
     await cache.flush()
     expect(await prisma.counter.findUnique({ where: { name } })).toEqual({ name, value: 2n })

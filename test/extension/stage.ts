@@ -26,7 +26,7 @@ export async function createStage() {
     await clean()
     await database.drop()
   }
-  return { ...database, cache, db: database.prisma.$extends(cache.extension()), close }
+  return { ...database, redis, namespace, cache, db: database.prisma.$extends(cache.extension()), close }
 }
 
 /** The models of test/application, which hang together; comments are not cached. */

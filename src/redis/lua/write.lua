@@ -27,7 +27,7 @@
 ]]
 local call, pcall, sub, ARGV = redis.call, redis.pcall, string.sub, ARGV
 local prefix = KEYS[1]
-local writer, sequence, writes = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local writer, sequence, writes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local debounce, maxWait, mostDirty = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local nameClean, traces = ARGV[7] == '1', ARGV[8]
 local NULL = '\0'
@@ -375,6 +375,7 @@ while position <= last do
     if refusal then
       refused[#refused + 1] = index
       refused[#refused + 1] = refusal
+      if shape.condition then writes = writes - 1 end
     end
     position = position + shape.stride
   end
