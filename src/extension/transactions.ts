@@ -50,8 +50,9 @@ export class TransactionScope {
 
   async end(error?: unknown): Promise<void> {
     this.#ended = true
-    // Otherwise nobody knows whether it was committed, or will be: the holds expire by themselves.
-    if (error === undefined || this.#abandoned || !isUndecided(error)) await Promise.all(this.#holds.map((hold) => hold.release()))
+    // Otherwise nobody knows whether it was committed, or will be.
+    const isOver = error === undefined || this.#abandoned || !isUndecided(error)
+    await Promise.all(this.#holds.map((hold) => (isOver ? hold.release() : hold.prolong())))
   }
 
   #begin(names: readonly string[], concern: Concern, enter: (fresh: Concern) => Promise<Hold | undefined>): Promise<void> {
