@@ -117,15 +117,18 @@ export class Compiler {
 
   #changes(given: Record<string, unknown>): Changes {
     const changes: Changes = { setNames: [], sets: [], incrementNames: [], increments: [], boundNames: [], bounds: [] }
+    let isEmpty = true
     for (const name in given) {
       const value = given[name]
-      if (value === undefined || this.#fields.isKey(name)) continue
+      if (value === undefined) continue
+      isEmpty = false
+      if (this.#fields.isKey(name)) continue
       const field = this.#fields.get(name)
       if (field.type !== 'Json' && isPlainObject(value)) this.#change(changes, field, value)
       else this.#set(changes, field, encode(this.#model, field, value))
     }
-    // As Prisma does: what changes nothing leaves @updatedAt alone.
-    if (changes.setNames.length + changes.incrementNames.length + changes.boundNames.length === 0) return changes
+    // As Prisma does: what names no field leaves @updatedAt alone, but not what sets the key to what it is.
+    if (isEmpty) return changes
     for (const field of this.#fields.updatedAt) {
       if (!changes.setNames.includes(field.name) && !changes.boundNames.some((name) => name.slice(1) === field.name))
         this.#set(changes, field, encodeNow(field))
