@@ -130,6 +130,10 @@ export interface ShardStatus {
   readonly batches: number
 }
 
+/** Nothing refused, nothing named. */
+const ALL_WELL: WriteReply = { shardWasClean: false, clean: [], refused: new Map(), rows: new Map() }
+const ALL_WELL_FROM_CLEAN: WriteReply = { ...ALL_WELL, shardWasClean: true }
+
 /**
  * The one module that speaks Redis: a method a script, named like it. `prefix` is that of the shard's keys.
  * Every method rejects with ioredis' own errors.
@@ -161,12 +165,11 @@ export class Store {
     const { debounce, maxWait, mostDirty, nameClean } = limits
     const args: (string | number)[] = [writer, sequence, writes, debounce, maxWait, mostDirty, nameClean ? 1 : 0, traces]
     pushOperations(args, operations)
-    const [wasClean, clean, refused, rows] = (await this.#redis.writeBehind_write(prefix, args)) as [
-      number,
-      number[],
-      (number | string)[],
-      (number | string[])[],
-    ]
+    const reply = (await this.#redis.writeBehind_write(prefix, args)) as
+      | number
+      | [number, number[], (number | string)[], (number | string[])[]]
+    if (typeof reply === 'number') return reply === 1 ? ALL_WELL_FROM_CLEAN : ALL_WELL
+    const [wasClean, clean, refused, rows] = reply
     return {
       shardWasClean: wasClean === 1,
       clean: clean.map((position) => position - 1),

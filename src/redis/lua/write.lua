@@ -14,8 +14,8 @@
            then runs of records of one shape: number of the shape, of records, per record: key, values of sets, increments, bases, bounds,
            and of an upsert with a condition the fields of the row to insert
   Returns  { 1 if the shard had no due record, { positions of records that were clean }, { position, refusal, … },
-             { position, row, … of operations with a condition: after them, of a delete before it } }
-           positions count from 1; refusals: 'backlog', 'overflow', and where a condition does not hold 'there', 'missing', 'unknown'
+             { position, row, … of operations with a condition: after them, of a delete before it } }, or only the first if the others are
+           empty; positions count from 1; refusals: 'backlog', 'overflow', and where a condition does not hold 'there', 'missing', 'unknown'
 
   Fields of a pending change: '~' state, view flag, extras, time of the first write ('iv-1700000000000') · '=name' value set ·
   '+name' increment · '^name' what it is at least after that · '_name' at most · '?name' that of the two '_' came first · '!name' base of
@@ -384,6 +384,7 @@ end
 if scored > 0 then call('ZADD', dirtyKey, unpack(scores)) else wasClean = 0 end
 if traces ~= '' and scored > 0 and call('STRLEN', prefix .. 'traces') < MOST_TRACES then call('APPEND', prefix .. 'traces', traces) end
 call('HINCRBY', prefix .. 'stats', 'writes', writes)
-local reply = { wasClean, clean, refused, rows }
+local reply = wasClean
+if #clean + #refused + #rows > 0 then reply = { wasClean, clean, refused, rows } end
 call('SET', writerKey, cmsgpack.pack({ sequence, reply }), 'PX', SEQUENCE_TTL)
 return reply
