@@ -25,13 +25,13 @@ export interface Sizes {
 
 const FULL: Sizes = {
   rounds: 7,
-  patience: 25_000,
-  budget: 600_000,
+  patience: 15_000,
+  budget: 300_000,
   inFlight: 1000,
-  writes: 240_000,
+  writes: 120_000,
   records: 10_000,
   viewed: 10_000,
-  queueAdds: 120_000,
+  queueAdds: 80_000,
   flushedRows: 50_000,
   upserts: 2000,
   pacedWrites: 10_000,
