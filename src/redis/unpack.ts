@@ -8,11 +8,10 @@ export function unpackTexts(packed: Buffer): string[] {
   return reader.list(() => reader.text())
 }
 
-/** A list of lists of texts. */
+/** A list of flat lists of names, which are ASCII, and values. */
 export function unpackLists(packed: Buffer): string[][] {
   const reader = new Reader(packed)
-  const text = () => reader.text()
-  return reader.list(() => reader.list(text))
+  return reader.list((before: string[] | undefined) => reader.list((_, n) => reader.text(n % 2 === 0 ? before?.[n] : undefined)))
 }
 
 class Reader {
@@ -25,16 +24,19 @@ class Reader {
     this.#latin = bytes.toString('latin1')
   }
 
-  list<T>(next: () => T): T[] {
+  /** @param next is told the item before, and its place */
+  list<T>(next: (before: T | undefined, n: number) => T): T[] {
     const items: T[] = Array(this.#size(0x90, 0x9f, 0xdb))
-    for (let n = 0; n < items.length; n++) items[n] = next()
+    for (let n = 0; n < items.length; n++) items[n] = next(items[n - 1], n)
     return items
   }
 
-  text(): string {
+  /** @param likely an ASCII text that it may well be, which then is not made anew: names come again with each record */
+  text(likely?: string): string {
     const length = this.#size(0xa0, 0xbf, 0xd9)
     const from = this.#position
     this.#position += length
+    if (likely !== undefined && likely.length === length && this.#latin.startsWith(likely, from)) return likely
     const text = this.#latin.slice(from, this.#position)
     return NOT_ASCII.test(text) ? this.#bytes.toString('utf8', from, this.#position) : text
   }

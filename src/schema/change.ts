@@ -70,6 +70,9 @@ export class ChangeReader {
   /** Hash field → its place in the scratch array: prefixes one after the other, in each the fields of the model. */
   readonly #places = new Map<string, number>()
   readonly #scratch: (string | undefined)[]
+  /** Places of the scratch array that the change read last has filled: so many, of which there are more after a longer change. */
+  readonly #usedPlaces: number[] = []
+  #used = 0
   /** Whether the change in the scratch array has any bound; most have none. */
   #bounded = false
 
@@ -84,7 +87,8 @@ export class ChangeReader {
 
   /** @throws UnknownFieldError if the change has a field that the model has not (any more). */
   read(content: readonly string[]): PendingChange {
-    this.#scratch.fill(undefined)
+    for (let n = 0; n < this.#used; n++) this.#scratch[this.#usedPlaces[n] as number] = undefined
+    this.#used = 0
     this.#bounded = false
     const firstBound = LOWER * this.#fields.length
     let meta = ''
@@ -93,6 +97,7 @@ export class ChangeReader {
       const place = this.#places.get(name)
       if (place !== undefined) {
         this.#scratch[place] = content[n + 1]
+        this.#usedPlaces[this.#used++] = place
         if (place >= firstBound) this.#bounded = true
       } else if (name === '~') meta = content[n + 1] as string
       else throw new UnknownFieldError(name.replace(/^<?[=+!^_?]/, ''))
