@@ -1,6 +1,7 @@
 import { ParkedError, TimeoutError, TransactionBlockedError } from '../errors.js'
 import type { Barrier } from '../flush/barrier.js'
 import { keyOfRow } from '../schema/key.js'
+import type { Scope } from '../strategies/holds.js'
 import type { Part } from '../write-behind.js'
 import type { Concern } from './surveyor.js'
 import type { TransactionScope } from './transactions.js'
@@ -36,7 +37,9 @@ export class Passage {
       await this.#flush([...read, ...dirty], deadline)
       return query()
     })
-    if (created !== undefined) await this.#forgetMissing(created.part, result)
+    if (created === undefined) return result
+    // The row is there, whatever Redis says: a view that calls it missing ends by itself.
+    await created.part.holds.during(createdScope(created.part, result), async () => undefined).catch(() => undefined)
     return result
   }
 
@@ -49,18 +52,16 @@ export class Passage {
     for (const concern of concerns) await transaction.enter(concern, (fresh) => this.#enter(fresh))
     const result = await query()
     const created = concerns.find(({ scope }) => scope === 'returned')
-    if (created !== undefined) {
-      const key = keyOfRow(created.part.model, result)
-      await transaction.enter({ part: created.part, scope: key === undefined ? 'all' : [key], changes: true }, ({ part, scope }) =>
-        part.holds.hold(scope as readonly string[] | 'all'),
-      )
-    }
+    if (created === undefined) return result
+    const scope = createdScope(created.part, result)
+    const hold = () => created.part.holds.hold(scope)
+    if (scope.length > 0) await transaction.enter({ part: created.part, scope, changes: true }, hold)
     return result
   }
 
   async #enter(concern: Concern) {
     const { part, scope, changes } = concern
-    const hold = changes ? await part.holds.hold(scope as readonly string[] | 'all') : undefined
+    const hold = changes ? await part.holds.hold(scope as Scope) : undefined
     const deadline = performance.now() + FLUSH_TIMEOUT_IN_TRANSACTION
     const fresh = hold === undefined || scope === 'all' ? concern : { ...concern, scope: hold.dirty }
     try {
@@ -76,7 +77,7 @@ export class Passage {
   #hold(concerns: readonly Concern[], dirty: readonly Concern[], next: (dirty: readonly Concern[]) => Promise<unknown>): Promise<unknown> {
     const [concern, ...others] = concerns
     if (concern === undefined) return next(dirty)
-    const scope = concern.scope as readonly string[] | 'all'
+    const scope = concern.scope as Scope
     return concern.part.holds.during(scope, (hold) =>
       this.#hold(others, [...dirty, scope === 'all' ? concern : { ...concern, scope: hold.dirty }], next),
     )
@@ -106,13 +107,14 @@ export class Passage {
       await this.#barrier.flushRecord(part, key, deadline, ignore)
     }
   }
+}
 
-  /** A row has been inserted whose key nobody knew: a view may say that it is missing. */
-  async #forgetMissing(part: Part, row: unknown): Promise<void> {
-    const key = keyOfRow(part.model, row)
-    if (key !== undefined) await part.holds.invalidate([key])
-    else await part.holds.during('all', async () => undefined)
-  }
+/** A row has been inserted whose key nobody knew: the records of which a view may say that they are missing. */
+function createdScope({ model }: Part, row: unknown): Scope {
+  const key = keyOfRow(model, row)
+  if (key !== undefined) return [key]
+  // Nobody has asked for a key made at random; numbers can be guessed.
+  return model.fields.some(({ name, type }) => model.key.includes(name) && type !== 'String') ? 'all' : []
 }
 
 /** Records that are parked for other reasons are no reason to refuse a call that is not about them alone. */

@@ -139,22 +139,10 @@ function isFlushedFirst({ policy }: Part): boolean {
   return policy.queries === 'flush'
 }
 
-/** One concern a model for what is changed, and one for what is only read; those of whole models have it all. */
+/** A concern about a whole model takes those about its records with it, one that changes takes one that reads. */
 function merge(concerns: readonly Concern[]): Concern[] {
-  const merged: Concern[] = []
-  for (const concern of concerns) {
-    const wider = concerns.some(
-      (other) =>
-        other !== concern &&
-        other.part === concern.part &&
-        other.scope === 'all' &&
-        (other.changes || !concern.changes) &&
-        !(concern.scope === 'all' && concern.changes === other.changes),
-    )
-    const twice = merged.some(
-      (other) => other.part === concern.part && other.scope === 'all' && concern.scope === 'all' && other.changes === concern.changes,
-    )
-    if (!wider && !twice) merged.push(concern)
-  }
-  return merged
+  const whole = new Map<Part, boolean>()
+  for (const { part, scope, changes } of concerns) if (scope === 'all') whole.set(part, changes || whole.get(part) === true)
+  const rest = concerns.filter(({ part, scope, changes }) => scope !== 'all' && (changes ? !whole.get(part) : !whole.has(part)))
+  return [...[...whole].map(([part, changes]) => ({ part, scope: 'all' as const, changes })), ...rest]
 }
