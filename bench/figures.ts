@@ -36,6 +36,7 @@ export const FIGURES = {
   flushVsUnnest: ratio('rows flushed', 'rows/s'),
   createManyRows: amount('rows of Prisma createMany into an empty table', 'rows/s'),
   flushGrowth: ratio('flush of 1,000 dirty records, among how many clean ones', 'ms', atMost(1.2)),
+  rawGrowth: ratio('the same rows upserted through pg', 'ms'),
   endToEndVsNaive: ratio('write to row, sustained, 10 % distinct', 'writes/s', atLeast(10, 30)),
   hotRowsOver: amount('rows written for one hot record, less T / debounce + 2', 'rows', atMost(0)),
   loopDelayP99Ms: amount('event loop delay p99 of a worker flushing at full speed', 'ms', atMost(50)),

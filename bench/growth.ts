@@ -11,20 +11,31 @@ const SHARDS = 8
 const COPIED_AT_ONCE = 2000
 const nameOf = (record: number) => `record-${record}`
 
-/** Does a flush cost more when much lies around that is not flushed? */
+/** Does a flush cost more when much lies around that is not flushed? And the bare upsert of as many rows, of the same table? */
 export const growthMeasure: Measure = {
-  figures: ['flushGrowth'],
+  figures: ['flushGrowth', 'rawGrowth'],
   run: async ({ servers, sizes }) => {
     const { few, many, dirty, repeats } = sizes.growth
     const crowds = [await Crowd.start(servers, 'many', many), await Crowd.start(servers, 'few', few)]
     try {
-      const contenders = crowds.map((crowd) => ({ name: crowd.name, count: dirty, run: (count: number) => crowd.flush(count, repeats) }))
+      const contenders = crowds.flatMap((crowd) => [
+        { name: crowd.name, count: dirty, run: (count: number) => crowd.flush(count, repeats) },
+        { name: rawNameOf(crowd), count: dirty, run: (count: number) => crowd.upsertRaw(count, repeats) },
+      ])
       const samples = await alternate(sizes, contenders)
-      return { flushGrowth: against(samples, at(crowds, 0).name, [at(crowds, 1).name]) }
+      const [most, least] = [at(crowds, 0), at(crowds, 1)]
+      return {
+        flushGrowth: against(samples, most.name, [least.name]),
+        rawGrowth: against(samples, rawNameOf(most), [rawNameOf(least)]),
+      }
     } finally {
       for (const crowd of crowds) await crowd.close()
     }
   },
+}
+
+function rawNameOf({ name }: Crowd): string {
+  return `pg, ${name}`
 }
 
 type Write = (name: string) => Promise<void>
@@ -71,14 +82,33 @@ export class Crowd {
     return median(durations)
   }
 
+  /** The same of upserts through pg, in as many statements as there are shards. */
+  async upsertRaw(count: number, repeats: number): Promise<number> {
+    const sql = `insert into "Counter" as t select name, 1 from unnest($1::text[]) name order by name
+      on conflict (name) do update set value = t.value + excluded.value`
+    const durations: number[] = []
+    for (let repeat = 0; repeat < repeats; repeat++) {
+      const names = this.#choose(count).map(nameOf)
+      const started = performance.now()
+      const parts = Array.from({ length: SHARDS }, (_, part) => names.filter((_, n) => n % SHARDS === part))
+      await Promise.all(parts.map((part) => this.#stage.pool.query(sql, [part])))
+      durations.push(performance.now() - started)
+    }
+    return median(durations)
+  }
+
   close(): Promise<void> {
     return this.#stage.close()
   }
 
-  async #dirty(count: number): Promise<void> {
+  #choose(count: number): number[] {
     const chosen = new Set<number>()
     while (chosen.size < Math.min(count, this.#size)) chosen.add(Math.floor(this.#random() * this.#size))
-    const records = [...chosen]
+    return [...chosen]
+  }
+
+  async #dirty(count: number): Promise<void> {
+    const records = this.#choose(count)
     await throughput(records.length, records.length, (n) => this.#write(nameOf(at(records, n))))
   }
 }
