@@ -153,6 +153,11 @@ describe('a write with bad input', () => {
       /^Document\.body: expected a JSON value, got an Object$/,
     ],
     [
+      'a Date in JSON that Prisma cannot send',
+      () => cache.document.update({ where: { id: 'a' }, data: { body: { at: new Date('+012345-01-01T00:00:00Z') } } }),
+      /^Document\.body: expected a JSON value, got an Object$/,
+    ],
+    [
       'a null of Prisma inside of JSON',
       () => cache.document.update({ where: { id: 'a' }, data: { body: { a: Prisma.JsonNull } as never } }),
       /^Document\.body: expected a JSON value, got an Object$/,

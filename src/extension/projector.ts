@@ -36,7 +36,8 @@ export class Projector {
     return left.length === 0 ? undefined : Object.fromEntries(left.map((name) => [name, true]))
   }
 
+  /** A name that is unknown is refused even where it stands for nothing. */
   #areFlags(flags: Arguments): boolean {
-    return Object.entries(flags).every(([name, flag]) => flag === undefined || (typeof flag === 'boolean' && this.#names.includes(name)))
+    return Object.entries(flags).every(([name, flag]) => this.#names.includes(name) && (flag === undefined || typeof flag === 'boolean'))
   }
 }

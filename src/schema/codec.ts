@@ -219,8 +219,9 @@ function asPrismaSends(this: unknown, name: string, value: unknown): unknown {
   const given = (this as Record<string, unknown>)[name]
   if (ArrayBuffer.isView(given)) return Buffer.from(given.buffer, given.byteOffset, given.byteLength).toString('base64')
   const isDropped = typeof value === 'function' || typeof value === 'symbol' || (value === undefined && Array.isArray(this))
-  const isNull = given === DbNull || given === JsonNull || given === AnyNull || (given instanceof Date && value === null)
-  if (isDropped || isNull) throw new TypeError('not a JSON value')
+  const isNull = given === DbNull || given === JsonNull || given === AnyNull
+  // Invalid dates are null here; years of more than four digits begin with a sign.
+  if (isDropped || isNull || (given instanceof Date && !/^\d/.test(String(value)))) throw new TypeError('not a JSON value')
   return value
 }
 
