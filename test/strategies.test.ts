@@ -335,7 +335,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
 
   test('killed between hold and statement: the row is as before, and can be cached again when the hold has expired', async () => {
     const cache = await connect(strategy)
-    await start('statement', 'SIGKILL', 500)
+    await start('statement', 'SIGKILL', 1000)
     expect([await read(cache), await row()]).toEqual([1n, 1])
     await expect.poll(() => isStored(cache)).toBe(true)
     expect(await read(cache)).toBe(1n)
@@ -344,7 +344,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
   test('killed between statement and release: no read ever sees the row as it was before', async () => {
     const cache = await connect(strategy)
     await read(cache)
-    await start('release', 'SIGKILL', 500)
+    await start('release', 'SIGKILL', 1000)
     await expect
       .poll(async () => {
         expect(await read(cache)).toBe(7n)
@@ -370,7 +370,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
 
   test('before its statement for longer than its hold lasts: drops at the end the view that was made meanwhile', async () => {
     const cache = await connect(strategy)
-    await start('statement', 'SIGSTOP', 300)
+    await start('statement', 'SIGSTOP', 1000)
     await expect.poll(() => isStored(cache)).toBe(true)
     await resume()
     await expect.poll(row).toBe(7)
@@ -379,7 +379,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
 
   test('before its release for longer than its hold lasts, while another writes', async () => {
     const cache = await connect(strategy)
-    await start('release', 'SIGSTOP', 300)
+    await start('release', 'SIGSTOP', 1000)
     await expect.poll(() => isStored(cache)).toBe(true)
     expect(await read(cache)).toBe(7n)
     await set(cache, 2)
