@@ -144,6 +144,7 @@ describe('what Prisma refuses', () => {
     ['a maximum, which only the cache has', (db) => db.player.update({ where: { id }, data: { score: { max: 5 } as never } })],
     ['an empty select', (db) => db.player.findUnique({ where: { id }, select: {} })],
     ['select beside omit', (db) => db.player.findUnique({ where: { id }, select: { id: true }, omit: { id: true } } as never)],
+    ['a select that is null inside', (db) => db.player.update({ where: { id }, data: { score: 3 }, select: { name: null as never } })],
     ['half a key', (db) => db.player.findUnique({ where: {} as never })],
     ['no arguments', (db) => db.player.update(undefined as never)],
     ['a required field that is missing', (db) => db.document.create({ data: { id: 'x', title: 'x' } as never })],
@@ -156,6 +157,7 @@ describe('what Prisma refuses', () => {
     expect(plain).toHaveProperty('name')
     expect(await outcome(call(stage.db))).toEqual(plain)
     expect(await stage.cache.player.pending({ id })).toBeNull()
+    expect(await stage.redis.keys(`{${stage.namespace}*:hold*`)).toEqual([])
     expect(await stage.cache.counter.findUnique({ where: { name: 'missing' } })).toBeNull()
   })
 

@@ -51,6 +51,8 @@ const NOT_COMPILED = /^(Could not convert argument value|JSON Error)/m
 export function isUndecided(error: unknown): boolean {
   if (error instanceof Error && error.name === 'PrismaClientValidationError') return false
   if (error instanceof Error && error.name === 'PrismaClientUnknownRequestError' && NOT_COMPILED.test(error.message)) return false
+  // Prisma's client stumbles over a null where it looks for an object.
+  if (error instanceof TypeError && /^Cannot (destructure|convert)/.test(error.message)) return false
   if (error instanceof WriteBehindError && !(error instanceof PersistError)) return false
   const { code, databaseCode } = error instanceof PersistError ? error : toPersistError('', error)
   return code === 'OUTAGE' && !NOT_CARRIED_OUT.test(databaseCode ?? '')
