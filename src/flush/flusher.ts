@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { BatchHead, Database, PersistOutcome } from '../database/database.js'
 import type { RowChange } from '../database/statement.js'
 import { PersistError } from '../errors.js'
@@ -41,6 +42,7 @@ export class Flusher {
   readonly #changes: ChangeReader
   readonly #turns: readonly Limit[]
   readonly #size: BatchSize
+  readonly #decoding = new Limit(1)
 
   constructor(context: FlusherContext) {
     this.#context = context
@@ -92,7 +94,7 @@ export class Flusher {
     let head: BatchHead = batch
     for (;;) {
       try {
-        const claimed = this.#decode(batch, head)
+        const claimed = await this.#decoding.run(() => this.#decodeInTurn(batch, head))
         const { result, statement } = await this.#context.limit.run(() => this.#persist(shard, claimed))
         if (result.outcome === 'applied') return await this.#acknowledge(shard, claimed, batch.id, result.rows, statement, report)
         if (result.outcome === 'applied before')
@@ -163,6 +165,12 @@ export class Flusher {
     if (parked === undefined) return
     report.parked.set(parked.key, error)
     events.emit('parked', { model: model.name, shard, ...parked, reason: error.message })
+  }
+
+  /** One batch a turn of the event loop: the claims of several shards are often answered together. */
+  async #decodeInTurn(batch: Batch, head: BatchHead): Promise<ClaimedBatch> {
+    await setImmediate()
+    return this.#decode(batch, head)
   }
 
   #decode(batch: Batch, head: BatchHead): ClaimedBatch {
