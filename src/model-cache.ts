@@ -1,7 +1,7 @@
 import { ClosedError, InvalidInputError } from './errors.js'
 import type { Inspector } from './redis/inspector.js'
 import type { Reader } from './redis/reader.js'
-import type { View } from './redis/store.js'
+import type { View } from './redis/replies.js'
 import type {
   Bounds,
   DeleteArgs,

@@ -1,5 +1,5 @@
 import { InvalidInputError } from '../errors.js'
-import type { View } from '../redis/store.js'
+import type { View } from '../redis/replies.js'
 import type { Answer } from '../redis/writer.js'
 import { Compiler } from '../schema/compiler.js'
 import { shardOf } from '../schema/key.js'

@@ -1,4 +1,4 @@
-import type { BatchLimits } from '../redis/store.js'
+import type { BatchLimits } from '../redis/replies.js'
 
 /** Of the values in one batch: it bounds what one script, one reply and one statement hold. */
 const MOST_BYTES = 4 * 1024 * 1024

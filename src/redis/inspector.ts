@@ -14,7 +14,8 @@ import { decode } from '../schema/codec.js'
 import type { Field, Model } from '../schema/model.js'
 import type { ShardNames } from './keys.js'
 import type { Link } from './link.js'
-import type { ParkedEntry, Store } from './store.js'
+import type { ParkedEntry } from './replies.js'
+import type { Store } from './store.js'
 
 export interface InspectorContext {
   readonly model: Model

@@ -6,7 +6,8 @@ import type { Model } from '../schema/model.js'
 import { Gatherer } from './gatherer.js'
 import type { ShardNames } from './keys.js'
 import type { Link } from './link.js'
-import type { Lease, Snapshot, Store, View } from './store.js'
+import type { Lease, Snapshot, View } from './replies.js'
+import type { Store } from './store.js'
 
 /** A load that finds the ledger moved this often in a row gives up, after some seconds; each try takes one statement and one call. */
 const MOST_LOADS = 100

@@ -12,7 +12,8 @@ import { fold, type Operation } from '../schema/operation.js'
 import { MOST_TRACES, type Origin, type Telemetry, type WriteSpan } from '../telemetry/telemetry.js'
 import type { ShardNames } from './keys.js'
 import { isReply, type Link, LinkTimeout } from './link.js'
-import type { Refusal, Store, WriteLimits, WriteReply } from './store.js'
+import type { Refusal, WriteLimits, WriteReply } from './replies.js'
+import type { Store } from './store.js'
 
 /** Most operations in one call: it bounds how long one script holds Redis up, and how many arguments Lua unpacks. */
 const MOST_IN_A_CALL = 500

@@ -1,6 +1,7 @@
 import type fc from 'fast-check'
 import type { SqlClient } from '../../src/database/database.js'
-import type { LoadReply, Store } from '../../src/redis/store.js'
+import type { LoadReply } from '../../src/redis/replies.js'
+import type { Store } from '../../src/redis/store.js'
 
 const METHODS = new Set<PropertyKey>([
   'write',

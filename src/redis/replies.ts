@@ -1,0 +1,115 @@
+/** What the store takes, and what it answers: named outcomes instead of Redis' lists and numbers. */
+/** What the store needs of a policy to place a write. Times in ms. */
+export interface WriteLimits {
+  readonly debounce: number
+  readonly maxWait: number
+  /** Most dirty records of one shard. */
+  readonly mostDirty: number
+  /** Whether the reply names the records that were clean. */
+  readonly nameClean: boolean
+}
+
+export interface WriteReply {
+  /** The shard had nothing due: somebody has to set an alarm. */
+  readonly shardWasClean: boolean
+  /** Positions, in the call, of records that were clean; only with `nameClean`. */
+  readonly clean: readonly number[]
+  readonly refused: ReadonlyMap<number, Refusal>
+  /** By position, what a conditional operation is answered with. */
+  readonly rows: ReadonlyMap<number, readonly string[]>
+}
+
+/** Why an operation was not done. The last three: its condition does not hold, or the view does not know. */
+export type Refusal = 'backlog' | 'overflow' | 'there' | 'missing' | 'unknown'
+
+/** The frozen changes of one batch: per record its key and the flat list of its pending hash. */
+export interface ClaimedRecord {
+  readonly key: string
+  readonly content: readonly string[]
+}
+
+export interface Batch {
+  readonly id: string
+  readonly previous: string | null
+  /** Writes accepted since the claim before this one. */
+  readonly writes: number
+  /** Traceparents of those writes, the first ones, each ended by a space. */
+  readonly traces: string
+  readonly records: readonly ClaimedRecord[]
+}
+
+/** Of one batch. A record whose values have more bytes is a batch of its own. */
+export interface BatchLimits {
+  readonly records: number
+  readonly bytes: number
+}
+
+/** What to claim: what is due, what was first written until a time (ms), or one record. */
+export type ClaimTarget = { readonly due: true } | { readonly before: number } | { readonly key: string }
+
+/** `wait`: ms until the next record is due; undefined if none is dirty. */
+export type ClaimReply = { readonly batch: Batch } | { readonly batch: undefined; readonly wait: number | undefined }
+
+export interface AcknowledgeReply {
+  /** Time of the acknowledgement, ms by Redis' clock. */
+  readonly now: number
+  /** Ms until the shard has to be flushed next; undefined: it is clean. */
+  readonly wait: number | undefined
+  /** Records written since they were claimed, with the ms until they are due; only with `nameDirty`. */
+  readonly stillDirty: readonly { readonly key: string; readonly wait: number }[]
+  readonly unparked: readonly string[]
+}
+
+/** Stored texts by field, in the order they were asked for; `missing`: there is no such row. */
+export type View = readonly string[] | 'missing'
+
+/** There is no view; who loads the row may store one, as long as Redis keeps the lease. */
+export interface Lease {
+  readonly lease: string
+}
+
+/** Rows of one shard as the database holds them, and the ledger of the same moment. */
+export interface Snapshot {
+  readonly ledger: string | null
+  readonly rows: readonly SnapshotRow[]
+}
+
+export interface SnapshotRow {
+  readonly key: string
+  /** Stored texts of the fields asked for, in their order; `undefined`: no such row. */
+  readonly values: readonly string[] | undefined
+}
+
+export interface LoadReply {
+  /** `moved`: the ledger is none that Redis knows of; `adopted`: and Redis, which has forgotten it, goes on from it. */
+  readonly outcome: 'known' | 'moved' | 'adopted'
+  /** For the next try. */
+  readonly state: string
+  /** `undefined` in place of a record that has to be read again. */
+  readonly views: readonly (View | undefined)[]
+}
+
+export interface ParkedEntry {
+  readonly key: string
+  readonly attempts: number
+  readonly since: Date
+  readonly reason: string
+}
+
+/** Changes as flat lists of their hashes, empty where there is none. */
+export interface PendingReply {
+  readonly claimed: readonly string[]
+  readonly pending: readonly string[]
+  readonly parked: ParkedEntry | undefined
+}
+
+export interface ShardStatus {
+  readonly dirty: number
+  readonly parked: number
+  readonly inFlight: boolean
+  /** Earliest due time (ms) of what is not parked. */
+  readonly firstDue: number | undefined
+  readonly writes: number
+  readonly rows: number
+  readonly batches: number
+}
