@@ -65,11 +65,12 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
       { file: 'src/redis/lua/write.lua', find: "call('ZADD', dirtyKey, unpack(scores))", replace: 'local _ = scores' },
       {
         file: 'src/redis/store.ts',
-        find: '    const [wasClean, clean, refused, rows] = (await',
-        replace: `    setImmediate(() => {
+        find: '    const { debounce, maxWait, mostDirty, nameClean } = limits\n',
+        replace: `    const { debounce, maxWait, mostDirty, nameClean } = limits
+    setImmediate(() => {
       for (const { key } of operations) void this.#redis.zadd(\`\${prefix}dirty\`, Date.now() + debounce, key)
     })
-    const [wasClean, clean, refused, rows] = (await`,
+`,
       },
     ],
   },
