@@ -27,7 +27,10 @@ export interface Policy {
   batchSize?: number
   /** One job a dirty shard, or one job a dirty record, so that the board shows every key. @default 'shard' */
   jobs?: 'shard' | 'record'
-  /** Most dirty records of the model; past it, writes to clean records are refused with BacklogFullError. @default 1000000 */
+  /**
+   * Most dirty records of the model, without those of batches in flight; past it, writes to records that have no pending change are refused
+   * with BacklogFullError. @default 1000000
+   */
   maxDirty?: number
   /** How long a clean record stays readable from Redis. @default 60000 */
   viewTtl?: number

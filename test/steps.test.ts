@@ -95,11 +95,12 @@ test('every step is one command, so that a process can die before it or after it
   expect(sent).toEqual(Array(10).fill('evalsha'))
 })
 
+async function expiring(): Promise<string[]> {
+  const ttls = await Promise.all((await keys()).map(async (key) => ({ key, ttl: await connection.redis.pttl(prefix + key) })))
+  return ttls.filter(({ ttl }) => ttl !== -1).map(({ key }) => key)
+}
+
 test('what is dirty carries no TTL, at no step', async () => {
-  const expiring = async () => {
-    const ttls = await Promise.all((await keys()).map(async (key) => ({ key, ttl: await connection.redis.pttl(prefix + key) })))
-    return ttls.filter(({ ttl }) => ttl !== -1).map(({ key }) => key)
-  }
   await load('a', null, ['1'])
   expect(await expiring()).toEqual(['view:a'])
   await increment('a')
@@ -114,6 +115,35 @@ test('what is dirty carries no TTL, at no step', async () => {
   const { batch } = await store.claim(prefix, '5', BATCH, { key: 'a' })
   await store.acknowledge(prefix, batch?.id ?? '', batch?.id ?? '', '6', TTL, 1, false)
   expect(await expiring()).toEqual(['view:a'])
+})
+
+test('a view that is made of a claimed record gets its TTL when the record is clean, in whichever half of the batch', async () => {
+  await increment('a', 'b')
+  const first = await claimed('1')
+  await load('a', null, ['1'])
+  await load('b', null, ['1'])
+  await store.split(prefix, first, '2')
+  expect(await expiring()).toEqual([])
+  await store.acknowledge(prefix, '2', '2', '3', TTL, 1, false)
+  expect(await expiring()).toEqual(['view:a'])
+  await store.acknowledge(prefix, '3', '3', '4', TTL, 1, false)
+  expect((await expiring()).sort()).toEqual(['view:a', 'view:b'])
+})
+
+test('a claimed record is dirty until its batch is acknowledged, and counts once', async () => {
+  await increment('a', 'b')
+  const due = await store.due(prefix, 'a')
+  const first = await claimed('1')
+  await store.split(prefix, first, '2')
+  expect(await Promise.all(['a', 'b', 'c'].map((key) => store.due(prefix, key)))).toEqual([due, due, undefined])
+  expect(await store.hold(prefix, 'hold', 1000, ['a', 'b', 'c'])).toEqual(['a', 'b'])
+  expect(await store.status(prefix)).toMatchObject({ dirty: 2, inFlight: true, firstDue: due })
+  await increment('a')
+  expect(await store.status(prefix)).toMatchObject({ dirty: 2, inFlight: true, firstDue: due })
+  await store.acknowledge(prefix, '2', '2', '3', TTL, 1, false)
+  await store.acknowledge(prefix, '3', '3', '4', TTL, 1, false)
+  expect(await store.status(prefix)).toMatchObject({ dirty: 1, inFlight: false })
+  expect(await store.due(prefix, 'b')).toBeUndefined()
 })
 
 test('an acknowledgement, a split and a park that come late leave a newer batch alone', async () => {

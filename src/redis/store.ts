@@ -19,7 +19,7 @@ import type {
 } from './replies.js'
 import { unpackLists, unpackTexts } from './unpack.js'
 
-const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load', 'pending', 'hold'] as const
+const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load', 'pending', 'due', 'status', 'hold'] as const
 type Script = (typeof SCRIPTS)[number]
 type Arguments = readonly (string | number | readonly (string | number)[])[]
 type Commands = {
@@ -206,11 +206,11 @@ export class Store {
 
   /** When a dirty record is due, ms by Redis' clock (Infinity: it is parked); undefined if it is clean. */
   async due(prefix: string, key: string): Promise<number | undefined> {
-    const score = await this.#redis.zscore(`${prefix}dirty`, key)
-    return score === null ? undefined : score === 'inf' ? Number.POSITIVE_INFINITY : Number(score)
+    const due = (await this.#redis.writeBehind_due(prefix, key)) as string | null
+    return due === null ? undefined : due === 'inf' ? Number.POSITIVE_INFINITY : Number(due)
   }
 
-  /** The dirty record that is due first. */
+  /** The record with a pending change that is due first. */
   async firstDirty(prefix: string): Promise<string | undefined> {
     return (await this.#redis.zrange(`${prefix}dirty`, '0', '0'))[0]
   }
@@ -224,16 +224,10 @@ export class Store {
   }
 
   async status(prefix: string): Promise<ShardStatus> {
-    const [dirty, parked, batch, first, stats] = await Promise.all([
-      this.#redis.zcard(`${prefix}dirty`),
-      this.#redis.hlen(`${prefix}parked`),
-      this.#redis.exists(`${prefix}batch`),
-      this.#redis.zrange(`${prefix}dirty`, '0', '0', 'WITHSCORES') as Promise<string[]>,
-      this.#redis.hmget(`${prefix}stats`, 'writes', 'rows', 'batches'),
-    ])
-    const firstDue = first[1] === undefined || first[1] === 'inf' ? undefined : Number(first[1])
+    const reply = (await this.#redis.writeBehind_status(prefix)) as [number, number, 0 | 1, ...(string | null)[]]
+    const [dirty, parked, inFlight, firstDue, ...stats] = reply
     const [writes = 0, rows = 0, batches = 0] = stats.map(Number)
-    return { dirty, parked, inFlight: batch === 1, firstDue, writes, rows, batches }
+    return { dirty, parked, inFlight: inFlight === 1, firstDue: firstDue == null ? undefined : Number(firstDue), writes, rows, batches }
   }
 
   /** Milliseconds of Redis' clock. */

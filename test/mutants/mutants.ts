@@ -47,8 +47,7 @@ export const MUTANTS: readonly Mutant[] = [
     'flush',
     'redis/lua/claim.lua',
     'return { id, acked, writes, packedKeys, packedChanges, traces }',
-    `for _, key in ipairs(keys) do redis.call('ZREM', dirtyKey, key) end
-redis.call('DEL', batchKey)
+    `redis.call('DEL', batchKey)
 return { id, acked, writes, packedKeys, packedChanges, traces }`,
   ),
   mutant(
@@ -274,10 +273,38 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
   ),
   mutant(
     'a record that was written while it was flushed counts as clean',
-    'flush',
+    'steps',
     'redis/lua/acknowledge.lua',
-    "if each('EXISTS', named('pend:', keys)) == 0 then return keys end",
-    'if true then return keys end',
+    "if present and redis.call('EXISTS', prefix .. 'pend:' .. key) == 0 then",
+    'if present then',
+  ),
+  mutant(
+    'a claimed record counts as clean',
+    'barrier',
+    'redis/lua/claims.lua',
+    'return keys and (string.find(keys, key, 1, true) or rest and string.find(rest, key, 1, true))',
+    'return keys and false',
+  ),
+  mutant(
+    'a view of a claimed record that the batch does not know of stays for ever',
+    'steps',
+    'redis/lua/load.lua',
+    "    redis.call('HSET', prefix .. 'batch', 'views', '1')\n",
+    '',
+  ),
+  mutant(
+    'a batch that thinks its records have no views',
+    'steps',
+    'redis/lua/claim.lua',
+    "if views then redis.call('HSET', batchKey, 'views', '1') end\n",
+    '',
+  ),
+  mutant(
+    'what is claimed stays in the index',
+    'steps',
+    'redis/lua/claim.lua',
+    "redis.call('ZREMRANGEBYRANK', dirtyKey, 0, size - 1)",
+    'local _',
   ),
   mutant('an emptied Redis blocks its shards', 'flush', 'flush/flusher.ts', 'head = { id: batch.id, previous: result.ledger }', 'return'),
   mutant('debounce without maxWait', 'flush', 'redis/lua/write.lua', 'if tonumber(since) < late then due = since + maxWait end', ''),

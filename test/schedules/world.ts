@@ -22,7 +22,7 @@ export type Calls = ModelCache<typeof models.pageView>
 const STATEMENT_TIMEOUT = 30_000
 const MODEL = models.pageView
 const PREFIX_PARTS = ['pend:', 'batch', 'dirty', 'parked']
-const EXPIRE_CLEAN = `if not redis.call('ZSCORE', KEYS[1] .. 'dirty', ARGV[1]) then
+const EXPIRE = `if redis.call('PTTL', KEYS[1] .. 'view:' .. ARGV[1]) > 0 then
   return redis.call('DEL', KEYS[1] .. 'view:' .. ARGV[1]) end`
 
 export interface Servers {
@@ -139,7 +139,7 @@ export class World {
 
   /** What a TTL does, at any time. */
   async expire(key: string): Promise<void> {
-    await this.#servers.redis.eval(EXPIRE_CLEAN, 1, this.#shards.prefix(0), this.path(key))
+    await this.#servers.redis.eval(EXPIRE, 1, this.#shards.prefix(0), this.path(key))
   }
 
   /** What the TTL of holds does, whether their holders live or not. */

@@ -13,7 +13,7 @@ local id, ledger, nextId = ARGV[1], ARGV[2], ARGV[3]
 local viewTtl, missingTtl, rows, nameDirty = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
 local batchKey, dirtyKey, parkedKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked'
 
-local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest')
+local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'views')
 if batch[1] ~= id then return false end
 
 local time = redis.call('TIME')
@@ -21,52 +21,40 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local anyParked = redis.call('EXISTS', parkedKey) == 1
 local stillDirty, unparked = {}, {}
 
--- Calls a command for many keys at once, as many as Lua can pass on.
-local function each(command, names)
-  local total = 0
-  for n = 1, #names, 1000 do total = total + redis.call(command, unpack(names, n, math.min(n + 999, #names))) end
-  return total
-end
-
-local function named(kind, keys)
-  local names = {}
-  for n, key in ipairs(keys) do names[n] = prefix .. kind .. key end
-  return names
-end
-
--- The keys that were not written since they were claimed; mostly all of them, which one call tells.
-local function cleanOf(keys)
-  if each('EXISTS', named('pend:', keys)) == 0 then return keys end
-  local clean = {}
-  for _, key in ipairs(keys) do
-    if redis.call('EXISTS', prefix .. 'pend:' .. key) == 0 then
-      clean[#clean + 1] = key
-    elseif nameDirty then
-      stillDirty[#stillDirty + 1] = key
-      stillDirty[#stillDirty + 1] = math.max(0, redis.call('ZSCORE', dirtyKey, key) - now)
-    end
-  end
-  return clean
-end
-
-local function expireViews(keys)
-  local views = named('view:', keys)
-  if each('EXISTS', views) == 0 then return end
-  for _, view in ipairs(views) do
-    local present = redis.call('HGET', view, '~')
-    if present then redis.call('PEXPIRE', view, present == '1' and viewTtl or missingTtl) end
-  end
-end
-
-local keys = cmsgpack.unpack(batch[2])
-if anyParked then
+local function unpark(keys)
   for _, key in ipairs(keys) do
     if redis.call('HDEL', parkedKey, key) == 1 then unparked[#unparked + 1] = key end
   end
 end
-local clean = cleanOf(keys)
-for n = 1, #clean, 1000 do redis.call('ZREM', dirtyKey, unpack(clean, n, math.min(n + 999, #clean))) end
-expireViews(clean)
+
+local function listDirty(keys)
+  for _, key in ipairs(keys) do
+    local due = redis.call('ZSCORE', dirtyKey, key)
+    if due then
+      stillDirty[#stillDirty + 1] = key
+      stillDirty[#stillDirty + 1] = math.max(0, due - now)
+    end
+  end
+end
+
+-- Views of records that were not written since they were claimed.
+local function expireViews(keys)
+  for _, key in ipairs(keys) do
+    local view = prefix .. 'view:' .. key
+    local present = redis.call('HGET', view, '~')
+    if present and redis.call('EXISTS', prefix .. 'pend:' .. key) == 0 then
+      redis.call('PEXPIRE', view, present == '1' and viewTtl or missingTtl)
+    end
+  end
+end
+
+-- Mostly nothing is to be done for a record: then the batch goes unseen.
+if anyParked or nameDirty or batch[4] then
+  local keys = cmsgpack.unpack(batch[2])
+  if anyParked then unpark(keys) end
+  if nameDirty then listDirty(keys) end
+  if batch[4] then expireViews(keys) end
+end
 
 redis.call('SET', prefix .. 'acked', ledger)
 redis.call('HINCRBY', prefix .. 'stats', 'rows', rows)

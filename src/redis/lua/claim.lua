@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 --[[
-  Freezes the pending changes of due records as the shard's one batch: they move into the batch, packed, where no write reaches them.
+  Freezes the pending changes of due records as the shard's one batch: they move into the batch, packed, where no write reaches them,
+  and leave the dirty index, which so has only records with a pending change.
   A batch in flight is returned again, with the same content. Parked records that are due again are claimed alone, so that a refusal
   costs the others nothing.
 
@@ -10,7 +11,8 @@
   Returns  { id, id before it or nil, writes it carries, keys, changes, traceparents of those writes or nil }
            or { nil, ms until the next record is due or nil }
 
-  Keys and changes are lists of equal length, packed by cmsgpack; a change is the flat list of its pending hash.
+  Keys and changes are lists of equal length, packed by cmsgpack; a change is the flat list of its pending hash. The batch also keeps when
+  its first record was due ('due'), and whether any of its records has a view ('views'), which then needs its TTL again.
 ]]
 local prefix = KEYS[1]
 local newId, batchSize, mostBytes, what, argument, debounce = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
@@ -31,6 +33,7 @@ end
 
 local function dueKeys()
   local due = redis.call('ZRANGEBYSCORE', dirtyKey, '-inf', now, 'LIMIT', 0, batchSize)
+  if not anyParked then return due end
   if due[1] and isParked(due[1]) then return { due[1] } end
   local keys = {}
   for _, key in ipairs(due) do
@@ -39,19 +42,23 @@ local function dueKeys()
   return keys
 end
 
--- A record is due a debounce after its last write at the earliest, which mostly tells without a look at the record; and records first
--- written later are rarely due earlier, so that the first page mostly has all that a batch takes.
-local function keysBefore(limit)
-  local keys, offset = {}, 0
+-- Adds keys of a part of the index, a page at a time.
+local function gather(keys, from, to, isWanted)
+  local offset = 0
   repeat
-    local page = redis.call('ZRANGEBYSCORE', dirtyKey, '-inf', '(inf', 'WITHSCORES', 'LIMIT', offset, batchSize)
-    for n = 1, #page, 2 do
-      local key = page[n]
-      local before = page[n + 1] - debounce <= limit or firstWrite(key) <= limit
-      if before and #keys < batchSize and not isParked(key) then keys[#keys + 1] = key end
+    local page = redis.call('ZRANGEBYSCORE', dirtyKey, from, to, 'LIMIT', offset, batchSize)
+    for _, key in ipairs(page) do
+      if #keys < batchSize and not isParked(key) and isWanted(key) then keys[#keys + 1] = key end
     end
-    offset = offset + #page / 2
-  until #keys == batchSize or #page < 2 * batchSize
+    offset = offset + #page
+  until #keys == batchSize or #page < batchSize
+end
+
+-- A record is due a debounce after its last write at the earliest, so that the score mostly tells without a look at the record.
+local function keysBefore(limit)
+  local keys, sure = {}, string.format('%.0f', limit + debounce)
+  gather(keys, '-inf', sure, function() return true end)
+  if #keys < batchSize then gather(keys, '(' .. sure, '(inf', function(key) return firstWrite(key) <= limit end) end
   return keys
 end
 
@@ -60,10 +67,17 @@ if what == 'due' then candidates = dueKeys()
 elseif what == 'before' then candidates = keysBefore(tonumber(argument))
 else candidates = { argument } end
 
+-- The second character of a pending change's '~', which it mostly begins with, is '-' unless there is a view.
+local function hasView(change)
+  local n = 1
+  while change[n] ~= '~' do n = n + 2 end
+  return string.byte(change[n + 1], 2) ~= 45
+end
+
 -- The candidates that have a pending change, up to the most bytes; the others are clean.
 local function take()
   local call, pendPrefix = redis.call, prefix .. 'pend:'
-  local keys, changes, names, size, bytes = {}, {}, {}, 0, 0
+  local keys, changes, names, size, bytes, views = {}, {}, {}, 0, 0, false
   for _, key in ipairs(candidates) do
     local name = pendPrefix .. key
     local change = call('HGETALL', name)
@@ -72,15 +86,28 @@ local function take()
     if change[1] then
       size = size + 1
       keys[size], changes[size], names[size] = key, change, name
+      views = views or hasView(change)
     else
       call('ZREM', dirtyKey, key)
     end
   end
   for n = 1, size, 1000 do call('DEL', unpack(names, n, math.min(n + 999, size))) end
-  return keys, changes
+  return keys, changes, views
 end
 
-local keys, changes = take()
+-- What was taken is in the order of the index: mostly its head, which one command takes off. Returns when the first was due.
+local function leaveIndex(keys)
+  local size = #keys
+  local due = redis.call('ZSCORE', dirtyKey, keys[1])
+  if redis.call('ZRANK', dirtyKey, keys[size]) == size - 1 then
+    redis.call('ZREMRANGEBYRANK', dirtyKey, 0, size - 1)
+  else
+    for n = 1, size, 1000 do redis.call('ZREM', dirtyKey, unpack(keys, n, math.min(n + 999, size))) end
+  end
+  return due
+end
+
+local keys, changes, views = take()
 if #keys == 0 then
   local first = redis.call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')
   if first[2] == nil or first[2] == 'inf' then return { false, false } end
@@ -93,7 +120,8 @@ redis.call('HSET', statsKey, 'claimed', stats[1] or '0')
 -- ioredis sends a call again after a broken connection, maybe when the batch that it made has gone: the same id must not come twice.
 local id = newId .. '.' .. time[1] .. '.' .. time[2]
 local packedKeys, packedChanges = cmsgpack.pack(keys), cmsgpack.pack(changes)
-redis.call('HSET', batchKey, 'id', id, 'writes', writes, 'keys', packedKeys, 'changes', packedChanges)
+redis.call('HSET', batchKey, 'id', id, 'writes', writes, 'keys', packedKeys, 'changes', packedChanges, 'due', leaveIndex(keys))
+if views then redis.call('HSET', batchKey, 'views', '1') end
 local traces = redis.call('GETDEL', prefix .. 'traces')
 if traces then redis.call('HSET', batchKey, 'traces', traces) end
 local acked = redis.call('GET', prefix .. 'acked')

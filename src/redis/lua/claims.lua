@@ -1,6 +1,11 @@
--- Included by the scripts that need the claimed change of a record. Needs prefix, that of the shard's keys.
+-- Included by the scripts that need to know what the batch in flight holds of a record. Needs prefix, that of the shard's keys.
 
-local claims
+local claims, keysInFlight
+
+local function readKeys()
+  keysInFlight = keysInFlight or redis.call('HMGET', prefix .. 'batch', 'keys', 'rest')
+  return keysInFlight[1], keysInFlight[2]
+end
 
 local function collect(packedKeys, packedChanges)
   local changes = cmsgpack.unpack(packedChanges)
@@ -9,16 +14,35 @@ end
 
 local function readClaims()
   claims = {}
-  local batch = redis.call('HMGET', prefix .. 'batch', 'keys', 'changes', 'rest')
-  if not batch[1] then return end
-  collect(batch[1], batch[2])
-  for _, group in ipairs(batch[3] and cmsgpack.unpack(batch[3]) or {}) do collect(group[1], group[2]) end
+  local keys, rest = readKeys()
+  if not keys then return end
+  collect(keys, redis.call('HGET', prefix .. 'batch', 'changes'))
+  for _, group in ipairs(rest and cmsgpack.unpack(rest) or {}) do collect(group[1], group[2]) end
+end
+
+-- What is packed has each key as it is: what is not found in it is not claimed.
+local function mayBeClaimed(key)
+  local keys, rest = readKeys()
+  return keys and (string.find(keys, key, 1, true) or rest and string.find(rest, key, 1, true))
 end
 
 -- The change that the batch in flight, or a waiting group of a split one, holds of the record: a flat list, empty if there is none.
--- The batch is only looked at for a record that is dirty.
 local function claimOf(key)
-  if not redis.call('ZSCORE', prefix .. 'dirty', key) then return {} end
+  if not mayBeClaimed(key) then return {} end
   if not claims then readClaims() end
   return claims[key] or {}
+end
+
+-- How many records are claimed that have no pending change.
+local function claimedOnly()
+  local count = 0
+  readClaims()
+  for key in pairs(claims) do
+    if not redis.call('ZSCORE', prefix .. 'dirty', key) then count = count + 1 end
+  end
+  return count
+end
+
+local function isDirty(key)
+  return redis.call('ZSCORE', prefix .. 'dirty', key) or #claimOf(key) > 0
 end

@@ -15,6 +15,7 @@ local prefix = KEYS[1]
 local what, id, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- include claims
 
 -- A hold is a member scored by when it expires, since its holder may have died; the last one takes the set with it.
 local function mark(holds)
@@ -43,6 +44,6 @@ local dirty = {}
 for n = 4, #ARGV do
   mark(prefix .. 'hold:' .. ARGV[n])
   drop(ARGV[n])
-  if redis.call('ZSCORE', prefix .. 'dirty', ARGV[n]) then dirty[#dirty + 1] = ARGV[n] end
+  if isDirty(ARGV[n]) then dirty[#dirty + 1] = ARGV[n] end
 end
 return dirty

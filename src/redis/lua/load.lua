@@ -128,7 +128,7 @@ local function make(view, key, first)
   return answer(view), fits
 end
 
--- What a made view needs to stay: its epoch, a TTL unless the record is dirty, and a pending change that knows of it.
+-- What a made view needs to stay: its epoch, a TTL unless the record is dirty, and a pending change, or the batch in flight, that knows of it.
 local function keep(view, key, present)
   local pend = prefix .. 'pend:' .. key
   if present == '0' then
@@ -141,6 +141,8 @@ local function keep(view, key, present)
     redis.call('HSET', pend, '~', string.sub(meta, 1, 1) .. (present == '1' and 'v' or 'm') .. string.sub(meta, 3))
   elseif #claimOf(key) == 0 then
     redis.call('PEXPIRE', view, present == '1' and viewTtl or missingTtl)
+  else
+    redis.call('HSET', prefix .. 'batch', 'views', '1')
   end
 end
 

@@ -104,13 +104,15 @@ local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local nowText, dueText, late = string.format('%.0f', now), string.format('%.0f', now + debounce), now + debounce - maxWait
 local dirty = call('ZCARD', dirtyKey)
--- Without a batch in flight, a record without a pending change is clean; without parked records, whatever is dirty is due.
-local anyClaimed, anyParked = false, false
-if call('EXISTS', prefix .. 'batch', prefix .. 'parked') > 0 then
-  anyClaimed, anyParked = call('EXISTS', prefix .. 'batch') == 1, call('EXISTS', prefix .. 'parked') == 1
-end
 local wasClean = dirty == 0 and 1 or 0
-if dirty > 0 and anyParked and call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2] == 'inf' then wasClean = 1 end
+-- Whoever flushes a batch in flight then sees to what is due; parked records are not due.
+if call('EXISTS', prefix .. 'batch', prefix .. 'parked') > 0 then
+  if call('EXISTS', prefix .. 'batch') == 1 then
+    wasClean = 0
+  elseif dirty > 0 and call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2] == 'inf' then
+    wasClean = 1
+  end
+end
 -- In a run of records that have neither a pending change nor a view: those that the run itself has changed. Else nil.
 local begun
 local epoch
@@ -301,7 +303,7 @@ local function write(index, shape, key, values)
   if meta then
     state, flag, extras, since = sub(meta, 1, 1), sub(meta, 2, 2), sub(meta, 3, 3), sub(meta, 4)
     if tonumber(since) < late then due = since + maxWait end
-  elseif not anyClaimed or not call('ZSCORE', dirtyKey, key) then
+  else
     if dirty >= mostDirty then return 'backlog' end
     dirty = dirty + 1
     if nameClean then clean[#clean + 1] = index end
