@@ -2,7 +2,7 @@ import { PersistError } from '../errors.js'
 import { encodeStored } from '../schema/codec.js'
 import type { Model } from '../schema/model.js'
 import { toPersistError } from './failure.js'
-import { quoteLedger, type RowChange, StatementBuilder } from './statement.js'
+import { quoteLedger, type RowChange, type Statement, StatementBuilder } from './statement.js'
 
 /** The part of a Prisma client that is used: one raw statement, which is atomic by itself. */
 export interface SqlClient {
@@ -48,15 +48,24 @@ export class Database {
   }
 
   /**
-   * One statement. Applies the whole batch and moves the ledger, or does nothing.
+   * The statement that persists a batch.
+   * @param changes at most one per record, sorted by key
    * @throws PersistError
    */
-  async persist(ledgerShard: string, { id, previous }: BatchHead, changes: readonly RowChange[]): Promise<PersistOutcome> {
-    const { sql, columns, upserted } = this.#builder.build(changes)
-    if (columns.length > MOST_PARAMETERS)
+  prepare(changes: readonly RowChange[]): Statement {
+    const statement = this.#builder.build(changes)
+    if (statement.columns.length > MOST_PARAMETERS)
       throw new PersistError('REFUSED', `${this.#model.name}: too many shapes of change for one statement`, undefined, {
         model: this.#model.name,
       })
+    return statement
+  }
+
+  /**
+   * Sends one statement. Applies the whole batch and moves the ledger, or does nothing.
+   * @throws PersistError
+   */
+  async persist(ledgerShard: string, { id, previous }: BatchHead, { sql, columns, upserted }: Statement): Promise<PersistOutcome> {
     const [result] = await this.#query<{ moved: number; written: number }>(sql, ledgerShard, id, previous, ...columns)
     if (result?.moved === 1) return { outcome: 'applied', rows: upserted + result.written }
     const ledger = await this.#ledger(ledgerShard)
@@ -80,7 +89,7 @@ export class Database {
    * @throws PersistError
    */
   async void(ledgerShard: string, { id, previous }: BatchHead): Promise<boolean> {
-    const { outcome } = await this.persist(ledgerShard, { id: voidId(id), previous }, [])
+    const { outcome } = await this.persist(ledgerShard, { id: voidId(id), previous }, this.prepare([]))
     return outcome === 'applied' || outcome === 'applied before'
   }
 

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import type { BatchHead, Database, PersistOutcome } from '../database/database.js'
-import type { RowChange } from '../database/statement.js'
+import type { RowChange, Statement } from '../database/statement.js'
 import { PersistError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import type { ShardNames } from '../redis/keys.js'
 import type { Batch, ClaimTarget } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
+import { unpackRecords } from '../redis/unpack.js'
 import { ChangeReader, UnknownFieldError } from '../schema/change.js'
 import type { Model } from '../schema/model.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
@@ -27,10 +28,11 @@ export interface FlusherContext {
   readonly telemetry?: Telemetry | undefined
 }
 
-/** A batch with its changes decoded: what persist needs. */
+/** A batch decoded: what persist needs, and no more, since it may wait for its turn. */
 interface ClaimedBatch extends BatchHead {
   readonly writes: number
-  readonly changes: readonly RowChange[]
+  readonly size: number
+  readonly statement: Statement
   readonly since: readonly number[]
 }
 
@@ -85,7 +87,7 @@ export class Flusher {
     if (telemetry === undefined) return this.#settle(shard, batch, report)
     const rows = report.rows
     const parked = report.parked.size
-    await telemetry.flush({ ...batch, model: model.name, shard, batch: batch.id, records: batch.records.length }, async () => {
+    await telemetry.flush({ ...batch, model: model.name, shard, batch: batch.id, records: batch.size }, async () => {
       await this.#settle(shard, batch, report)
       return { rows: report.rows - rows, parked: report.parked.size - parked }
     })
@@ -99,7 +101,7 @@ export class Flusher {
         const { result, statement } = await this.#context.limit.run(() => this.#persist(shard, claimed))
         if (result.outcome === 'applied') return await this.#acknowledge(shard, claimed, batch.id, result.rows, statement, report)
         if (result.outcome === 'applied before')
-          return await this.#acknowledge(shard, claimed, result.ledger, claimed.changes.length, statement, report)
+          return await this.#acknowledge(shard, claimed, result.ledger, claimed.size, statement, report)
         if (result.outcome === 'void')
           return await this.#refuse(shard, batch, new PersistError('REFUSED', 'refused before', undefined), report)
         if (!(await this.#context.store.isInFlight(this.#context.shards.prefix(shard), batch.id))) return
@@ -118,10 +120,10 @@ export class Flusher {
     const { database, shards } = this.#context
     const started = performance.now()
     try {
-      const result = await database.persist(shards.ledger(shard), batch, batch.changes)
+      const result = await database.persist(shards.ledger(shard), batch, batch.statement)
       return { result, statement: performance.now() - started }
     } finally {
-      this.#size.adapt(batch.changes.length, performance.now() - started)
+      this.#size.adapt(batch.size, performance.now() - started)
     }
   }
 
@@ -139,7 +141,7 @@ export class Flusher {
     if (reply === undefined) return
     const lags = batch.since.map((since) => Math.max(0, reply.now - since))
     report.batches++
-    report.records += batch.changes.length
+    report.records += batch.size
     report.rows += rows
     report.writes += batch.writes
     report.statement += statement
@@ -149,7 +151,7 @@ export class Flusher {
       model: model.name,
       shard,
       batch: batch.id,
-      records: batch.changes.length,
+      records: batch.size,
       rows,
       writes: batch.writes,
       statement,
@@ -161,7 +163,7 @@ export class Flusher {
   /** Splits a batch that the ledger has void, or parks its one record. */
   async #refuse(shard: number, batch: Batch, error: PersistError, report: FlushReport): Promise<void> {
     const { store, shards, model, events } = this.#context
-    if (batch.records.length > 1) return store.split(shards.prefix(shard), batch.id, randomUUID())
+    if (batch.size > 1) return store.split(shards.prefix(shard), batch.id, randomUUID())
     const parked = await store.park(shards.prefix(shard), batch.id, error.message, randomUUID())
     if (parked === undefined) return
     report.parked.set(parked.key, error)
@@ -175,18 +177,29 @@ export class Flusher {
   }
 
   #decode(batch: Batch, head: BatchHead): ClaimedBatch {
-    const decoded = batch.records.map(({ key, content }) => {
-      try {
-        return { key, ...this.#changes.read(content) }
-      } catch (error) {
-        if (!(error instanceof UnknownFieldError)) throw error
-        throw new PersistError('REFUSED', `${this.#context.model.name}: ${error.message}`, undefined, {
-          model: this.#context.model.name,
-          key,
-        })
+    const { keys, groups } = unpackRecords(batch.packed)
+    const changes: RowChange[] = []
+    const since: number[] = []
+    for (const group of groups) {
+      this.#know(group.names, keys[changes.length] as string)
+      for (let at = 0; at < group.values.length; at += group.names.length) {
+        const pending = this.#changes.next(group.values, at)
+        since.push(pending.since)
+        changes.push({ key: keys[changes.length] as string, change: pending.change })
       }
-    })
-    decoded.sort((a, b) => (a.key < b.key ? -1 : 1))
-    return { id: head.id, previous: head.previous, writes: batch.writes, changes: decoded, since: decoded.map(({ since }) => since) }
+    }
+    changes.sort((a, b) => (a.key < b.key ? -1 : 1))
+    const statement = this.#context.database.prepare(changes)
+    return { id: head.id, previous: head.previous, writes: batch.writes, size: batch.size, statement, since }
+  }
+
+  #know(names: readonly string[], key: string): void {
+    try {
+      this.#changes.expect(names)
+    } catch (error) {
+      if (!(error instanceof UnknownFieldError)) throw error
+      const { name: model } = this.#context.model
+      throw new PersistError('REFUSED', `${model}: ${error.message}`, undefined, { model, key })
+    }
   }
 }

@@ -1,4 +1,5 @@
 /** What the store takes, and what it answers: named outcomes instead of Redis' lists and numbers. */
+
 /** What the store needs of a policy to place a write. Times in ms. */
 export interface WriteLimits {
   readonly debounce: number
@@ -22,10 +23,10 @@ export interface WriteReply {
 /** Why an operation was not done. The last three: its condition does not hold, or the view does not know. */
 export type Refusal = 'backlog' | 'overflow' | 'there' | 'missing' | 'unknown'
 
-/** The frozen changes of one batch: per record its key and the flat list of its pending hash. */
-export interface ClaimedRecord {
-  readonly key: string
-  readonly content: readonly string[]
+/** As Redis holds them: unpacked they are thousands of texts, which the garbage collector would copy while the batch waits for its turn. */
+export interface PackedRecords {
+  readonly keys: Buffer
+  readonly changes: Buffer
 }
 
 export interface Batch {
@@ -35,7 +36,10 @@ export interface Batch {
   readonly writes: number
   /** Traceparents of those writes, the first ones, each ended by a space. */
   readonly traces: string
-  readonly records: readonly ClaimedRecord[]
+  /** Records in it. */
+  readonly size: number
+  /** See unpack.ts. */
+  readonly packed: PackedRecords
 }
 
 /** Of one batch. A record whose values have more bytes is a batch of its own. */

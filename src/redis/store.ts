@@ -17,7 +17,7 @@ import type {
   WriteLimits,
   WriteReply,
 } from './replies.js'
-import { unpackLists, unpackTexts } from './unpack.js'
+import { countRecords } from './unpack.js'
 
 const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load', 'pending', 'due', 'status', 'hold'] as const
 type Script = (typeof SCRIPTS)[number]
@@ -96,14 +96,15 @@ export class Store {
     )
     if (reply[0] === null) return { batch: undefined, wait: reply[1] ?? undefined }
     const [id, previous, writes, keys, changes, traces] = reply
-    const contents = unpackLists(changes)
+    const packed = { keys, changes }
     return {
       batch: {
         id: String(id),
         previous: previous && String(previous),
         writes: Number(writes),
         traces: String(traces ?? ''),
-        records: unpackTexts(keys).map((key, n) => ({ key, content: contents[n] as string[] })),
+        size: countRecords(packed),
+        packed,
       },
     }
   }

@@ -1,17 +1,31 @@
 /** Reads what cmsgpack packs of texts: see claim.lua. Decoding the bytes once, and cutting texts out of that, is much faster than one by one. */
 
-const NOT_ASCII = /[\x80-\xff]/
+import type { PackedRecords } from './replies.js'
 
-/** A list of texts. */
-export function unpackTexts(packed: Buffer): string[] {
-  const reader = new Reader(packed)
-  return reader.list(() => reader.text())
+const NOT_ASCII = /[\x80-\xff]/
+/** Bytes that a list begins with, at most. */
+const LONGEST_HEAD = 5
+
+/** Changes that have the same fields. */
+export interface ChangeGroup {
+  readonly names: readonly string[]
+  /** Of one change after the other, in the order of the names. */
+  readonly values: readonly string[]
 }
 
-/** A list of flat lists of names, which are ASCII, and values. */
-export function unpackLists(packed: Buffer): string[][] {
-  const reader = new Reader(packed)
-  return reader.list((before: string[] | undefined) => reader.list((_, n) => reader.text(n % 2 === 0 ? before?.[n] : undefined)))
+/** The keys of a batch's records, and their changes in the same order. */
+export function unpackRecords({ keys, changes }: PackedRecords): { keys: string[]; groups: ChangeGroup[] } {
+  const reader = new Reader(changes)
+  const groups = reader.list(() => {
+    const [names = [], values = []] = reader.list(() => reader.texts())
+    return { names, values }
+  })
+  return { keys: new Reader(keys).texts(), groups }
+}
+
+/** How many records they are. */
+export function countRecords({ keys }: PackedRecords): number {
+  return new Reader(keys.subarray(0, LONGEST_HEAD)).size()
 }
 
 class Reader {
@@ -24,19 +38,25 @@ class Reader {
     this.#latin = bytes.toString('latin1')
   }
 
-  /** @param next is told the item before, and its place */
-  list<T>(next: (before: T | undefined, n: number) => T): T[] {
-    const items: T[] = Array(this.#size(0x90, 0x9f, 0xdb))
-    for (let n = 0; n < items.length; n++) items[n] = next(items[n - 1], n)
+  /** Of a list. */
+  size(): number {
+    return this.#size(0x90, 0x9f, 0xdb)
+  }
+
+  list<T>(next: () => T): T[] {
+    const items: T[] = Array(this.size())
+    for (let n = 0; n < items.length; n++) items[n] = next()
     return items
   }
 
-  /** @param likely an ASCII text that it may well be, which then is not made anew: names come again with each record */
-  text(likely?: string): string {
+  texts(): string[] {
+    return this.list(() => this.#text())
+  }
+
+  #text(): string {
     const length = this.#size(0xa0, 0xbf, 0xd9)
     const from = this.#position
     this.#position += length
-    if (likely !== undefined && likely.length === length && this.#latin.startsWith(likely, from)) return likely
     const text = this.#latin.slice(from, this.#position)
     return NOT_ASCII.test(text) ? this.#bytes.toString('utf8', from, this.#position) : text
   }

@@ -24,6 +24,7 @@ export interface RecordChange {
  * `[` `]` between both; a null becomes the lower one, the upper one.
  */
 export type Mark = '.' | '=' | '+' | '^' | '_' | '[' | ']'
+type PlainMark = '.' | '=' | '+'
 export type Operand = 'value' | 'amount' | 'lower' | 'upper'
 
 const OPERANDS: Readonly<Record<Mark, readonly Operand[]>> = {
@@ -63,18 +64,31 @@ const NOTHING: readonly string[] = []
 /** Integers of so many characters fit the column, whatever their digits. */
 const SAFE_LENGTH = { Int: 9, BigInt: 18 }
 
+/** What changes of the same fields have in common. */
+interface Form {
+  /** Of each field, in the scratch array. */
+  readonly places: readonly number[]
+  /** Whether there is any bound; most changes have none. */
+  readonly bounded: boolean
+  /** Of each field of the model, as far as no bound decides. */
+  readonly marks: readonly PlainMark[]
+  readonly pattern: string
+}
+
+/** Forms kept; a model that meets more combinations of fields makes some anew. */
+const MOST_KEPT = 500
+
 /** Reads pending changes of one model. It runs for every record flushed: it works on one scratch array, and adds only what it must. */
 export class ChangeReader {
   readonly #fields: readonly Field[]
   readonly #starts: readonly string[]
-  /** Hash field → its place in the scratch array: prefixes one after the other, in each the fields of the model. */
+  /** Hash field → its place in the scratch array: prefixes one after the other, in each the fields of the model; then the state and times. */
   readonly #places = new Map<string, number>()
+  readonly #meta: number
   readonly #scratch: (string | undefined)[]
-  /** Places of the scratch array that the change read last has filled: so many, of which there are more after a longer change. */
-  readonly #usedPlaces: number[] = []
-  #used = 0
-  /** Whether the change in the scratch array has any bound; most have none. */
-  #bounded = false
+  readonly #forms = new Map<string, Form>()
+  /** Of the changes that are read now: these places of the scratch array are filled. */
+  #form: Form = { places: [], bounded: false, marks: [], pattern: '' }
 
   constructor(model: Model) {
     this.#fields = plainFields(model)
@@ -82,27 +96,52 @@ export class ChangeReader {
     for (const [p, prefix] of PREFIXES.entries()) {
       for (const [n, { name }] of this.#fields.entries()) this.#places.set(prefix + name, p * this.#fields.length + n)
     }
-    this.#scratch = Array(PREFIXES.length * this.#fields.length).fill(undefined)
+    this.#meta = PREFIXES.length * this.#fields.length
+    this.#places.set('~', this.#meta)
+    this.#scratch = Array(this.#meta + 1).fill(undefined)
   }
 
-  /** @throws UnknownFieldError if the change has a field that the model has not (any more). */
+  /**
+   * @param content flat: names and values
+   * @throws UnknownFieldError if the change has a field that the model has not (any more).
+   */
   read(content: readonly string[]): PendingChange {
-    for (let n = 0; n < this.#used; n++) this.#scratch[this.#usedPlaces[n] as number] = undefined
-    this.#used = 0
-    this.#bounded = false
-    const firstBound = LOWER * this.#fields.length
-    let meta = ''
-    for (let n = 0; n < content.length; n += 2) {
-      const name = content[n] as string
-      const place = this.#places.get(name)
-      if (place !== undefined) {
-        this.#scratch[place] = content[n + 1]
-        this.#usedPlaces[this.#used++] = place
-        if (place >= firstBound) this.#bounded = true
-      } else if (name === '~') meta = content[n + 1] as string
-      else throw new UnknownFieldError(name.replace(/^<?[=+!^_?]/, ''))
-    }
+    this.expect(content.filter((_, n) => n % 2 === 0))
+    const values = content.filter((_, n) => n % 2 === 1)
+    return this.next(values, 0)
+  }
+
+  /**
+   * The fields of all changes that are read from now on.
+   * @throws UnknownFieldError if the model has not one of them (any more).
+   */
+  expect(names: readonly string[]): void {
+    for (const place of this.#form.places) this.#scratch[place] = undefined
+    const id = names.join()
+    this.#form = this.#forms.get(id) ?? this.#learn(id, names)
+  }
+
+  /** The change that has the expected fields and, from the first one on, these values. */
+  next(values: readonly string[], first: number): PendingChange {
+    const { places } = this.#form
+    for (let n = 0; n < places.length; n++) this.#scratch[places[n] as number] = values[first + n]
+    const meta = this.#scratch[this.#meta] as string
     return { change: this.#change(meta[0] as string), since: Number(meta.slice(3)) }
+  }
+
+  #learn(id: string, names: readonly string[]): Form {
+    const places = names.map((name) => {
+      const place = this.#places.get(name)
+      if (place === undefined) throw new UnknownFieldError(name.replace(/^<?[=+!^_?]/, ''))
+      return place
+    })
+    const bounded = places.some((place) => place >= LOWER * this.#fields.length && place !== this.#meta)
+    for (const place of places) this.#scratch[place] = ''
+    const marks = this.#fields.map((_, n) => this.#mark(n))
+    const form = { places, bounded, marks, pattern: marks.join('') }
+    if (this.#forms.size === MOST_KEPT) this.#forms.clear()
+    this.#forms.set(id, form)
+    return form
   }
 
   #change(state: string): RecordChange {
@@ -110,26 +149,31 @@ export class ChangeReader {
     const insert = state === 'u' ? NOTHING : this.#fields.map((_, n) => this.#inserted(n))
     if (state === 'r') return { kind: 'replace', insert, pattern: '', values: NOTHING, regular: true }
     if (state === 'c') return { kind: 'insert', insert, pattern: '', values: NOTHING, regular: true }
-    let pattern = ''
-    let regular = true
+    return this.#changed(state === 'u' ? 'update' : 'upsert', insert)
+  }
+
+  #changed(kind: 'update' | 'upsert', insert: readonly string[]): RecordChange {
+    const { bounded, marks } = this.#form
     const values: string[] = []
-    for (let n = 0; n < this.#fields.length; n++) {
-      if (this.#bounded && this.#isAdjusted(n)) {
+    let pattern = bounded ? '' : this.#form.pattern
+    let regular = true
+    for (let n = 0; n < marks.length; n++) {
+      if (bounded && this.#isAdjusted(n)) {
         const adjustment = compose(this.#adjustment(n, BEFORE), this.#adjustment(n, 0))
         const mark = markOf(adjustment)
         pattern += mark
         pushOperands(values, operandsOf(mark, this.#fields[n] as Field), adjustment)
-        if (state === 'i' && !followsBound(mark, adjustment, insert[n] as string)) regular = false
+        if (kind === 'upsert' && !followsBound(mark, adjustment, insert[n] as string)) regular = false
         continue
       }
-      const mark = this.#mark(n)
-      pattern += mark
+      const mark = marks[n] as PlainMark
+      if (bounded) pattern += mark
       if (mark === '.') continue
       const value = this.#value(n)
       values.push(value)
-      if (state === 'i' && !this.#follows(n, mark, value, insert[n] as string)) regular = false
+      if (kind === 'upsert' && !this.#follows(n, mark, value, insert[n] as string)) regular = false
     }
-    return { kind: state === 'u' ? 'update' : 'upsert', insert, pattern, values, regular }
+    return { kind, insert, pattern, values, regular }
   }
 
   /** Whether the field is bounded, and not set before or since. */
@@ -155,12 +199,12 @@ export class ChangeReader {
     const set = this.#slot(SET, n)
     const start = this.#slot(BASE, n)
     if (set !== undefined) return start ?? set
-    if (this.#bounded) return adjust(start ?? (this.#starts[n] as string), this.#adjustment(n, 0))
+    if (this.#form.bounded) return adjust(start ?? (this.#starts[n] as string), this.#adjustment(n, 0))
     const amount = this.#slot(AMOUNT, n)
     return amount === undefined ? (start ?? (this.#starts[n] as string)) : add(start ?? (this.#starts[n] as string), amount)
   }
 
-  #mark(n: number): '=' | '+' | '.' {
+  #mark(n: number): PlainMark {
     if (this.#slot(SET, n) !== undefined || this.#slot(SET_BEFORE, n) !== undefined) return '='
     return this.#slot(AMOUNT, n) !== undefined || this.#slot(AMOUNT_BEFORE, n) !== undefined ? '+' : '.'
   }
@@ -170,13 +214,13 @@ export class ChangeReader {
     const set = this.#slot(SET, n)
     if (set !== undefined) return set
     const before = this.#slot(SET_BEFORE, n) ?? this.#slot(AMOUNT_BEFORE, n)
-    if (this.#bounded && before !== undefined) return adjust(before, this.#adjustment(n, 0))
+    if (this.#form.bounded && before !== undefined) return adjust(before, this.#adjustment(n, 0))
     const amount = this.#slot(AMOUNT, n)
     if (before === undefined || amount === undefined) return (amount ?? before) as string
     return add(before, amount)
   }
 
-  #follows(n: number, mark: '=' | '+', value: string, inserted: string): boolean {
+  #follows(n: number, mark: PlainMark, value: string, inserted: string): boolean {
     if (mark === '=') return inserted === value
     const { type } = this.#fields[n] as Field
     const start = counterStart(this.#starts[n] as string)

@@ -11,10 +11,12 @@
   Returns  { id, id before it or nil, writes it carries, keys, changes, traceparents of those writes or nil }
            or { nil, ms until the next record is due or nil }
 
-  Keys and changes are lists of equal length, packed by cmsgpack; a change is the flat list of its pending hash. The batch also keeps when
+  Keys are a list, packed by cmsgpack; changes, of as many pending hashes, are packed as changes.lua says. The batch also keeps when
   its first record was due ('due'), and whether any of its records has a view ('views'), which then needs its TTL again.
 ]]
 local prefix = KEYS[1]
+-- include changes
+
 local newId, batchSize, mostBytes, what, argument, debounce = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
 local batchKey, dirtyKey, parkedKey, statsKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked', prefix .. 'stats'
 
@@ -119,7 +121,7 @@ local writes = string.format('%.0f', (tonumber(stats[1]) or 0) - (tonumber(stats
 redis.call('HSET', statsKey, 'claimed', stats[1] or '0')
 -- ioredis sends a call again after a broken connection, maybe when the batch that it made has gone: the same id must not come twice.
 local id = newId .. '.' .. time[1] .. '.' .. time[2]
-local packedKeys, packedChanges = cmsgpack.pack(keys), cmsgpack.pack(changes)
+local packedKeys, packedChanges = cmsgpack.pack(keys), fold(changes, 1, #changes)
 redis.call('HSET', batchKey, 'id', id, 'writes', writes, 'keys', packedKeys, 'changes', packedChanges, 'due', leaveIndex(keys))
 if views then redis.call('HSET', batchKey, 'views', '1') end
 local traces = redis.call('GETDEL', prefix .. 'traces')

@@ -1,4 +1,5 @@
 -- Included by the scripts that need to know what the batch in flight holds of a record. Needs prefix, that of the shard's keys.
+-- include changes
 
 local claims, keysInFlight
 
@@ -8,7 +9,7 @@ local function readKeys()
 end
 
 local function collect(packedKeys, packedChanges)
-  local changes = cmsgpack.unpack(packedChanges)
+  local changes = unfold(packedChanges)
   for n, key in ipairs(cmsgpack.unpack(packedKeys)) do claims[key] = changes[n] end
 end
 

@@ -14,13 +14,14 @@ local batchKey, parkedKey = prefix .. 'batch', prefix .. 'parked'
 local NULL = '\0'
 
 -- include bounds
+-- include changes
 
 local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'changes', 'traces')
 if batch[1] ~= id then return false end
 local key = cmsgpack.unpack(batch[2])[1]
 -- The claimed change is composed with the pending one in a hash that is there only meanwhile.
 local pend, claim = prefix .. 'pend:' .. key, prefix .. 'claim'
-redis.call('HSET', claim, unpack(cmsgpack.unpack(batch[4])[1]))
+redis.call('HSET', claim, unpack(unfold(batch[4])[1]))
 
 local function content(name)
   local fields, flat = {}, redis.call('HGETALL', name)

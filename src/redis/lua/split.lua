@@ -10,20 +10,20 @@
 local prefix = KEYS[1]
 local id, newId = ARGV[1], ARGV[2]
 local batchKey = prefix .. 'batch'
+-- include changes
 
 local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'changes')
 if batch[1] ~= id then return 0 end
-local keys, changes = cmsgpack.unpack(batch[2]), cmsgpack.unpack(batch[4])
+local keys, changes = cmsgpack.unpack(batch[2]), unfold(batch[4])
 if #keys == 1 then return 0 end
 
-local function part(list, first, last)
-  return cmsgpack.pack({ unpack(list, first, last) })
-end
+local function part(first, last) return cmsgpack.pack({ unpack(keys, first, last) }), fold(changes, first, last) end
 
 local half = math.floor(#keys / 2)
 local rest = batch[3] and cmsgpack.unpack(batch[3]) or {}
-rest[#rest + 1] = { part(keys, half + 1, #keys), part(changes, half + 1, #keys) }
+rest[#rest + 1] = { part(half + 1, #keys) }
+local firstKeys, firstChanges = part(1, half)
 redis.call('SET', prefix .. 'acked', 'void:' .. id)
-redis.call('HSET', batchKey, 'id', newId, 'previous', 'void:' .. id, 'keys', part(keys, 1, half), 'changes', part(changes, 1, half),
+redis.call('HSET', batchKey, 'id', newId, 'previous', 'void:' .. id, 'keys', firstKeys, 'changes', firstChanges,
   'rest', cmsgpack.pack(rest))
 return 1
