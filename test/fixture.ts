@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { Redis } from 'ioredis'
-import { Client } from 'pg'
+import { Client, Pool } from 'pg'
 import { inject } from 'vitest'
 import { PrismaClient } from '../generated/client/client.js'
 import { applyMigrations } from './environment/migrations.js'
@@ -37,14 +37,13 @@ export async function createMigratedDatabase(migrations?: URL): Promise<Migrated
   address.pathname = `/${name}`
   const url = address.toString()
   await applyMigrations(url, migrations)
-  const client = new Client({ connectionString: url })
-  client.on('error', () => {})
-  await client.connect()
+  const pool = new Pool({ connectionString: url, max: 1, idleTimeoutMillis: 0 })
+  pool.on('error', () => {})
   return {
     url,
-    query: async (sql, values) => (await client.query(sql, values)).rows,
+    query: async (sql, values) => (await pool.query(sql, values)).rows,
     drop: async () => {
-      await client.end()
+      await pool.end()
       await onServer(`drop database "${name}" with (force)`)
     },
   }
