@@ -5,12 +5,12 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { createWriteBehind, type Model } from '../src/index.js'
-import { type Call, callFor, type Delegate, send, writtenKeys } from './equivalence/calls.js'
+import type { Model } from '../src/index.js'
+import { type Call, callFor, send, writtenKeys } from './equivalence/calls.js'
 import { KEYS_A_RUN, whereOf } from './equivalence/keys.js'
 import { outcome } from './equivalence/outcome.js'
 import { type Json, normal } from './equivalence/rows.js'
-import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
+import { type Client, createTwins, type Name, type Twins } from './extension/twins.js'
 
 const RUNS = Number(process.env.RUNS ?? 8)
 const ROLLBACK = 'the application changes its mind'
@@ -20,13 +20,6 @@ type Step =
   | { readonly do: 'transaction'; readonly form: 'interactive' | 'batch'; readonly calls: readonly Call[]; readonly fails: boolean }
   | { readonly do: 'flush' }
 
-type Name = keyof typeof models
-
-/** What both clients have. */
-type Client = Readonly<Record<Name, Delegate>> & {
-  $transaction<T>(run: ((transaction: Client) => Promise<T>) | Promise<T>[]): Promise<T>
-}
-
 interface Played {
   readonly model: Model
   readonly name: Name
@@ -34,36 +27,17 @@ interface Played {
 }
 
 describe.each(['write-behind', 'write-through', 'write-around'] as const)('with %s', (strategy) => {
-  const { redis, namespace, clean } = createRedis()
-  let underneath: TestDatabase
-  let beside: TestDatabase
-  let plain: Client
-  let extended: Client
-  let cache: Awaited<ReturnType<typeof connect>>
+  let twins: Twins
   let run = 0
 
-  function connect() {
-    const policy = { strategy, queries: 'flush', shards: 2, batchSize: 3, debounce: 3_600_000, maxWait: 3_600_000 } as const
-    const policies = { counter: policy, pageView: policy, reading: policy, player: policy, document: policy }
-    return createWriteBehind({ prisma: underneath.prisma, redis, namespace, models, policies })
-  }
-
   beforeAll(async () => {
-    underneath = await createDatabase()
-    beside = await createDatabase()
-    cache = await connect()
-    extended = underneath.prisma.$extends(cache.extension()) as unknown as Client
-    plain = beside.prisma as unknown as Client
+    twins = await createTwins({ strategy, shards: 2, batchSize: 3 })
   })
 
-  afterAll(async () => {
-    await cache.close()
-    await clean()
-    await underneath.drop()
-    await beside.drop()
-  })
+  afterAll(() => twins.close())
 
   test.each(Object.entries(models) as [Name, Model][])('%s: answers as plain Prisma does', { timeout: 2_400_000 }, async (name, model) => {
+    const { plain, extended, underneath, cache, holds } = twins
     await fc.assert(
       fc.asyncProperty(steps(model), async (sequence) => {
         const keys = Array.from({ length: KEYS_A_RUN }, (_, key) => whereOf(model, run, key))
@@ -75,9 +49,8 @@ describe.each(['write-behind', 'write-through', 'write-around'] as const)('with 
           for (const key of touched(step)) expect(await rowOf(extended, played, key)).toEqual(await rowOf(plain, played, key))
         }
         await cache.flush()
-        expect(await redis.keys(`{${namespace}:*}:hold*`)).toEqual([])
-        for (const key of keys.keys())
-          expect(await rowOf(underneath.prisma as unknown as Client, played, key)).toEqual(await rowOf(plain, played, key))
+        expect(await holds()).toEqual([])
+        for (const key of keys.keys()) expect(await rowOf(underneath, played, key)).toEqual(await rowOf(plain, played, key))
       }),
       { numRuns: RUNS },
     )

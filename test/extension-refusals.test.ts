@@ -2,58 +2,35 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { createWriteBehind, type Model } from '../src/index.js'
+import type { Model } from '../src/index.js'
 import type { Delegate } from './equivalence/calls.js'
 import { keyFields, whereOf } from './equivalence/keys.js'
 import { type Malformed, malformedFor } from './equivalence/malformed.js'
 import { outcome, type Refusal } from './equivalence/outcome.js'
 import type { Json } from './equivalence/rows.js'
 import { createFor } from './equivalence/values.js'
-import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
+import { type Client, createTwins, type Name, type Twins } from './extension/twins.js'
 
 const RUNS = Number(process.env.RUNS ?? 8) * 10
 
-type Name = keyof typeof models
-type Client = Readonly<Record<Name, Delegate>>
-
-const { redis, namespace, clean } = createRedis()
-let underneath: TestDatabase
-let beside: TestDatabase
-let plain: Client
-let extended: Client
-let cache: Awaited<ReturnType<typeof connect>>
-
-function connect() {
-  const policy = { queries: 'flush', shards: 1, debounce: 3_600_000, maxWait: 3_600_000 } as const
-  const policies = { counter: policy, pageView: policy, reading: policy, player: policy, document: policy }
-  return createWriteBehind({ prisma: underneath.prisma, redis, namespace, models, policies })
-}
+let twins: Twins
 
 beforeAll(async () => {
-  underneath = await createDatabase()
-  beside = await createDatabase()
-  cache = await connect()
-  extended = underneath.prisma.$extends(cache.extension()) as unknown as Client
-  plain = beside.prisma as unknown as Client
+  twins = await createTwins({ shards: 1 })
 })
 
-afterAll(async () => {
-  await cache.close()
-  await clean()
-  await underneath.drop()
-  await beside.drop()
-})
+afterAll(() => twins.close())
 
 describe.each(Object.entries(models) as [Name, Model][])('%s', (name, model) => {
   const [there, missing] = [whereOf(model, 0, 0), whereOf(model, 0, 1)]
   const [row] = fc.sample(createFor(model), { numRuns: 1, seed: 5 })
   const malformed = malformedFor(model, [there, missing])
   const seed = async () => {
-    for (const client of [plain, extended]) {
+    for (const client of [twins.plain, twins.extended]) {
       await client[name].deleteMany?.({})
       await client[name].create?.({ data: { ...keyFields(there), ...row } })
     }
-    await cache.flush()
+    await twins.cache.flush()
   }
   const read = (client: Client) => Promise.all([there, missing].map((where) => client[name].findUnique?.({ where })))
   beforeAll(seed)
@@ -61,6 +38,7 @@ describe.each(Object.entries(models) as [Name, Model][])('%s', (name, model) => 
   test('what Prisma refuses, the extension refuses in its words, and stores nothing', { timeout: 600_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(malformed, async (call) => {
+        const { plain, extended, holds } = twins
         const [before, held] = [await traces(name, model), await holds()]
         const expected = await outcome(send(plain[name], call))
         expect(await outcome(send(extended[name], call))).toEqual(expected)
@@ -75,13 +53,13 @@ describe.each(Object.entries(models) as [Name, Model][])('%s', (name, model) => 
   })
 
   test("what Prisma refuses, the cache's own calls refuse, and store nothing", { timeout: 600_000 }, async () => {
-    const calls = cache[name] as unknown as Delegate
+    const calls = twins.cache[name] as unknown as Delegate
     await fc.assert(
       fc.asyncProperty(
         malformed.filter(({ method }) => method in calls),
         async (call) => {
           const before = await traces(name, model)
-          const expected = await outcome(send(plain[name], call))
+          const expected = await outcome(send(twins.plain[name], call))
           if ('value' in expected) return seed()
           if (isAllowed(model, expected)) return
           expect(await outcome(send(calls, call))).toMatchObject({ error: 'InvalidInputError', code: 'INVALID_INPUT' })
@@ -105,14 +83,9 @@ function isAllowed(model: Model, { code, message }: Refusal): boolean {
   )
 }
 
-/** What keeps views away until it expires, if a call leaves it behind. */
-function holds(): Promise<string[]> {
-  return redis.keys(`{${namespace}:*}:hold*`)
-}
-
 /** What a call that was accepted would have left in Redis or in the database. */
 async function traces(name: Name, model: Model): Promise<Json> {
-  const status = (await cache.status()).find((each) => each.model === model.name)
-  const rows = await (underneath.prisma as unknown as Client)[name].findMany?.({})
+  const status = (await twins.cache.status()).find((each) => each.model === model.name)
+  const rows = await twins.underneath[name].findMany?.({})
   return { dirty: status?.dirty, rows }
 }

@@ -1,7 +1,6 @@
 import { Redis } from 'ioredis'
-import { Client } from 'pg'
 import { applyMigrations } from '../../test/environment/migrations.js'
-import { startPostgres } from '../../test/environment/postgres.js'
+import { query, startPostgres } from '../../test/environment/postgres.js'
 import { startRedis } from '../../test/environment/redis.js'
 import type { Connections } from './cache.js'
 import { UsageError } from './options.js'
@@ -84,17 +83,6 @@ async function createDatabase(given: string, name: string): Promise<Part> {
     throw error
   }
   return { url: url.href, stop: (keep) => (keep ? Promise.resolve(`database ${name}`) : drop()) as Promise<string | undefined> }
-}
-
-async function query(url: string, text: string): Promise<void> {
-  const client = new Client({ connectionString: url })
-  client.on('error', () => {})
-  try {
-    await client.connect()
-    await client.query(text)
-  } finally {
-    await client.end()
-  }
 }
 
 /** Every key of a namespace begins with a brace and its name; see redis/keys.ts. The run's id is in it, so nobody else's match. */

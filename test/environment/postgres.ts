@@ -118,8 +118,9 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-async function query(url: string, text: string): Promise<void> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 2_000 })
+/** One command, over a connection of its own. */
+export async function query(url: string, text: string): Promise<void> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000 })
   client.on('error', () => {})
   try {
     await client.connect()
