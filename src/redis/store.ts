@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
-import type { Operation, Shape } from '../schema/operation.js'
+import type { Operation } from '../schema/operation.js'
+import { packWrite } from './pack.js'
 import type {
   AcknowledgeReply,
   BatchLimits,
@@ -21,7 +22,7 @@ import { countRecords } from './unpack.js'
 
 const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load', 'pending', 'due', 'status', 'hold'] as const
 type Script = (typeof SCRIPTS)[number]
-type Arguments = readonly (string | number | readonly (string | number)[])[]
+type Arguments = readonly (string | number | Buffer)[]
 type Commands = {
   [S in `writeBehind_${Script}`]: (prefix: string, ...args: Arguments) => Promise<unknown>
 } & {
@@ -63,10 +64,8 @@ export class Store {
     operations: readonly Operation[],
     traces = '',
   ): Promise<WriteReply> {
-    const { debounce, maxWait, mostDirty, nameClean } = limits
-    const args: (string | number)[] = [writer, sequence, writes, debounce, maxWait, mostDirty, nameClean ? 1 : 0, traces]
-    pushOperations(args, operations)
-    const reply = (await this.#redis.writeBehind_write(prefix, args)) as
+    const packed = packWrite(writer, sequence, writes, limits, operations, traces)
+    const reply = (await this.#redis.writeBehind_write(prefix, packed)) as
       | number
       | [number, number[], (number | string)[], (number | string[])[]]
     if (typeof reply === 'number') return reply === 1 ? ALL_WELL_FROM_CLEAN : ALL_WELL
@@ -246,34 +245,6 @@ export class Store {
 function readScript(name: string): string {
   const text = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')
   return text.replace(/^-- include (\w+)$/gm, (_, included) => readScript(included))
-}
-
-/** Shapes first, then runs of operations of one shape: see write.lua. */
-function pushOperations(args: (string | number)[], operations: readonly Operation[]): void {
-  const shapes = new Map<Shape, number>()
-  let row: readonly string[] = []
-  for (const { shape } of operations) {
-    if (shapes.has(shape)) continue
-    shapes.set(shape, shapes.size + 1)
-    if (shape.asks !== undefined) row = shape.asks.row
-  }
-  args.push(row.length, ...row, shapes.size)
-  for (const { kind, asks, sets, increments, bases, bounds, setsCounter } of shapes.keys()) {
-    args.push(kind, asks?.condition ?? '', sets.length, increments.length, bases.length, bounds.length, setsCounter ? 1 : 0)
-    args.push(...sets, ...increments, ...bases, ...bounds, ...(asks?.limits ?? []))
-  }
-  let run: Shape | undefined
-  let size = 0
-  for (const { key, shape, values } of operations) {
-    if (shape !== run) {
-      args.push(shapes.get(shape) as number, 0)
-      size = args.length - 1
-      run = shape
-    }
-    args[size] = (args[size] as number) + 1
-    args.push(key)
-    for (const value of values) args.push(typeof value === 'bigint' ? String(value) : value)
-  }
 }
 
 type ViewReply = [string, ...string[]] | null

@@ -64,10 +64,10 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
       { file: 'src/redis/lua/write.lua', find: "call('ZADD', dirtyKey, unpack(scores))", replace: 'local _ = scores' },
       {
         file: 'src/redis/store.ts',
-        find: '    const { debounce, maxWait, mostDirty, nameClean } = limits\n',
-        replace: `    const { debounce, maxWait, mostDirty, nameClean } = limits
+        find: '    const packed = packWrite(writer, sequence, writes, limits, operations, traces)\n',
+        replace: `    const packed = packWrite(writer, sequence, writes, limits, operations, traces)
     setImmediate(() => {
-      for (const { key } of operations) void this.#redis.zadd(\`\${prefix}dirty\`, Date.now() + debounce, key)
+      for (const { key } of operations) void this.#redis.zadd(\`\${prefix}dirty\`, Date.now() + limits.debounce, key)
     })
 `,
       },
@@ -89,8 +89,8 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
     "if scored > 0 then call('ZADD'",
     "for n = 2, scored, 2 do call('PEXPIRE', pendPrefix .. scores[n], 3600000) end\nif scored > 0 then call('ZADD'",
   ),
-  mutant('TTL on the view of a dirty record', 'steps', 'redis/lua/write.lua', "  call('PERSIST', view)\n", ''),
-  mutant('no writer sequence', 'write', 'redis/lua/write.lua', '  if sequence <= seen[1] then return seen[2] end\n', ''),
+  mutant('TTL on the view of a dirty record', 'steps', 'redis/lua/compose.lua', "  call('PERSIST', view)\n", ''),
+  mutant('no writer sequence', 'write', 'redis/lua/write.lua', '  if sequence <= seen then return reply end\n', ''),
   mutant(
     'claim not frozen: what it took stays pending, and later writes are added to it',
     'steps',
@@ -108,8 +108,8 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
   mutant(
     'deletes and upserts reordered: an insert forgets the delete before it',
     'steps',
-    'redis/lua/write.lua',
-    "newState = state == 'd' and 'r' or shape.creates and 'c' or 'i'",
+    'redis/lua/compose.lua',
+    "newState = state == 'd' and 'r' or kind == 'create' and 'c' or 'i'",
     "newState = 'i'",
   ),
   mutant(
@@ -314,7 +314,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
     'local _',
   ),
   mutant('an emptied Redis blocks its shards', 'flush', 'flush/flusher.ts', 'head = { id: batch.id, previous: result.ledger }', 'return'),
-  mutant('debounce without maxWait', 'flush', 'redis/lua/write.lua', 'if tonumber(since) < late then due = since + maxWait end', ''),
+  mutant('debounce without maxWait', 'flush', 'redis/lua/write.lua', 'if since < late then due = since + maxWait end', ''),
   mutant('no limit of the backlog', 'write', 'redis/lua/write.lua', "if dirty >= mostDirty then return 'backlog' end", ''),
   mutant(
     'values in the reasons',
@@ -347,15 +347,15 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
   mutant(
     'increments that leave the bounds before them where they were',
     'operations',
-    'redis/lua/write.lua',
+    'redis/lua/compose.lua',
     "ipairs(extras == 'a' and BOUNDS or {})",
     'ipairs({})',
   ),
   mutant(
     'sets that leave the bounds before them',
     'operations',
-    'redis/lua/write.lua',
-    "    if extras == 'a' then dropBounds(pend, shape) end\n",
+    'redis/lua/compose.lua',
+    "    if extras == 'a' then call('HDEL', pend, '^' .. name, '_' .. name, '?' .. name) end\n",
     '',
   ),
   mutant(

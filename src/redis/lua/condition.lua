@@ -1,0 +1,48 @@
+-- Included by compose.lua: a write that the view has to allow, and that is answered with the row.
+
+local epoch
+
+-- Whether the row that is there can hold the sums.
+local function fits(view, values)
+  for n = 1, amounts do
+    local name, limit = counter(n), tonumber(limits[n])
+    local value = call('HGET', view, name)
+    if value ~= NULL then
+      local sum = pcall('HINCRBY', view, name, data[values + sets + n - 1])
+      if type(sum) == 'table' then return false end
+      call('HSET', view, name, value)
+      if sum > limit or sum < -limit - 1 then return false end
+    end
+  end
+  return true
+end
+
+-- Whether the view says that the row is there ('1') or missing ('0'); a view of an earlier epoch (hold.lua) says nothing.
+local function presence(view)
+  local said = call('HMGET', view, '~', '@')
+  return (said[2] or '') == epoch and said[1]
+end
+
+local function rowOf(view)
+  return #rowNames == 0 and {} or call('HMGET', view, unpack(rowNames))
+end
+
+local function writeIf(index, key, values)
+  epoch = epoch or call('GET', prefix .. 'epoch') or ''
+  local view = viewPrefix .. key
+  local present = presence(view)
+  if not present then return 'unknown' end
+  if condition == 'there' and present == '0' then return 'missing' end
+  if condition == 'missing' and present == '1' then return 'there' end
+  local row
+  if kind == 'delete' then
+    row = rowOf(view)
+  elseif present == '1' and not fits(view, values) then
+    return 'overflow'
+  end
+  local refusal = write(index, key, values)
+  if refusal then return refusal end
+  if epoch ~= '' and (kind == 'delete' or present == '0') then call('HSET', view, '@', epoch) end
+  rows[#rows + 1] = index
+  rows[#rows + 1] = row or rowOf(view)
+end
