@@ -115,9 +115,9 @@ export class StatementBuilder {
     const { ledger, table } = this.#model
     const found = this.#keys.map(({ quoted, inserted }) => `t.${quoted} = k.${inserted}`).join(' and ')
     const values = this.#plain.map(({ quoted, inserted }) => `t.${quoted} as ${inserted}`)
-    const keys = unnest(this.#keys.map(({ field }, n) => `(select $${n + 2}::${arrayType(field)})`))
+    const keys = this.#keys.map(({ field }, n) => `(select $${n + 2}::${arrayType(field)})`)
     return `select (select ${quote(ledger.batch)} from ${ledger.table} where ${quote(ledger.shard)} = $1::text) as ledger, k.n::int as n, t.${this.#keys[0]?.quoted} is not null as found${values.map((value) => `, ${value}`).join('')}
-from ${keys} with ordinality as k(${this.#keys.map(({ inserted }) => inserted).join(', ')}, n) left join ${table} t on ${found}`
+from unnest(${keys.join(', ')}) with ordinality as k(${this.#keys.map(({ inserted }) => inserted).join(', ')}, n) left join ${table} t on ${found}`
   }
 
   snapshotColumns(keys: readonly string[]): string[] {
@@ -297,14 +297,13 @@ function addRow(columns: readonly PartColumn[], key: readonly string[], { insert
   }
 }
 
-/** The rows as a FROM item. The planner is not to see how many they are: for thousands it would rather read the whole table. */
+/**
+ * The rows as a FROM item. The planner is not to see how many they are: for thousands it would rather read the whole table. Functions of a
+ * FROM clause would be stored before they are read, those of a SELECT list are not.
+ */
 function rowsOf(columns: readonly PartColumn[], first: number): string {
-  const arrays = columns.map(({ column: { field } }, n) => `(select $${first + n}::${arrayType(field)})`)
-  return `${unnest(arrays)} as r(${columns.map(({ alias }) => alias).join(', ')})`
-}
-
-function unnest(arrays: readonly string[]): string {
-  return `unnest(${arrays.join(', ')})`
+  const elements = columns.map(({ column: { field }, alias }, n) => `unnest((select $${first + n}::${arrayType(field)})) as ${alias}`)
+  return `(select ${elements.join(', ')}) r`
 }
 
 /** Lists travel as the text of an array, since arrays of arrays are no lists; Json as text; counters as bigint, since a sum may leave the column's type. */
