@@ -27,7 +27,11 @@ interface Plan {
   /** Other fields, that an inserted row fills with something else than a constant default. */
   readonly filled: readonly Field[]
   readonly shape: Shape
+  /** Number of values. */
+  readonly size: number
 }
+
+type Values = Operation['values']
 
 type Encode = (model: Model, field: Field, value: unknown) => string | number | bigint
 type Require = (model: Model, field: Field) => void
@@ -70,22 +74,36 @@ export class FieldsCall {
   compile(key: string, given: unknown): Operation {
     if (!isObject(given))
       throw new InvalidInputError(this.#model.name, undefined, `the fields to ${this.#name} to be an object`, describe(given))
-    let names = Object.keys(given)
-    if (names.some((name) => given[name] === undefined)) names = names.filter((name) => given[name] !== undefined)
-    const id = names.length === 1 ? (names[0] as string) : names.join()
-    const { fields, touched, based, filled, shape } = this.#plans.get(id) ?? this.#plan(id, names)
-    const values: (string | number | bigint)[] = []
-    for (const field of touched) values.push(encodeNow(field))
-    if (!this.#isBound) this.#push(values, fields, given)
-    if (this.#isBound) this.#push(values, based, given)
-    else for (let n = 0; n < based.length; n++) values.push('0')
-    for (const field of filled) values.push(defaultValue(field) as string)
-    if (this.#isBound) this.#push(values, fields, given)
+    const { fields, touched, based, filled, shape, size } = this.#planOf(given)
+    // Of its size from the beginning: one that grows takes room for sixteen more.
+    const values: Values = Array(size)
+    let n = 0
+    for (const field of touched) values[n++] = encodeNow(field)
+    if (!this.#isBound) n = this.#fill(values, n, fields, given)
+    if (this.#isBound) n = this.#fill(values, n, based, given)
+    else for (let base = 0; base < based.length; base++) values[n++] = '0'
+    for (const field of filled) values[n++] = defaultValue(field) as string
+    if (this.#isBound) this.#fill(values, n, fields, given)
     return { key, shape, values }
   }
 
-  #push(values: (string | number | bigint)[], fields: readonly Field[], given: Record<string, unknown>): void {
-    for (const field of fields) values.push(this.#encode(this.#model, field, given[field.name]))
+  /** @returns the position after the values of the fields */
+  #fill(values: Values, from: number, fields: readonly Field[], given: Record<string, unknown>): number {
+    let n = from
+    for (const field of fields) values[n++] = this.#encode(this.#model, field, given[field.name])
+    return n
+  }
+
+  #planOf(given: Record<string, unknown>): Plan {
+    let id = ''
+    for (const name in given) if (given[name] !== undefined) id = id === '' ? name : `${id},${name}`
+    return (
+      this.#plans.get(id) ??
+      this.#plan(
+        id,
+        Object.keys(given).filter((name) => given[name] !== undefined),
+      )
+    )
   }
 
   #plan(id: string, names: readonly string[]): Plan {
@@ -94,7 +112,9 @@ export class FieldsCall {
     for (const field of fields) REQUIRE[this.#name](this.#model, field)
     const touched = this.#fields.updatedAt.filter((field) => !fields.includes(field))
     const filled = this.#fields.plain.filter((field) => !fields.includes(field) && !touched.includes(field) && this.#isFilled(field))
-    const plan = { fields, touched, filled, ...this.#shape(names, fields, touched, filled) }
+    const { based, shape } = this.#shape(names, fields, touched, filled)
+    const size = touched.length + fields.length + based.length + filled.length
+    const plan = { fields, touched, based, filled, shape, size }
     this.#plans.set(id, plan)
     return plan
   }
