@@ -1,0 +1,42 @@
+import { afterAll, expect, it } from 'vitest'
+import { packWrite } from '../src/redis/pack.js'
+import { type Operation, Shapes } from '../src/schema/operation.js'
+import { createRedis } from './fixture.js'
+
+const LIMITS = { debounce: 0, maxWait: 2 ** 40, mostDirty: Number.MAX_SAFE_INTEGER, nameClean: true }
+const LAST_LIST = 'local unpacked = { cmsgpack.unpack(ARGV[1]) } return unpacked[#unpacked]'
+
+const { redis, clean } = createRedis()
+afterAll(clean)
+
+function setting(value: string, names = ['note']): Operation {
+  const shape = new Shapes([]).intern('update', names, [], [])
+  return { key: 'key', shape, values: names.map(() => value) }
+}
+
+function pack(operations: readonly Operation[], traces = ''): Buffer {
+  return packWrite('writer', 2 ** 33 + 1, 300, LIMITS, operations, traces)
+}
+
+it.each([0, 1, 31, 32, 255, 256, 65535, 65536])('packs a text of %i bytes as Redis reads it', async (size) => {
+  const text = 'x'.repeat(size)
+  expect(await redis.eval(LAST_LIST, 0, pack([setting(text)]))).toEqual([1, 1, 'key', text])
+})
+
+it('packs texts by their bytes, whatever their characters', async () => {
+  const text = `${'é'.repeat(20)}\0日本語😀`
+  expect(await redis.eval(LAST_LIST, 0, pack([setting(text)]))).toEqual([1, 1, 'key', text])
+})
+
+it.each([3, 14, 70_000])('packs lists with %i values', async (size) => {
+  const names = Array.from({ length: size }, (_, n) => `f${n}`)
+  expect(await redis.eval(LAST_LIST, 0, pack([setting('v', names)]))).toHaveLength(size + 3)
+})
+
+it('packs numbers exactly', async () => {
+  const script = `local unpacked = { cmsgpack.unpack(ARGV[1]) }
+    local texts = {} for n = 2, 6 do texts[n - 1] = string.format('%.0f', unpacked[n]) end
+    return { unpacked[1], texts, unpacked[7], unpacked[8] }`
+  const numbers = [2 ** 33 + 1, 300, 0, 2 ** 40, Number.MAX_SAFE_INTEGER].map(String)
+  expect(await redis.eval(script, 0, pack([setting('v')], '00-trace '))).toEqual(['writer', numbers, 1, '00-trace '])
+})
