@@ -14,7 +14,10 @@ export interface Policy {
    * yet: `stale` reads the database as it is · `flush` flushes the model first. @default 'stale'
    */
   queries?: 'stale' | 'flush'
-  /** A record is due when it was not written for this long. @default 1000 */
+  /**
+   * A record is due when it was not written for this long. It is flushed then, or, if its shard has just been, as much as a debounce later, at
+   * most 250 ms. @default 1000
+   */
   debounce?: number
   /** A record is due at the latest this long after its first unflushed write. @default 5000 */
   maxWait?: number

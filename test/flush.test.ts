@@ -86,6 +86,20 @@ describe('a worker', () => {
     expect(await values()).toEqual([{ name: 'a', value: String(writes) }])
   })
 
+  test('lets a shard rest between flushes, so that batches of a steady traffic are not of a record each', async () => {
+    const cache = await connect({ counter: quick })
+    let batches = 0
+    cache.events.on('flushed', () => batches++)
+    await cache.startWorker()
+    const started = performance.now()
+    for (let n = 0; n < 200; n++) {
+      await cache.counter.increment({ name: `n${n}` }, { value: 1 })
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    await expect.poll(async () => (await values()).length).toBe(200)
+    expect(batches).toBeLessThanOrEqual((performance.now() - started) / quick.debounce + 2)
+  })
+
   test('retries an outage with the same batch until the database is back, and parks nothing', async () => {
     const cache = await connect({ counter: quick })
     await cache.startWorker()

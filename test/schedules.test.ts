@@ -118,7 +118,7 @@ async function readAll(
 async function flushAll(world: World, list: readonly (Counter | 'due')[]): Promise<void> {
   for (const target of list) {
     await new Promise<void>((resolve, reject) => {
-      const what = target === 'due' ? { due: true as const } : { key: world.path(target) }
+      const what = target === 'due' ? { due: Date.now() } : { key: world.path(target) }
       const ended = (error?: Error) => (error === undefined || isOutage(error) ? resolve() : reject(error))
       world
         .flusher(() => resolve())

@@ -138,7 +138,7 @@ class Play {
   async #flush(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const flusher = this.#world.flusher(() => resolve())
-      flusher.flush(0, { due: true }, 3).then(
+      flusher.flush(0, { due: Date.now() }, 3).then(
         () => resolve(),
         (error: Error) => (isOutage(error) ? resolve() : reject(error)),
       )

@@ -12,6 +12,11 @@ import { backoffDelay, type FlushJob, type FlushJobData, queueName, type Schedul
 
 /** A job ends after so many batches and leaves the rest to the next one, so that the board shows progress, and parked records get their jobs. */
 const MOST_BATCHES_IN_A_JOB = 20
+/**
+ * A shard is flushed again after a debounce, but after so many ms at the latest: under steady writing something is always due, and batches
+ * would be as small as they are quick.
+ */
+const LONGEST_REST = 250
 /** A killed worker's job starts again within the sum of both, ms. */
 const LOCK_DURATION = 5000
 const STALLED_INTERVAL = 2000
@@ -105,7 +110,7 @@ export class FlushWorker {
 
   async #flushShard(job: FlushJob, shard: number): Promise<Record<string, unknown>> {
     const report = await this.#flush(job, shard)
-    if (report.wait !== undefined) await this.#context.scheduler.wakeShard(shard, report.wait)
+    if (report.wait !== undefined) await this.#context.scheduler.wakeShard(shard, Math.max(report.wait, this.#rest(report)))
     return summary(report)
   }
 
@@ -121,10 +126,16 @@ export class FlushWorker {
   }
 
   async #flush(job: FlushJob, shard: number): Promise<FlushReport> {
-    const report = await this.#context.flusher.flush(shard, { due: true }, MOST_BATCHES_IN_A_JOB)
+    const { store, flusher } = this.#context
+    // What becomes due meanwhile would keep the job going, with ever smaller batches.
+    const report = await flusher.flush(shard, { due: await store.now() }, MOST_BATCHES_IN_A_JOB)
     for (const key of report.parked.keys()) await this.#context.scheduler.wakeParked(shard, key, backoffDelay(this.#context.policy, 1))
     await job.log(sentence(report))
     return report
+  }
+
+  #rest({ complete, batches }: FlushReport): number {
+    return complete && batches > 0 ? Math.min(this.#context.policy.debounce, LONGEST_REST) : 0
   }
 
   async #retryParked(job: FlushJob, shard: number, key: string): Promise<Record<string, unknown>> {

@@ -48,8 +48,8 @@ export interface BatchLimits {
   readonly bytes: number
 }
 
-/** What to claim: what is due, what was first written until a time (ms), or one record. */
-export type ClaimTarget = { readonly due: true } | { readonly before: number } | { readonly key: string }
+/** What to claim: what is due at a time (ms by Redis' clock), what was first written until a time, or one record. */
+export type ClaimTarget = { readonly due: number } | { readonly before: number } | { readonly key: string }
 
 /** `wait`: ms until the next record is due; undefined if none is dirty. */
 export type ClaimReply = { readonly batch: Batch } | { readonly batch: undefined; readonly wait: number | undefined }

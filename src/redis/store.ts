@@ -83,7 +83,7 @@ export class Store {
    * @param debounce the policy's, ms; spares `before` a look at records that are due a debounce later
    */
   async claim(prefix: string, newId: string, { records, bytes }: BatchLimits, target: ClaimTarget, debounce = 0): Promise<ClaimReply> {
-    const [what, argument] = 'due' in target ? ['due', ''] : 'before' in target ? ['before', target.before] : ['key', target.key]
+    const [what, argument] = 'due' in target ? ['due', target.due] : 'before' in target ? ['before', target.before] : ['key', target.key]
     const reply = await this.#redis.writeBehind_claimBuffer(
       prefix,
       newId,

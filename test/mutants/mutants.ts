@@ -314,6 +314,13 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
     'local _',
   ),
   mutant('an emptied Redis blocks its shards', 'flush', 'flush/flusher.ts', 'head = { id: batch.id, previous: result.ledger }', 'return'),
+  mutant(
+    'a shard that is flushed all the time',
+    'flush',
+    'flush/worker.ts',
+    'Math.min(this.#context.policy.debounce, LONGEST_REST)',
+    'Math.min(0, LONGEST_REST)',
+  ),
   mutant('debounce without maxWait', 'flush', 'redis/lua/write.lua', 'if since < late then due = since + maxWait end', ''),
   mutant('no limit of the backlog', 'write', 'redis/lua/write.lua', "if dirty >= mostDirty then return 'backlog' end", ''),
   mutant(

@@ -7,7 +7,7 @@
 
   KEYS[1]  prefix of the shard's keys
   ARGV     beginning of the id for a new batch, most records in it, most bytes of values (a record that has more comes alone), what to claim:
-           'due' · 'before' (first written at or before a time) · 'key', the time in ms or the key, the policy's debounce ms
+           'due' (at or before a time) · 'before' (first written at or before a time) · 'key', the time in ms or the key, the policy's debounce ms
   Returns  { id, id before it or nil, writes it carries, keys, changes, traceparents of those writes or nil }
            or { nil, ms until the next record is due or nil }
 
@@ -33,8 +33,8 @@ local function firstWrite(key)
   return meta and tonumber(string.sub(meta, 4)) or 0
 end
 
-local function dueKeys()
-  local due = redis.call('ZRANGEBYSCORE', dirtyKey, '-inf', now, 'LIMIT', 0, batchSize)
+local function dueKeys(limit)
+  local due = redis.call('ZRANGEBYSCORE', dirtyKey, '-inf', limit, 'LIMIT', 0, batchSize)
   if not anyParked then return due end
   if due[1] and isParked(due[1]) then return { due[1] } end
   local keys = {}
@@ -65,7 +65,7 @@ local function keysBefore(limit)
 end
 
 local candidates
-if what == 'due' then candidates = dueKeys()
+if what == 'due' then candidates = dueKeys(argument)
 elseif what == 'before' then candidates = keysBefore(tonumber(argument))
 else candidates = { argument } end
 
