@@ -71,3 +71,16 @@ test('a batch of more shapes of change than a statement can carry is refused, an
     expect.objectContaining({ code: 'REFUSED', message: 'Document: too many shapes of change for one statement' }),
   )
 })
+
+test('a list of an enum is read, whatever its members are called', async () => {
+  const members = ['DRAFT', 'a, "b"', '{c}', 'd\\e', ' ']
+  await database.query(`create type "Odd" as enum (${members.map((member) => `'${member}'`).join()})`)
+  await database.query('alter table "Counter" add column odd "Odd"[]')
+  const odd = { name: 'odd', column: 'odd', type: 'Enum', sqlType: '"Odd"', nullable: false, list: true } as const
+  const read = new Database(database.prisma, { ...models.counter, fields: [...models.counter.fields, odd] }, 30_000)
+  for (const list of [[], ['DRAFT'], members]) {
+    await database.query('insert into "Counter" (name, odd) values ($1, $2)', [`of ${list.length}`, list])
+    const { rows } = await read.snapshot('shard', [`of ${list.length}`])
+    expect(rows[0]?.values?.[1]).toBe(JSON.stringify(list))
+  }
+})

@@ -44,10 +44,15 @@ export function decode(field: Field, text: string): unknown {
 export function encodeStored(model: Model, field: Field, value: unknown): string {
   if (value === null && field.list) return '[]'
   if (value === null) return field.type === 'Json' && !field.nullable ? 'null' : NULL
-  if (field.type === 'Enum') return field.list ? JSON.stringify(value) : String(value)
+  if (field.type === 'Enum') return field.list ? JSON.stringify(elementsOf(String(value))) : String(value)
   if (field.type === 'Json' && !field.list) return JSON.stringify(value)
   const { maxLength: _, ...unlimited } = field
   return encode(model, unlimited, value)
+}
+
+/** The elements of an array that the driver gives as its text, since it does not know the type: enums are such. */
+function elementsOf(array: string): string[] {
+  return Array.from(array.matchAll(/"((?:[^"\\]|\\.)*)"|[^{},"]+/g), ([plain, quoted]) => quoted?.replace(/\\(.)/g, '$1') ?? plain)
 }
 
 /** An increment as a safe integer, or as a bigint where a number would not be exact. */
