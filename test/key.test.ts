@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { joinKey, shardOf, splitKey } from '../src/schema/key.js'
+import { models } from '../generated/write-behind.js'
+import { joinKey, KeyEncoder, shardOf, splitKey } from '../src/schema/key.js'
 
 const parts = fc.array(fc.string({ unit: 'binary' }), { minLength: 1, maxLength: 3 })
 
@@ -20,6 +21,12 @@ test('a key has no character that Redis keys, queues or log lines give a meaning
   )
   expect(joinKey(['', 'a:b', '%{}'])).toBe('%:a%3Ab:%25%7B%7D')
   expect(joinKey([''])).toBe('%')
+})
+
+test('a decimal that the column would round is no key: it names no row, and not the one beside it', () => {
+  const keys = new KeyEncoder({ ...models.document, key: ['price'] })
+  expect(['1.5', 1.5, '1.50'].map((price) => keys.encode({ price }))).toEqual(['1.5', '1.5', '1.5'])
+  expect(() => keys.encode({ price: '1.504' })).toThrow('Document.price: expected at most 2 digits behind the point of a key, got 1.504')
 })
 
 test('records spread evenly over shards, and each always falls into the same one', () => {

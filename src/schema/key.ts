@@ -1,4 +1,5 @@
 /** A record's key as one string: the key fields' stored texts, escaped and joined. Injective, readable, free of `:`, `{`, `}`. */
+import { Decimal } from '@prisma/client/runtime/client'
 import { InvalidInputError } from '../errors.js'
 import { describe, encode } from './codec.js'
 import type { Field, Model } from './model.js'
@@ -48,13 +49,20 @@ export class KeyEncoder {
         throw new InvalidInputError(this.#model.name, name, `only the key (${this.#model.key.join(', ')}) in where`, describe(values[name]))
     }
     const [only] = this.#fields
-    if (only !== undefined && this.#fields.length === 1) return escapePart(encode(this.#model, only, values[only.name]))
-    return joinKey(this.#fields.map((field) => encode(this.#model, field, values[field.name])))
+    if (only !== undefined && this.#fields.length === 1) return escapePart(this.#encode(only, values[only.name]))
+    return joinKey(this.#fields.map((field) => this.#encode(field, values[field.name])))
   }
 
   /** @throws InvalidInputError unless the key field at `position` can hold the value. */
   encodePart(position: number, value: unknown): string {
-    return encode(this.#model, this.#fields[position] as Field, value)
+    return this.#encode(this.#fields[position] as Field, value)
+  }
+
+  /** A key names a row, or none: rounded, it would name another one. */
+  #encode(field: Field, value: unknown): string {
+    const text = encode(this.#model, field, value)
+    if (field.type !== 'Decimal' || new Decimal(value as Decimal.Value).equals(text)) return text
+    throw new InvalidInputError(this.#model.name, field.name, `at most ${field.scale} digits behind the point of a key`, String(value))
   }
 
   /** The key fields' values, not checked yet. */
