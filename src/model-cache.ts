@@ -197,9 +197,10 @@ export class ModelCache<M extends Model = Model> {
     if (unknown !== undefined) throw new InvalidInputError(name, undefined, `only ${what} and select`, unknown)
     if (select === undefined) return { where, select: undefined }
     if (!isObject(select)) throw new InvalidInputError(name, undefined, 'select to be an object', describe(select))
-    for (const field of Object.keys(select)) {
+    for (const [field, flag] of Object.entries(select)) {
       if (!fields.some((each) => each.name === field))
         throw new InvalidInputError(name, field, 'a scalar field in select', 'an unknown field, or a relation')
+      if (flag !== undefined && typeof flag !== 'boolean') throw new InvalidInputError(name, field, 'a boolean in select', describe(flag))
     }
     if (!Object.values(select).includes(true)) throw new InvalidInputError(name, undefined, 'select to name at least one field', 'none')
     return { where, select: select as Record<string, boolean> }

@@ -56,6 +56,13 @@ describe('findMany', () => {
 })
 
 describe('a barrier', () => {
+  test('takes any timeout, also one longer than timers run', async () => {
+    for (const timeout of [2 ** 31, Number.POSITIVE_INFINITY]) {
+      await cache.counter.increment({ name: 'barrier' }, { value: 1 })
+      expect(await cache.flush({ timeout })).toEqual({ records: 1 })
+    }
+  })
+
   test('of one model leaves the others in Redis', async () => {
     await cache.counter.increment({ name: 'barrier' }, { value: 1 })
     await cache.pageView.increment({ path: '/barrier' }, { views: 1 })
@@ -170,6 +177,11 @@ describe('bad input', () => {
       'a relation in select',
       () => cache.counter.findMany({ keys: [], select: { owner: true } as never }),
       /^Counter\.owner: expected a scalar field in select/,
+    ],
+    [
+      'a select that is no boolean',
+      () => cache.counter.findUnique({ where: { name: 'a' }, select: { name: true, value: 1 as never } }),
+      /^Counter\.value: expected a boolean in select, got 1$/,
     ],
     [
       'half a key',

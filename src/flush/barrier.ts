@@ -7,6 +7,8 @@ import type { Model } from '../schema/model.js'
 import type { Flusher } from './flusher.js'
 
 const RETRY_PAUSE = 100
+/** Ms; a longer one fires at once. */
+const LONGEST_TIMER = 2 ** 31 - 1
 
 /** What the barrier needs of a model. */
 export interface BarrierPart {
@@ -89,11 +91,13 @@ export class Barrier {
   }
 }
 
-/** @throws TimeoutError when the deadline passes before the task ends */
+/** @throws TimeoutError when the deadline passes before the task ends; a deadline further away than timers reach is none */
 export function within<T>(deadline: number, task: Promise<T>): Promise<T> {
+  const left = deadline - performance.now()
+  if (left > LONGEST_TIMER) return task
   let timer: NodeJS.Timeout
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TimeoutError('the timeout passed')), Math.max(0, deadline - performance.now()))
+    timer = setTimeout(() => reject(new TimeoutError('the timeout passed')), Math.max(0, left))
   })
   return Promise.race([task, timeout]).finally(() => clearTimeout(timer))
 }
