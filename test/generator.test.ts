@@ -375,4 +375,11 @@ describe('the configuration of the generator', { timeout: 30_000 }, () => {
     expect(problem(output, 'datasource')).toContain('sqlite')
     expect(problem(output, 'WriteBehindLedger')).toContain('no ledger model')
   })
+
+  it('refuses references that Prisma looks after, and not the database', async () => {
+    const { output } = await generate(
+      schemaOf(`model A {\n  id String @id\n}\n${LEDGER}`, '', 'provider = "postgresql"\n  relationMode = "prisma"'),
+    )
+    expect(problem(output, 'datasource')).toContain('relationMode')
+  })
 })

@@ -40,6 +40,9 @@ export function describeModels(schema: Schema, selection: Selection = {}): Model
   if (schema.provider !== 'postgresql' && schema.provider !== 'postgres') {
     refuse('datasource', `provider ${JSON.stringify(schema.provider)} is not supported; use "postgresql"`)
   }
+  if (/^\s*relationMode\s*=\s*"prisma"/m.test(schema.text)) {
+    refuse('datasource', 'with relationMode = "prisma" a delete passes by what Prisma does to rows that refer to it; use foreign keys')
+  }
   const ledgerName = selection.ledger ?? LEDGER_MODEL
   const ledgerModel = schema.datamodel.models.find((model) => model.name === ledgerName)
   const ledger = describeLedger(ledgerName, ledgerModel, refuse)
