@@ -1,7 +1,7 @@
 /** The client extension: what goes through the cache, and what goes to the database, and that both say what Prisma says. */
 import { PrismaPg } from '@prisma/adapter-pg'
-import { Decimal } from '@prisma/client/runtime/client'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Decimal, skip } from '@prisma/client/runtime/client'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Prisma, PrismaClient } from '../generated/client/client.js'
 import { createRelatedStage, createStage, key, outcome } from './extension/stage.js'
 
@@ -83,6 +83,19 @@ describe('one record', () => {
     expect(await prisma.post.findUnique({ where: { id: post.id } })).toEqual(post)
   })
 
+  test('has one time in all fields that a call fills in, as with Prisma: a row that was never changed shows it', async () => {
+    const { db, prisma } = related
+    const author = await prisma.user.create({ data: { email: key(), name: 'Ada' } })
+    let time = Date.now()
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => time++)
+    try {
+      const { createdAt, updatedAt } = await db.post.create({ data: { authorId: author.id, title: 't' } })
+      expect(createdAt).toEqual(updatedAt)
+    } finally {
+      clock.mockRestore()
+    }
+  })
+
   test('an upsert inserts what create says, changes what update says, and one that changes nothing writes nothing', async () => {
     const { db, cache } = stage
     const path = key()
@@ -128,6 +141,35 @@ describe('select and omit', () => {
     expect(await extended.player.update({ where: { id }, data: { score: 2 } })).toEqual({ id, score: 2 })
     await omitting.$disconnect()
   })
+})
+
+test('fields that the client computes are there, also those computed of a field that is left out', async () => {
+  const { prisma, cache } = stage
+  const label = {
+    needs: { name: true, score: true },
+    compute: ({ name, score }: { name: string; score: number }) => `${name} ${score}`,
+  } as const
+  const computing = prisma.$extends({ result: { player: { label } } })
+  const db = computing.$extends(cache.extension())
+  const id = key()
+  await db.player.create({ data: { id, name: 'n' } })
+  await cache.flush()
+  const calls = [{}, { omit: { name: true } }, { omit: { name: true, label: true } }, { select: { label: true } }, { select: { id: true } }]
+  for (const shape of calls as object[]) {
+    const args = { where: { id }, ...shape }
+    expect(JSON.stringify(await db.player.findUnique(args))).toEqual(JSON.stringify(await computing.player.findUnique(args)))
+  }
+  expect(await db.player.update({ where: { id }, data: { score: 2 }, omit: { score: true } })).toMatchObject({ label: 'n 2' })
+})
+
+test('Prisma.skip leaves out what it stands for, in JSON too', async () => {
+  const { url, cache } = stage
+  const configOverride = (config: object) => ({ ...config, previewFeatures: ['strictUndefinedChecks'] })
+  const strict = new PrismaClient({ adapter: new PrismaPg({ connectionString: url }), __internal: { configOverride } } as never)
+  const db = strict.$extends(cache.extension())
+  const id = key()
+  expect(await db.document.create({ data: { id, title: 't', body: {}, meta: skip as never } })).toMatchObject({ meta: null })
+  await strict.$disconnect()
 })
 
 describe('what Prisma refuses', () => {
@@ -181,6 +223,8 @@ describe('what Prisma refuses', () => {
     expect((await cache.parked()).map(({ key, reason }) => [key, reason])).toEqual([[name, expect.stringContaining('23505')]])
     expect(await prisma.counter.findUnique({ where: { name } })).toEqual({ name, value: 2n })
     await expect(db.counter.update({ where: { name }, data: { value: { multiply: 2 } } })).rejects.toMatchObject({ code: 'PARKED' })
+    await expect(db.counter.findUnique({ where: { name, value: 6 } })).rejects.toMatchObject({ code: 'PARKED' })
+    expect(await db.counter.findUnique({ where: { name } })).toEqual({ name, value: 6n })
 
     await prisma.counter.delete({ where: { name } })
     await cache.flush()
@@ -214,6 +258,17 @@ describe('what one record cannot answer', () => {
     expect(await db.post.findUnique({ where: { id: post.id }, select: { title: true, likes: true } })).toEqual({ title: 'two', likes: [] })
   })
 
+  test('a record with a filter beside its key is read, and changed, with its acknowledged writes', async () => {
+    const { db, cache } = stage
+    const [name, other] = [key(), key()]
+    await db.counter.create({ data: { name, value: 1 } })
+    await db.counter.create({ data: { name: other } })
+    expect(await db.counter.findUnique({ where: { name, value: 1 } })).toEqual({ name, value: 1n })
+    expect(await db.counter.update({ where: { name, value: 1 }, data: { value: 2 } })).toEqual({ name, value: 2n })
+    expect(await db.counter.findUnique({ where: { name, value: 1 } })).toBeNull()
+    expect(await cache.counter.isPersisted({ name: other })).toBe(false)
+  })
+
   test('models that a query of another model reaches are flushed first, if they say so', async () => {
     const { db, prisma } = related
     const author = await prisma.user.create({ data: { email: key(), name: 'Ada' } })
@@ -222,6 +277,8 @@ describe('what one record cannot answer', () => {
     const found = await db.comment.findMany({ where: { post: { likes: { some: {} } } } })
     expect(found).toEqual([])
     expect(await prisma.like.count({ where: { postId: post.id } })).toBe(1)
+    await db.like.delete({ where: { userId_postId: { userId: author.id, postId: post.id } } })
+    expect(await db.post.findFirst({ where: { id: post.id }, select: { _count: true } })).toMatchObject({ _count: { likes: 0 } })
   })
 })
 

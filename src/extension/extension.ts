@@ -27,12 +27,13 @@ interface QueryParameters {
 
 type Transaction = (...args: unknown[]) => Promise<unknown>
 
-/** What is needed of a client: the last two are not documented. */
+/** What is needed of a client: the last three are not documented. */
 interface Client {
   $extends(extension: object): ReturnType<Extension>
   readonly $transaction: Transaction
   readonly _globalOmit?: Readonly<Record<string, Arguments>>
   readonly _previewFeatures?: readonly string[]
+  readonly _extensions?: { getAllComputedFields(model: string): object | undefined }
 }
 
 export function createExtension(context: ExtensionContext): Extension {
@@ -42,6 +43,7 @@ export function createExtension(context: ExtensionContext): Extension {
       ...context,
       transactions,
       omitted: client._globalOmit ?? {},
+      isComputing: (delegate) => client._extensions?.getAllComputedFields(delegate) !== undefined,
       strict: client._previewFeatures?.includes('strictUndefinedChecks') === true,
     })
     const begin = client.$transaction

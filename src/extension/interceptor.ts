@@ -1,3 +1,4 @@
+import { skip } from '@prisma/client/runtime/client'
 import { ClosedError } from '../errors.js'
 import type { Barrier } from '../flush/barrier.js'
 import { isObject } from '../schema/key.js'
@@ -17,7 +18,9 @@ export interface InterceptorContext {
   readonly transactions: Transactions
   /** By delegate, what the client leaves out of rows. */
   readonly omitted: Readonly<Record<string, Arguments>>
-  /** Whether the client refuses `undefined` in arguments (preview feature strictUndefinedChecks). */
+  /** Whether the client adds fields to a delegate's rows, computed of the others (`result` extensions). */
+  isComputing(delegate: string): boolean
+  /** Whether the client refuses `undefined` in arguments, and has `Prisma.skip` for it (preview feature strictUndefinedChecks). */
   readonly strict: boolean
   isClosed(): boolean
 }
@@ -35,14 +38,19 @@ export class Interceptor {
   readonly #tables: RawTables
 
   constructor(context: InterceptorContext) {
-    const { parts, barrier, omitted } = context
+    const { parts, barrier } = context
     this.#context = context
     this.#parts = new Map(parts.map((part) => [part.model.name, part]))
-    this.#records = new Map(parts.map((part) => [part.model.name, new Records(part, new Projector(part.model, omitted[part.name]))]))
+    this.#records = new Map(parts.map((part) => [part.model.name, new Records(part, this.#projectorOf(part))]))
     const reach = new Reach(parts[0]?.model.relations ?? {})
     this.#surveyor = new Surveyor(this.#parts, reach)
     this.#passage = new Passage(barrier, ({ model }) => [...reach.ancestors(model.name)].flatMap((name) => this.#parts.get(name) ?? []))
     this.#tables = new RawTables(parts)
+  }
+
+  #projectorOf({ name, model }: Part): Projector {
+    const { omitted, isComputing } = this.#context
+    return new Projector(model, omitted[name], isComputing(name))
   }
 
   async intercept(call: Call): Promise<unknown> {
@@ -56,7 +64,7 @@ export class Interceptor {
   #isDeferrable(call: Call): boolean {
     const part = call.model === undefined ? undefined : this.#parts.get(call.model)
     if (part === undefined || call.inTransaction || !isRecordOperation(call.operation) || !isObject(call.args)) return false
-    if (this.#context.strict && hasUndefined(call.args)) return false
+    if (this.#context.strict && hasGaps(call.args)) return false
     if (!isWrite(call.operation)) return true
     return part.writer !== undefined && !this.#surveyor.hasDependents(call)
   }
@@ -75,7 +83,7 @@ export class Interceptor {
   }
 }
 
-function hasUndefined(value: unknown): boolean {
-  if (value === undefined) return true
-  return isObject(value) && Object.values(value).some(hasUndefined)
+function hasGaps(value: unknown): boolean {
+  if (value === undefined || value === skip) return true
+  return isObject(value) && Object.values(value).some(hasGaps)
 }

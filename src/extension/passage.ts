@@ -27,7 +27,7 @@ export class Passage {
     this.#ancestors = ancestors
   }
 
-  /** @throws ParkedError when the database refuses what was written to a record before, so that nothing can be written after it */
+  /** @throws ParkedError when the database refuses what was written to the record before, so that it can be neither read nor written there */
   async pass(concerns: readonly Concern[], query: Query): Promise<unknown> {
     const deadline = performance.now() + FLUSH_TIMEOUT
     const created = concerns.find(({ scope }) => scope === 'returned')
@@ -87,11 +87,11 @@ export class Passage {
   async #flush(concerns: readonly Concern[], deadline: number): Promise<void> {
     const models = [...new Set(concerns.filter(({ scope }) => scope === 'all').map(({ part }) => part))]
     if (models.length > 0) await unlessParked(this.#barrier.flush(models, deadline, ignore))
-    for (const { part, scope, changes } of concerns) {
+    for (const { part, scope, own } of concerns) {
       if (typeof scope === 'string') continue
       for (const key of scope) {
         const flushed = this.#flushRecord(part, key, deadline)
-        await (changes ? flushed : unlessParked(flushed))
+        await (own ? flushed : unlessParked(flushed))
       }
     }
   }
@@ -117,7 +117,7 @@ function createdScope({ model }: Part, row: unknown): Scope {
   return model.fields.some(({ name, type }) => model.key.includes(name) && type !== 'String') ? 'all' : []
 }
 
-/** Records that are parked for other reasons are no reason to refuse a call that is not about them alone. */
+/** Records that are parked for other reasons are no reason to refuse a call that is not about them. */
 async function unlessParked(flush: Promise<void>): Promise<void> {
   try {
     await flush

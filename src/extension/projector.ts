@@ -9,12 +9,17 @@ export type Fields = Readonly<Record<string, boolean>>
 export class Projector {
   readonly #names: readonly string[]
   readonly #omitted: Arguments
+  readonly #computing: boolean
   readonly #default: Fields | undefined
 
-  /** @param omitted what the client leaves out of this model's rows */
-  constructor(model: Model, omitted: Arguments = {}) {
+  /**
+   * @param omitted what the client leaves out of this model's rows
+   * @param computing whether the client computes fields of them: from fields that are left out, too, which Prisma reads for that
+   */
+  constructor(model: Model, omitted: Arguments = {}, computing = false) {
     this.#names = model.fields.map(({ name }) => name)
     this.#omitted = omitted
+    this.#computing = computing
     this.#default = this.#without({})
   }
 
@@ -33,6 +38,7 @@ export class Projector {
   #without(omit: unknown): Fields | undefined {
     if (!isObject(omit) || !this.#areFlags(omit)) return undefined
     const left = this.#names.filter((name) => (omit[name] ?? this.#omitted[name]) !== true)
+    if (this.#computing && left.length < this.#names.length) return undefined
     return left.length === 0 ? undefined : Object.fromEntries(left.map((name) => [name, true]))
   }
 

@@ -64,9 +64,15 @@ export class Reach {
     const path = [...within, value]
     for (const [name, each] of Object.entries(value)) {
       const relation = Array.isArray(value) ? undefined : this.#relations[model]?.[name]
+      if (name === '_count' && each === true && within.length > 0) this.#addRelated(model, found)
       if (relation !== undefined && each !== undefined) found.add(relation.to)
       this.#walk(relation?.to ?? model, each, found, path)
     }
+  }
+
+  /** What `_count: true` counts, in `select` and `include`; at the top of a call it counts the rows themselves. */
+  #addRelated(model: string, found: Set<string>): void {
+    for (const { to } of Object.values(this.#relations[model] ?? {})) found.add(to)
   }
 
   #depend(model: string, changed: readonly string[] | undefined, found: Set<string>): void {

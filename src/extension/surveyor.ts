@@ -12,6 +12,8 @@ export interface Concern {
   readonly scope: Scope | 'returned'
   /** Whether the call may change them, and not only read them or refer to them. */
   readonly changes: boolean
+  /** The call is about these records, and would be wrong without what was written to them; of others it makes do with what is there. */
+  readonly own?: boolean
 }
 
 /** Finds out which cached records a call in the database reads, refers to or changes, itself or by what the database does for it. */
@@ -51,7 +53,7 @@ export class Surveyor {
     if (part === undefined) return concerns
     const key = isRecordOperation(operation) ? this.#key(name, (args as Arguments).where) : undefined
     // One record is always read with its acknowledged writes; of many, the policy says.
-    if (key !== undefined) concerns.push({ part, scope: [key], changes: false })
+    if (key !== undefined) concerns.push({ part, scope: [key], changes: false, own: true })
     else if (isFlushedFirst(part)) concerns.push({ part, scope: 'all', changes: false })
     return concerns
   }
@@ -69,7 +71,7 @@ export class Surveyor {
       concerns.push({ part, scope: 'all', changes: false })
     concerns.push(...this.#referred(name, [data, create, update].flat()))
     const part = this.#parts.get(name)
-    if (part !== undefined) concerns.push({ part, scope: this.#own(part, operation, args as Arguments), changes: true })
+    if (part !== undefined) concerns.push({ part, scope: this.#own(part, operation, args as Arguments), changes: true, own: true })
     return concerns
   }
 
@@ -120,10 +122,12 @@ export class Surveyor {
     return this.#key(model.name, model.compoundKey === undefined ? values : { [model.compoundKey]: values })
   }
 
-  /** `undefined`: it does not name one record by its primary key alone. */
+  /** `undefined`: it does not name one record by its primary key. Filters beside the key make it that record, or none. */
   #key(model: string, where: unknown): string | undefined {
+    const { key = [], compoundKey } = this.#parts.get(model)?.model ?? {}
+    const names = compoundKey === undefined ? key : [compoundKey]
     try {
-      return this.#keys.get(model)?.encode(where)
+      return this.#keys.get(model)?.encode(Object.fromEntries(names.map((name) => [name, Object(where)[name]])))
     } catch (error) {
       if (error instanceof InvalidInputError) return undefined
       throw error

@@ -92,9 +92,8 @@ export function requireComparable(model: Model, field: Field): void {
   }
 }
 
-/** The present moment, as Prisma's client fills it in. Formatted once a millisecond. */
-export function encodeNow(field: Field): string {
-  const now = Date.now()
+/** The moment of a call, which is one for all fields that it fills in, as with Prisma. Formatted once a millisecond. */
+export function encodeNow(field: Field, now: number): string {
   if (now !== lastMoment) {
     lastMoment = now
     lastMomentText = new Date(now).toISOString()

@@ -52,10 +52,11 @@ export class Compiler {
   upsert(args: { where: unknown; create: unknown; update: unknown }, row?: string[]): Operation {
     this.#only(args, ['where', 'create', 'update'])
     const key = this.key(args.where)
-    const changes = this.#changes(this.#given(args.update, 'update', args.where, key))
+    const now = Date.now()
+    const changes = this.#changes(this.#given(args.update, 'update', args.where, key), now)
     const baseNames: string[] = []
     const values: (string | number | bigint)[] = changes.increments.length === 0 ? changes.sets : [...changes.sets, ...changes.increments]
-    this.#addBases(changes, this.#given(args.create, 'create', args.where, key), baseNames, values, row)
+    this.#addBases(changes, this.#given(args.create, 'create', args.where, key), now, baseNames, values, row)
     values.push(...changes.bounds)
     const shape = this.#shapes.intern('upsert', changes.setNames, changes.incrementNames, baseNames, changes.boundNames)
     return { key, shape, values }
@@ -65,7 +66,7 @@ export class Compiler {
   update(args: { where: unknown; data: unknown }): Operation | undefined {
     this.#only(args, ['where', 'data'])
     const key = this.key(args.where)
-    const changes = this.#changes(this.#given(args.data, 'data', args.where, key))
+    const changes = this.#changes(this.#given(args.data, 'data', args.where, key), Date.now())
     const { setNames, sets, incrementNames, increments, boundNames, bounds } = changes
     if (sets.length + increments.length + bounds.length === 0) return undefined
     const shape = this.#shapes.intern('update', setNames, incrementNames, NO_NAMES, boundNames)
@@ -77,9 +78,10 @@ export class Compiler {
     this.#only(args, ['data'])
     const { data } = args
     if (!isObject(data)) throw new InvalidInputError(this.#model.name, undefined, 'data to be an object', describe(data))
-    const key = joinKey(this.#model.key.map((name, position) => this.#keyValue(name, position, data[name])))
+    const now = Date.now()
+    const key = joinKey(this.#model.key.map((name, position) => this.#keyValue(name, position, data[name], now)))
     for (const name in data) if (data[name] !== undefined && !this.#model.key.includes(name)) this.#fields.get(name)
-    const values = this.#fields.plain.map((field) => this.#insertedValue(field, data[field.name]))
+    const values = this.#fields.plain.map((field) => this.#insertedValue(field, data[field.name], now))
     return { key, shape: this.#shapes.intern('create', this.#fields.names, NO_NAMES, NO_NAMES), values }
   }
 
@@ -115,7 +117,7 @@ export class Compiler {
     return this.#calls.min.compile(this.key(where), values)
   }
 
-  #changes(given: Record<string, unknown>): Changes {
+  #changes(given: Record<string, unknown>, now: number): Changes {
     const changes: Changes = { setNames: [], sets: [], incrementNames: [], increments: [], boundNames: [], bounds: [] }
     let isEmpty = true
     for (const name in given) {
@@ -131,7 +133,7 @@ export class Compiler {
     if (isEmpty) return changes
     for (const field of this.#fields.updatedAt) {
       if (!changes.setNames.includes(field.name) && !changes.boundNames.some((name) => name.slice(1) === field.name))
-        this.#set(changes, field, encodeNow(field))
+        this.#set(changes, field, encodeNow(field, now))
     }
     return changes
   }
@@ -165,18 +167,18 @@ export class Compiler {
     changes.increments.push(encodeAmount(this.#model, field, operand))
   }
 
-  #insertedValue(field: Field, given: unknown): string {
+  #insertedValue(field: Field, given: unknown, now: number): string {
     if (given !== undefined) return encode(this.#model, field, field.list && isPlainObject(given) && 'set' in given ? given.set : given)
-    const value = defaultValue(field)
+    const value = defaultValue(field, now)
     if (value === undefined)
       throw new InvalidInputError(this.#model.name, field.name, 'a value in create (the field has no default)', 'none')
     return value
   }
 
-  #keyValue(name: string, position: number, given: unknown): string {
+  #keyValue(name: string, position: number, given: unknown, now: number): string {
     if (given !== undefined) return this.#keys.encodePart(position, given)
     const field = this.#model.fields.find((each) => each.name === name) as Field
-    const value = defaultValue(field)
+    const value = defaultValue(field, now)
     if (value === undefined) throw new InvalidInputError(this.#model.name, name, 'a value in data (the field has no default)', 'none')
     return value
   }
@@ -185,13 +187,14 @@ export class Compiler {
   #addBases(
     { setNames, sets, incrementNames, increments, boundNames, bounds }: Changes,
     create: Record<string, unknown>,
+    now: number,
     names: string[],
     values: unknown[],
     row?: string[],
   ): void {
     for (const name in create) if (create[name] !== undefined && !this.#fields.isKey(name)) this.#fields.get(name)
     for (const field of this.#fields.plain) {
-      const inserted = this.#insertedValue(field, create[field.name])
+      const inserted = this.#insertedValue(field, create[field.name], now)
       row?.push(inserted)
       const bound = boundNames.findIndex((name) => name.slice(1) === field.name)
       if (bound >= 0) this.#checkBound(field, inserted, boundNames[bound] as string, bounds[bound] as string)

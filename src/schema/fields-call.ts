@@ -77,12 +77,13 @@ export class FieldsCall {
     const { fields, touched, based, filled, shape, size } = this.#planOf(given)
     // Of its size from the beginning: one that grows takes room for sixteen more.
     const values: Values = Array(size)
+    const now = Date.now()
     let n = 0
-    for (const field of touched) values[n++] = encodeNow(field)
+    for (const field of touched) values[n++] = encodeNow(field, now)
     if (!this.#isBound) n = this.#fill(values, n, fields, given)
     if (this.#isBound) n = this.#fill(values, n, based, given)
     else for (let base = 0; base < based.length; base++) values[n++] = '0'
-    for (const field of filled) values[n++] = defaultValue(field) as string
+    for (const field of filled) values[n++] = defaultValue(field, now) as string
     if (this.#isBound) this.#fill(values, n, fields, given)
     return { key, shape, values }
   }
@@ -147,7 +148,7 @@ export class FieldsCall {
   }
 
   #isFilled(field: Field): boolean {
-    const value = defaultValue(field)
+    const value = defaultValue(field, Date.now())
     if (value !== undefined) return value !== startOf(field)
     const expected = `a default, as ${this.#name} inserts the row when it is missing (use upsert)`
     throw new InvalidInputError(this.#model.name, field.name, expected, 'none')

@@ -33,11 +33,14 @@ export class Fields {
   }
 }
 
-/** What an inserted row gets that names no value, as Prisma's client fills it in; `undefined`: there is no default. */
-export function defaultValue(field: Field): string | undefined {
+/**
+ * What an inserted row gets that names no value, as Prisma's client fills it in; `undefined`: there is no default.
+ * @param now of the call
+ */
+export function defaultValue(field: Field, now: number): string | undefined {
   if (field.default?.kind === 'value') return field.default.value
   if (field.default?.kind === 'uuid') return uuid(field.default.version)
-  if (field.default?.kind === 'now' || field.updatedAt) return encodeNow(field)
+  if (field.default?.kind === 'now' || field.updatedAt) return encodeNow(field, now)
   if (field.default?.kind === 'foreign') return undefined
   return field.nullable ? NULL : undefined
 }
