@@ -1,6 +1,6 @@
 import type { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { InvalidInputError } from './errors.js'
+import { ClosedError, InvalidInputError } from './errors.js'
 import type { Events } from './events.js'
 import { createExtension, type Extension } from './extension/extension.js'
 import { Barrier, range, within } from './flush/barrier.js'
@@ -116,9 +116,11 @@ export class WriteBehind<C extends Models = NoModels> {
    * @throws ParkedError when the database refuses records; all others are in the database
    * @throws PersistError the outage that outlasted the timeout
    * @throws TimeoutError when the timeout passed before everything was flushed
+   * @throws ClosedError
    */
   async flush(options: FlushOptions<C> = {}): Promise<{ records: number }> {
     const { part, key, timeout } = this.#flushOptions(options)
+    if (this.#closing !== undefined) throw new ClosedError()
     const deadline = performance.now() + timeout
     let records = 0
     const count = (flushed: number) => {

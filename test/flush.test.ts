@@ -366,6 +366,7 @@ describe('close', () => {
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     expect(await cache.close()).toEqual({ flushed: 1, dirty: 0, parked: 0 })
     await expect(cache.counter.increment({ name: 'a' }, { value: 1 })).rejects.toMatchObject({ code: 'CLOSED' })
+    await expect(cache.flush()).rejects.toMatchObject({ code: 'CLOSED' })
     expect(await values()).toEqual([{ name: 'a', value: '1' }])
   })
 
