@@ -176,9 +176,12 @@ export class WriteBehind<C extends Models = NoModels> {
 
   /**
    * Refuses further calls, lets writes and jobs under way end, flushes, and closes the connections. What could not be flushed stays
-   * dirty in Redis, for the next worker. Calling it again returns the same promise.
+   * dirty in Redis, for the next worker. Calling it again resolves to the same report.
+   * @throws InvalidInputError when the deadline is no number of milliseconds
    */
-  close({ deadline = CLOSE_DEADLINE }: CloseOptions = {}): Promise<CloseReport> {
+  async close({ deadline = CLOSE_DEADLINE }: CloseOptions = {}): Promise<CloseReport> {
+    if (typeof deadline !== 'number' || !(deadline >= 0))
+      throw new InvalidInputError(undefined, 'close.deadline', 'milliseconds', describe(deadline))
     this.#closing ??= this.#close(performance.now() + deadline)
     return this.#closing
   }

@@ -21,6 +21,28 @@ afterAll(async () => {
 })
 
 describe('one record', () => {
+  test('takes a Decimal for JSON as Prisma does: a number, but a text inside of it', async () => {
+    const { db, prisma } = stage
+    const body = [new Decimal('1.50'), { a: new Decimal('1.50') }, new Decimal('9007199254740993'), new Decimal('1e-400')] as never[]
+    for (const each of body) {
+      const [ours, theirs] = [key(), key()]
+      const created = await db.document.create({ data: { id: ours, title: 't', body: each } })
+      expect(created.body).toEqual((await prisma.document.create({ data: { id: theirs, title: 't', body: each } })).body)
+    }
+  })
+
+  test('has no list where none was named, as Prisma has it: SQL can tell that from an empty one', async () => {
+    const { db, prisma, cache, query } = stage
+    const [ours, theirs] = [key(), key()]
+    expect(await db.document.create({ data: { id: ours, title: 't', body: {} } })).toMatchObject({ tags: [] })
+    await prisma.document.create({ data: { id: theirs, title: 't', body: {} } })
+    await cache.flush()
+    const rows = await query<{ tags: unknown }>('select tags from "Document" where id in ($1, $2)', [ours, theirs])
+    expect(rows).toEqual([{ tags: null }, { tags: null }])
+    await cache.document.invalidate({ id: ours })
+    expect(await db.document.findUnique({ where: { id: ours } })).toMatchObject({ tags: [] })
+  })
+
   test('is created, changed, read and deleted in Redis, and answered as Prisma answers', async () => {
     const { db, prisma, cache } = stage
     const id = key()

@@ -364,6 +364,10 @@ describe('close', () => {
   test('flushes what is dirty and says how much; further calls are refused', async () => {
     const cache = await connect({ counter: still })
     await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await expect(cache.close({ deadline: Number.NaN })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: 'close.deadline: expected milliseconds, got NaN',
+    })
     expect(await cache.close()).toEqual({ flushed: 1, dirty: 0, parked: 0 })
     await expect(cache.counter.increment({ name: 'a' }, { value: 1 })).rejects.toMatchObject({ code: 'CLOSED' })
     await expect(cache.flush()).rejects.toMatchObject({ code: 'CLOSED' })

@@ -158,6 +158,11 @@ describe('a write with bad input', () => {
       /^Document\.body: expected a JSON value, got an Object$/,
     ],
     [
+      'a Decimal for JSON that is no number',
+      () => cache.document.update({ where: { id: 'a' }, data: { body: new Prisma.Decimal('NaN') as never } }),
+      /^Document\.body: expected a JSON value, got the Decimal NaN$/,
+    ],
+    [
       'a null of Prisma inside of JSON',
       () => cache.document.update({ where: { id: 'a' }, data: { body: { a: Prisma.JsonNull } as never } }),
       /^Document\.body: expected a JSON value, got an Object$/,

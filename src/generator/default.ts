@@ -18,7 +18,7 @@ export function describeDefault(
   declaration: string,
   refuse: Refuse,
 ): FieldDefault | undefined {
-  if (written === undefined) return field.list ? { kind: 'value', value: '[]' } : undefined
+  if (written === undefined) return undefined
   if (isCall(written)) return describeCall(written)
   const numbers = field.type === 'Decimal' ? readDefaultNumbers(declaration) : []
   try {

@@ -70,7 +70,7 @@ type Change<F extends Field> =
 
 type Optional<F extends Field> = F extends { readonly default: { readonly kind: 'foreign' } }
   ? never
-  : F extends { readonly default: object } | { readonly updatedAt: true } | { readonly nullable: true }
+  : F extends { readonly default: object } | { readonly updatedAt: true } | { readonly nullable: true } | { readonly list: true }
     ? F
     : never
 

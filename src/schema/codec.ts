@@ -35,15 +35,14 @@ export function encode(model: Model, field: Field, value: unknown): string {
 
 /** The value that Prisma would return for the stored text. */
 export function decode(field: Field, text: string): unknown {
-  if (text === NULL) return null
+  if (text === NULL) return field.list ? [] : null
   if (field.list) return (JSON.parse(text) as string[]).map((element) => decodeScalar(field, element))
   return decodeScalar(field, text)
 }
 
 /** Stored text of a value that the database returned; enums arrive under their database name. */
 export function encodeStored(model: Model, field: Field, value: unknown): string {
-  if (value === null && field.list) return '[]'
-  if (value === null) return field.type === 'Json' && !field.nullable ? 'null' : NULL
+  if (value === null) return field.type === 'Json' && !field.nullable && !field.list ? 'null' : NULL
   if (field.type === 'Enum') return field.list ? JSON.stringify(elementsOf(String(value))) : String(value)
   if (field.type === 'Json' && !field.list) return JSON.stringify(value)
   const { maxLength: _, ...unlimited } = field
@@ -209,13 +208,19 @@ function encodeJson(model: Model, field: Field, value: unknown): string {
   if (value === JsonNull) return 'null'
   let text: string | undefined
   try {
-    text = value === AnyNull ? undefined : JSON.stringify(value, asPrismaSends)
+    text = value === AnyNull ? undefined : JSON.stringify(Decimal.isDecimal(value) ? toDouble(value) : value, asPrismaSends)
   } catch {
     text = undefined
   }
   if (text === undefined) throw invalid(model, field, 'a JSON value', value)
   if (UNSTORABLE_JSON.test(text)) throw invalid(model, field, 'JSON without NUL characters and lone surrogates', value)
   return text
+}
+
+/** Prisma sends a Decimal that is the whole value as a number, and one inside of it as a text. */
+function toDouble(value: Decimal): number {
+  if (!value.isFinite()) throw new TypeError('not a JSON value')
+  return value.toNumber()
 }
 
 /** Prisma refuses what JSON.stringify drops or makes null, and sends bytes as base64. Its own null objects mean nothing inside of JSON. */
@@ -284,6 +289,7 @@ export function describe(value: unknown): string {
   if (typeof value === 'bigint') return `${value}n`
   if (value === null || typeof value !== 'object') return typeof value === 'function' ? 'a function' : String(value)
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `the Date ${value.toISOString()}`
+  if (Decimal.isDecimal(value)) return `the Decimal ${value}`
   return `${/^[aeiou]/i.test(value.constructor?.name ?? 'object') ? 'an' : 'a'} ${value.constructor?.name ?? 'object'}`
 }
 

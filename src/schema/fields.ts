@@ -42,5 +42,5 @@ export function defaultValue(field: Field, now: number): string | undefined {
   if (field.default?.kind === 'uuid') return uuid(field.default.version)
   if (field.default?.kind === 'now' || field.updatedAt) return encodeNow(field, now)
   if (field.default?.kind === 'foreign') return undefined
-  return field.nullable ? NULL : undefined
+  return field.nullable || field.list ? NULL : undefined
 }

@@ -10,6 +10,7 @@ export function normal(result: unknown): unknown {
 }
 
 function normalValue(value: unknown): unknown {
+  if (value instanceof Date && Number.isNaN(value.getTime())) return 'no time'
   if (value instanceof Date) return value.getUTCFullYear() > 2020 ? 'now' : value.toISOString()
   if (Decimal.isDecimal(value)) return `decimal ${value.toFixed()}`
   if (value instanceof Uint8Array) return `bytes ${Buffer.from(value).toString('hex')}`
