@@ -8,8 +8,8 @@ import { applyMigrations } from '../test/environment/migrations.js'
 import { type PostgresServer, startPostgres } from '../test/environment/postgres.js'
 import { type RedisServer, startRedis } from '../test/environment/redis.js'
 
-/** Nothing becomes due while it is measured: flushes are called for. */
-export const QUIET = { debounce: 3_600_000, maxWait: 3_600_000, viewTtl: 3_600_000, maxDirty: 100_000_000 } as const satisfies Policy
+/** Nothing becomes due while it is measured: flushes are called for. As by default, `maxWait` is five times the debounce. */
+export const QUIET = { debounce: 3_600_000, maxWait: 18_000_000, viewTtl: 3_600_000, maxDirty: 100_000_000 } as const satisfies Policy
 
 /** Batches that are persisted at a time: ours by default, and so the peers'. */
 export const CONCURRENCY = 4
