@@ -127,6 +127,16 @@ test('what is dirty carries no TTL, at no step', async () => {
   expect(await expiring()).toEqual(['view:a'])
 })
 
+test('a parked record that is tried again is not due, so that nothing is overdue', async () => {
+  await increment('a')
+  await store.park(prefix, await claimed('1'), 'reason', '2')
+  expect(await store.status(prefix)).toMatchObject({ dirty: 1, inFlight: false, firstDue: undefined })
+  await store.claim(prefix, '3', BATCH, { key: 'a' })
+  expect(await store.status(prefix)).toMatchObject({ dirty: 1, inFlight: true, firstDue: undefined })
+  await increment('b')
+  expect(await store.status(prefix)).toMatchObject({ dirty: 2, firstDue: await store.due(prefix, 'b') })
+})
+
 test('a view that is made of a claimed record gets its TTL when the record is clean, in whichever half of the batch', async () => {
   await increment('a', 'b')
   const first = await claimed('1')

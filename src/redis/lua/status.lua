@@ -8,15 +8,14 @@
 ]]
 local prefix = KEYS[1]
 -- include claims
-local batch = redis.call('HGET', prefix .. 'batch', 'due')
+local inFlight = redis.call('HGET', prefix .. 'batch', 'due')
 local first = redis.call('ZRANGE', prefix .. 'dirty', 0, 0, 'WITHSCORES')[2]
-if first == nil or first == 'inf' then first = false end
-if batch and (not first or tonumber(batch) < tonumber(first)) then first = batch end
+if inFlight and (not first or tonumber(inFlight) < tonumber(first)) then first = inFlight end
 local stats = redis.call('HMGET', prefix .. 'stats', 'writes', 'rows', 'batches')
 return {
   redis.call('ZCARD', prefix .. 'dirty') + claimedOnly(),
   redis.call('HLEN', prefix .. 'parked'),
-  batch and 1 or 0,
-  first,
+  inFlight and 1 or 0,
+  first ~= 'inf' and first or false,
   unpack(stats, 1, 3),
 }
