@@ -1,8 +1,10 @@
 import { PersistError } from '../errors.js'
 import { encodeStored } from '../schema/codec.js'
 import type { Model } from '../schema/model.js'
+import { quoteLedger } from './columns.js'
 import { toPersistError } from './failure.js'
-import { quoteLedger, type RowChange, type Statement, StatementBuilder } from './statement.js'
+import { SnapshotQuery } from './snapshot.js'
+import { type RowChange, type Statement, StatementBuilder } from './statement.js'
 
 /** The part of a Prisma client that is used: one raw statement, which is atomic by itself. */
 export interface SqlClient {
@@ -38,6 +40,7 @@ export class Database {
   readonly #model: Model
   readonly #timeout: number
   readonly #builder: StatementBuilder
+  readonly #snapshot: SnapshotQuery
 
   /** @param timeout ms after which a statement without an answer is an outage */
   constructor(client: SqlClient, model: Model, timeout: number) {
@@ -45,6 +48,7 @@ export class Database {
     this.#timeout = timeout
     this.#model = model
     this.#builder = new StatementBuilder(model)
+    this.#snapshot = new SnapshotQuery(model)
   }
 
   /**
@@ -102,15 +106,14 @@ export class Database {
     keys: readonly string[],
   ): Promise<{ ledger: string | null; rows: { key: string; values: string[] | undefined }[] }> {
     const found = await this.#query<Record<string, unknown> & { ledger: string | null; n: number; found: boolean }>(
-      this.#builder.snapshotText(),
+      this.#snapshot.sql,
       ledgerShard,
-      ...this.#builder.snapshotColumns(keys),
+      ...this.#snapshot.columns(keys),
     )
-    const fields = this.#builder.snapshotFields()
     found.sort((a, b) => a.n - b.n)
     const rows = found.map((row) => ({
       key: keys[row.n - 1] as string,
-      values: row.found ? fields.map(({ field, alias }) => encodeStored(this.#model, field, row[alias])) : undefined,
+      values: row.found ? this.#snapshot.fields.map(({ field, alias }) => encodeStored(this.#model, field, row[alias])) : undefined,
     }))
     return { ledger: found[0]?.ledger ?? null, rows }
   }

@@ -3,10 +3,11 @@
  * passed as an array for each column. Identifiers come from the Prisma schema, quoted; values are bound.
  */
 
-import { counterStart, isCounter, type Mark, type Operand, operandsOf, plainFields, type RecordChange, startOf } from '../schema/change.js'
+import { counterStart, isCounter, type Mark, operandsOf, type RecordChange, startOf } from '../schema/change.js'
 import { splitKey } from '../schema/key.js'
-import type { Field, Model } from '../schema/model.js'
-import { arrayLiteral, elementEncoder } from './array-literal.js'
+import type { Model } from '../schema/model.js'
+import { arrayLiteral } from './array-literal.js'
+import { arrayType, type Column, cast, columnsOf, quoteLedger } from './columns.js'
 
 export interface RowChange {
   readonly key: string
@@ -34,25 +35,14 @@ interface Part {
 }
 
 interface PartColumn {
-  readonly column: Columns
+  readonly column: Column
   readonly alias: string
   readonly elements: string[]
 }
 
-interface Columns {
-  readonly field: Field
-  /** `"column"` */
-  readonly quoted: string
-  /** Name in a part's rows of the inserted value (or the key). */
-  readonly inserted: string
-  /** And of what the change takes. */
-  readonly operands: Readonly<Record<Operand, string>>
-  toElement(text: string): string
-}
-
 /** A column that is changed, and how. */
 interface Changed {
-  readonly column: Columns
+  readonly column: Column
   readonly mark: Mark
 }
 
@@ -72,20 +62,15 @@ const OPEN_FENCE = 'select 1 where coalesce($1::text, $2::text, $3::text) is nul
 /** Builds the statements of one model; a statement's text depends only on the shapes in it, and is kept. */
 export class StatementBuilder {
   readonly #model: Model
-  readonly #keys: readonly Columns[]
-  readonly #plain: readonly Columns[]
+  readonly #keys: readonly Column[]
+  readonly #plain: readonly Column[]
   readonly #texts = new Map<string, string>()
 
   constructor(model: Model) {
     this.#model = model
-    const columns = new Map(
-      model.fields.map((field, n) => [
-        field.name,
-        { field, quoted: quote(field.column), inserted: `i${n}`, operands: operandNames(n), toElement: elementEncoder(field) },
-      ]),
-    )
-    this.#keys = model.key.map((name) => columns.get(name) as Columns)
-    this.#plain = plainFields(model).map(({ name }) => columns.get(name) as Columns)
+    const { keys, plain } = columnsOf(model)
+    this.#keys = keys
+    this.#plain = plain
   }
 
   /**
@@ -108,26 +93,6 @@ export class StatementBuilder {
     const ordered = [...parts.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
     const columns = ordered.flatMap((part) => part.columns.map(({ elements }) => arrayLiteral(elements)))
     return { sql: this.#kept(ordered, ledger), columns, upserted }
-  }
-
-  /** The rows of some keys, and the ledger of the same snapshot. Parameters: ledger's shard, then the keys' columns. */
-  snapshotText(): string {
-    const { ledger, table } = this.#model
-    const found = this.#keys.map(({ quoted, inserted }) => `t.${quoted} = k.${inserted}`).join(' and ')
-    const values = this.#plain.map(({ quoted, inserted }) => `t.${quoted} as ${inserted}`)
-    const keys = this.#keys.map(({ field }, n) => `(select $${n + 2}::${arrayType(field)})`)
-    return `select (select ${quote(ledger.batch)} from ${ledger.table} where ${quote(ledger.shard)} = $1::text) as ledger, k.n::int as n, t.${this.#keys[0]?.quoted} is not null as found${values.map((value) => `, ${value}`).join('')}
-from unnest(${keys.join(', ')}) with ordinality as k(${this.#keys.map(({ inserted }) => inserted).join(', ')}, n) left join ${table} t on ${found}`
-  }
-
-  snapshotColumns(keys: readonly string[]): string[] {
-    const split = keys.map(splitKey)
-    return this.#keys.map(({ toElement }, n) => arrayLiteral(split.map((texts) => toElement(texts[n] as string))))
-  }
-
-  /** Values of a row of the snapshot, by field; the key's are left out. */
-  snapshotFields(): readonly { field: Field; alias: string }[] {
-    return this.#plain.map(({ field, inserted }) => ({ field, alias: inserted }))
   }
 
   #kept(parts: readonly Part[], ledger: boolean): string {
@@ -200,7 +165,7 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   }
 
   #changed({ pattern }: RecordChange): Changed[] {
-    return [...pattern].flatMap((mark, n) => (mark === '.' ? [] : [{ column: this.#plain[n] as Columns, mark: mark as Mark }]))
+    return [...pattern].flatMap((mark, n) => (mark === '.' ? [] : [{ column: this.#plain[n] as Column, mark: mark as Mark }]))
   }
 
   /**
@@ -249,18 +214,6 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   }
 }
 
-export function quote(identifier: string): string {
-  return `"${identifier.replaceAll('"', '""')}"`
-}
-
-export function quoteLedger({ ledger }: Model): { table: string; shard: string; batch: string; recent: string } {
-  return { table: ledger.table, shard: quote(ledger.shard), batch: quote(ledger.batch), recent: quote(ledger.recent) }
-}
-
-function operandNames(n: number): Columns['operands'] {
-  return { value: `c${n}`, amount: `c${n}`, lower: `l${n}`, upper: `u${n}` }
-}
-
 /** What a column of a row that is there becomes. GREATEST and LEAST pass over a NULL, which so becomes the bound that is laid first. */
 function changedValue({ column: { field, quoted, operands }, mark }: Changed): string {
   if (mark === '=') return cast(field, `r.${operands.value}`)
@@ -280,7 +233,7 @@ function changedValue({ column: { field, quoted, operands }, mark }: Changed): s
   }
 }
 
-function onConflict(keys: readonly Columns[], sets: readonly string[]): string {
+function onConflict(keys: readonly Column[], sets: readonly string[]): string {
   const target = `on conflict (${keys.map(({ quoted }) => quoted).join(', ')})`
   return sets.length === 0 ? `${target} do nothing` : `${target} do update set ${sets.join(', ')}`
 }
@@ -304,14 +257,4 @@ function addRow(columns: readonly PartColumn[], key: readonly string[], { insert
 function rowsOf(columns: readonly PartColumn[], first: number): string {
   const elements = columns.map(({ column: { field }, alias }, n) => `unnest((select $${first + n}::${arrayType(field)})) as ${alias}`)
   return `(select ${elements.join(', ')}) r`
-}
-
-/** Lists travel as the text of an array, since arrays of arrays are no lists; Json as text; counters as bigint, since a sum may leave the column's type. */
-function arrayType(field: Field): string {
-  return `${field.list || field.type === 'Json' ? 'text' : isCounter(field) ? 'bigint' : field.sqlType}[]`
-}
-
-function cast(field: Field, expression: string): string {
-  if (field.list) return `${expression}::${field.sqlType}[]`
-  return field.type === 'Json' ? `${expression}::${field.sqlType}` : expression
 }
