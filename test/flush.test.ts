@@ -3,6 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { models } from '../generated/write-behind.js'
 import { type Cache, createWriteBehind, type FlushedEvent, type Options, type Policies } from '../src/index.js'
 import { shardPrefix } from '../src/redis/keys.js'
+import { Store } from '../src/redis/store.js'
+import { Shapes } from '../src/schema/operation.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const HOUR = 3_600_000
@@ -246,7 +248,9 @@ describe('a refused record', () => {
     const cache = await connect({ counter: still })
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     const prefix = shardPrefix(connection.namespace, 'Counter', 0)
-    await connection.redis.hset(`${prefix}pend:a`, '=colour', 'red')
+    const colour = { key: 'a', shape: new Shapes([]).intern('update', ['colour'], [], []), values: ['red'] }
+    const limits = { debounce: HOUR, maxWait: HOUR, mostDirty: 10, nameClean: false }
+    await new Store(connection.redis).write(prefix, 'earlier version', 1, 1, limits, [colour])
     await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED', keys: ['a'] })
     expect(await cache.parked()).toMatchObject([{ reason: 'Counter: the model has no field colour any more' }])
     await connection.redis.hdel(`${prefix}pend:a`, '=colour')

@@ -280,9 +280,9 @@ describe('a call that is sent again', () => {
     const again = await store.write(prefix, 'writer', 1, 1, limits, [operation])
     expect(again).toEqual(first)
     expect(first).toEqual({ shardWasClean: true, clean: [0], refused: new Map(), rows: new Map() })
-    expect(await redis.hget(`${prefix}pend:a`, '+value')).toBe('5')
+    expect((await store.pending(prefix, 'a')).pending).toEqual(['~', expect.any(String), '+value', '5'])
     await store.write(prefix, 'writer', 2, 1, limits, [operation])
-    expect(await redis.hget(`${prefix}pend:a`, '+value')).toBe('10')
+    expect((await store.pending(prefix, 'a')).pending).toEqual(['~', expect.any(String), '+value', '10'])
   })
 })
 

@@ -1,6 +1,6 @@
 import type { BatchLimits } from '../redis/replies.js'
 
-/** Of the values in one batch: it bounds what one script, one reply and one statement hold. */
+/** Of the changes in one batch: it bounds what one script, one reply and one statement hold. */
 const MOST_BYTES = 4 * 1024 * 1024
 /** Ms that a statement should take at most: so long it holds locks, and so long an acknowledgement may be late. */
 const TARGET = 500

@@ -38,9 +38,10 @@ function packOperations(operations: readonly Operation[]): string {
     let run = ''
     for (; operations[to]?.shape === shape; to++) {
       const { key, values } = operations[to] as Operation
-      run += packText(key)
-      for (const value of values) run += packText(typeof value === 'string' ? value : String(value))
-      size += 1 + values.length
+      let packed = ''
+      for (const value of values) packed += packText(typeof value === 'string' ? value : String(value))
+      run += packText(key) + packBytes(packed)
+      size += 2
     }
     if (!shapes.has(shape)) shapes.set(shape, shapes.size + 1)
     if (shape.asks !== undefined) row = shape.asks.row
@@ -54,7 +55,7 @@ function packOperations(operations: readonly Operation[]): string {
 function packShape(shape: Shape): string {
   let packed = packedShapes.get(shape)
   if (packed === undefined) {
-    const { kind, asks, sets, increments, bases, bounds, setsCounter } = shape
+    const { kind, asks, sets, increments, bases, bounds, setsCounter, foldable } = shape
     const fields = [
       ...sets.map((name) => `=${name}`),
       ...increments.map((name) => `+${name}`),
@@ -66,7 +67,8 @@ function packShape(shape: Shape): string {
       asks === undefined ? packBoolean(false) : packText(asks.condition),
       ...[sets, increments, bases, bounds].map(({ length }) => packNumber(length)),
       packBoolean(setsCounter),
-      packList(fields.flatMap((field) => [packText(field), packText('')])),
+      packBoolean(foldable),
+      packBytes(packList(fields.map(packText))),
       packList((asks?.limits ?? []).map(packText)),
     ])
     packedShapes.set(shape, packed)
@@ -75,7 +77,10 @@ function packShape(shape: Shape): string {
 }
 
 function packText(text: string): string {
-  const bytes = NOT_ASCII.test(text) ? Buffer.from(text).toString('latin1') : text
+  return packBytes(NOT_ASCII.test(text) ? Buffer.from(text).toString('latin1') : text)
+}
+
+function packBytes(bytes: string): string {
   return (SHORT_TEXTS[bytes.length] ?? head(bytes.length, 0xd9)) + bytes
 }
 

@@ -42,7 +42,7 @@ export interface Batch {
   readonly packed: PackedRecords
 }
 
-/** Of one batch. A record whose values have more bytes is a batch of its own. */
+/** Of one batch. A record whose change has more bytes is a batch of its own. */
 export interface BatchLimits {
   readonly records: number
   readonly bytes: number
@@ -100,7 +100,7 @@ export interface ParkedEntry {
   readonly reason: string
 }
 
-/** Changes as flat lists of their hashes, empty where there is none. */
+/** Changes as flat lists of their fields, empty where there is none. */
 export interface PendingReply {
   readonly claimed: readonly string[]
   readonly pending: readonly string[]

@@ -5,6 +5,10 @@ import type { PackedRecords } from './replies.js'
 const NOT_ASCII = /[\x80-\xff]/
 /** Bytes that a list begins with, at most. */
 const LONGEST_HEAD = 5
+/** The first field of a change; when packed, it stands partly before the names of the others, partly after them. */
+const STATE = '~'
+const STATE_LENGTH = 3
+const TIME_LENGTH = 13
 
 /** Changes that have the same fields. */
 export interface ChangeGroup {
@@ -13,19 +17,31 @@ export interface ChangeGroup {
   readonly values: readonly string[]
 }
 
-/** The keys of a batch's records, and their changes in the same order. */
+/** The keys of a batch's records, and their changes in the same order: see packed.lua. */
 export function unpackRecords({ keys, changes }: PackedRecords): { keys: string[]; groups: ChangeGroup[] } {
   const reader = new Reader(changes)
-  const groups = reader.list(() => {
-    const [names = [], values = []] = reader.list(() => reader.texts())
-    return { names, values }
-  })
+  const groups: { names: string[]; values: string[] }[] = []
+  let group = { names: [] as string[], values: [] as string[] }
+  // What the change before begins with: mostly the next begins alike.
+  let head: string | undefined
+  for (let left = reader.listSize(); left > 0; left--) {
+    reader.textSize()
+    if (head === undefined || !reader.skip(head)) {
+      const from = reader.position
+      reader.take(STATE_LENGTH)
+      group = { names: [STATE, ...reader.texts()], values: [] }
+      groups.push(group)
+      head = reader.since(from)
+    }
+    group.values.push(head.slice(0, STATE_LENGTH) + reader.take(TIME_LENGTH))
+    for (let n = 1; n < group.names.length; n++) group.values.push(reader.text())
+  }
   return { keys: new Reader(keys).texts(), groups }
 }
 
 /** How many records they are. */
 export function countRecords({ keys }: PackedRecords): number {
-  return new Reader(keys.subarray(0, LONGEST_HEAD)).size()
+  return new Reader(keys.subarray(0, LONGEST_HEAD)).listSize()
 }
 
 class Reader {
@@ -38,27 +54,46 @@ class Reader {
     this.#latin = bytes.toString('latin1')
   }
 
-  /** Of a list. */
-  size(): number {
+  get position(): number {
+    return this.#position
+  }
+
+  listSize(): number {
     return this.#size(0x90, 0x9f, 0xdb)
   }
 
-  list<T>(next: () => T): T[] {
-    const items: T[] = Array(this.size())
-    for (let n = 0; n < items.length; n++) items[n] = next()
-    return items
+  textSize(): number {
+    return this.#size(0xa0, 0xbf, 0xd9)
   }
 
   texts(): string[] {
-    return this.list(() => this.#text())
+    return Array.from({ length: this.listSize() }, () => this.text())
   }
 
-  #text(): string {
-    const length = this.#size(0xa0, 0xbf, 0xd9)
+  text(): string {
+    const length = this.textSize()
+    const from = this.#position
+    const text = this.take(length)
+    return NOT_ASCII.test(text) ? this.#bytes.toString('utf8', from, this.#position) : text
+  }
+
+  /** So many bytes, a character each. */
+  take(length: number): string {
     const from = this.#position
     this.#position += length
-    const text = this.#latin.slice(from, this.#position)
-    return NOT_ASCII.test(text) ? this.#bytes.toString('utf8', from, this.#position) : text
+    return this.#latin.slice(from, this.#position)
+  }
+
+  /** The bytes from there to here, a character each. */
+  since(position: number): string {
+    return this.#latin.slice(position, this.#position)
+  }
+
+  /** Goes past these bytes, if they come next. */
+  skip(bytes: string): boolean {
+    if (!this.#latin.startsWith(bytes, this.#position)) return false
+    this.#position += bytes.length
+    return true
   }
 
   /** A size is in the head byte if that lies between `least` and `most`; else in 1, 2 or 4 bytes, whose heads count from `wide`. */

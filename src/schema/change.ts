@@ -1,4 +1,4 @@
-/** A record's pending change, read from the flat hash that write.lua keeps (its fields are described there). */
+/** A record's pending change, read from the fields that write.lua keeps (they are described there). */
 import { type Adjustment, add, adjust, compose, isInteger } from './bound.js'
 import { NULL } from './codec.js'
 import type { Field, Model } from './model.js'
@@ -82,7 +82,7 @@ const MOST_KEPT = 500
 export class ChangeReader {
   readonly #fields: readonly Field[]
   readonly #starts: readonly string[]
-  /** Hash field → its place in the scratch array: prefixes one after the other, in each the fields of the model; then the state and times. */
+  /** Field of a pending change → its place in the scratch array: prefixes one after the other, in each the fields of the model; then the state and times. */
   readonly #places = new Map<string, number>()
   readonly #meta: number
   readonly #scratch: (string | undefined)[]

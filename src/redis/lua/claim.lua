@@ -6,16 +6,16 @@
   costs the others nothing.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV     beginning of the id for a new batch, most records in it, most bytes of values (a record that has more comes alone), what to claim:
+  ARGV     beginning of the id for a new batch, most records in it, most bytes of changes (a record that has more comes alone), what to claim:
            'due' (at or before a time) · 'before' (first written at or before a time) · 'key', the time in ms or the key, the policy's debounce ms
   Returns  { id, id before it or nil, writes it carries, keys, changes, traceparents of those writes or nil }
            or { nil, ms until the next record is due or nil }
 
-  Keys are a list, packed by cmsgpack; changes, of as many pending hashes, are packed as changes.lua says. The batch also keeps when
+  Keys are a list, packed by cmsgpack; changes as many changes, each packed as packed.lua says. The batch also keeps when
   its first record was due ('due'), and whether any of its records has a view ('views'), which then needs its TTL again.
 ]]
 local prefix = KEYS[1]
--- include changes
+-- include packed
 
 local newId, batchSize, mostBytes, what, argument, debounce = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
 local batchKey, dirtyKey, parkedKey, statsKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked', prefix .. 'stats'
@@ -29,7 +29,7 @@ local anyParked = redis.call('EXISTS', parkedKey) == 1
 local function isParked(key) return anyParked and redis.call('HEXISTS', parkedKey, key) == 1 end
 
 local function firstWrite(key)
-  local meta = redis.call('HGET', prefix .. 'pend:' .. key, '~')
+  local meta = pendingChange(prefix .. 'pend:' .. key)[2]
   return meta and tonumber(string.sub(meta, 4)) or 0
 end
 
@@ -69,31 +69,50 @@ if what == 'due' then candidates = dueKeys(argument)
 elseif what == 'before' then candidates = keysBefore(tonumber(argument))
 else candidates = { argument } end
 
--- The second character of a pending change's '~', which it mostly begins with, is '-' unless there is a view.
-local function hasView(change)
-  local n = 1
-  while change[n] ~= '~' do n = n + 2 end
-  return string.byte(change[n + 1], 2) ~= 45
+local function pack(flat)
+  local meta, names, values = nil, {}, {}
+  for n = 1, #flat, 2 do
+    if flat[n] == '~' then meta = flat[n + 1]
+    else names[#names + 1], values[#values + 1] = flat[n], flat[n + 1] end
+  end
+  return string.sub(meta, 1, 3) .. cmsgpack.pack(names) .. string.sub(meta, 4) .. (#values > 0 and cmsgpack.pack(unpack(values)) or '')
+end
+
+-- The change of the candidate, packed. False if it is clean.
+local function packHash(pend)
+  local flat = redis.call('HGETALL', pend)
+  return #flat > 0 and pack(flat)
+end
+
+-- Of those that are packed already; false for the others.
+local function packedChanges(pends)
+  local changes = {}
+  for first = 1, #pends, 1000 do
+    local page = redis.call('MGET', unpack(pends, first, math.min(first + 999, #pends)))
+    for n = 1, #page do changes[first + n - 1] = page[n] end
+  end
+  return changes
 end
 
 -- The candidates that have a pending change, up to the most bytes; the others are clean.
 local function take()
-  local call, pendPrefix = redis.call, prefix .. 'pend:'
-  local keys, changes, names, size, bytes, views = {}, {}, {}, 0, 0, false
-  for _, key in ipairs(candidates) do
-    local name = pendPrefix .. key
-    local change = call('HGETALL', name)
-    for n = 2, #change, 2 do bytes = bytes + #change[n] end
-    if size > 0 and bytes > mostBytes then break end
-    if change[1] then
+  local keys, changes, pends, taken, size, bytes, views = {}, {}, {}, {}, 0, 0, false
+  for n, key in ipairs(candidates) do pends[n] = prefix .. 'pend:' .. key end
+  local packed = packedChanges(pends)
+  for n, key in ipairs(candidates) do
+    local change = packed[n] or packHash(pends[n])
+    if change then
+      bytes = bytes + #change
+      if size > 0 and bytes > mostBytes then break end
       size = size + 1
-      keys[size], changes[size], names[size] = key, change, name
-      views = views or hasView(change)
+      keys[size], changes[size], taken[size] = key, change, pends[n]
+      -- The flag is '-' where there is no view.
+      views = views or string.byte(change, 2) ~= 45
     else
-      call('ZREM', dirtyKey, key)
+      redis.call('ZREM', dirtyKey, key)
     end
   end
-  for n = 1, size, 1000 do call('DEL', unpack(names, n, math.min(n + 999, size))) end
+  for n = 1, size, 1000 do redis.call('DEL', unpack(taken, n, math.min(n + 999, size))) end
   return keys, changes, views
 end
 
@@ -121,7 +140,7 @@ local writes = string.format('%.0f', (tonumber(stats[1]) or 0) - (tonumber(stats
 redis.call('HSET', statsKey, 'claimed', stats[1] or '0')
 -- ioredis sends a call again after a broken connection, maybe when the batch that it made has gone: the same id must not come twice.
 local id = newId .. '.' .. time[1] .. '.' .. time[2]
-local packedKeys, packedChanges = cmsgpack.pack(keys), fold(changes, 1, #changes)
+local packedKeys, packedChanges = cmsgpack.pack(keys), cmsgpack.pack(changes)
 redis.call('HSET', batchKey, 'id', id, 'writes', writes, 'keys', packedKeys, 'changes', packedChanges, 'due', leaveIndex(keys))
 if views then redis.call('HSET', batchKey, 'views', '1') end
 local traces = redis.call('GETDEL', prefix .. 'traces')

@@ -1,5 +1,5 @@
 -- Included by the scripts that need to know what the batch in flight holds of a record. Needs prefix, that of the shard's keys.
--- include changes
+-- include packed
 
 local claims, keysInFlight
 
@@ -9,7 +9,7 @@ local function readKeys()
 end
 
 local function collect(packedKeys, packedChanges)
-  local changes = unfold(packedChanges)
+  local changes = cmsgpack.unpack(packedChanges)
   for n, key in ipairs(cmsgpack.unpack(packedKeys)) do claims[key] = changes[n] end
 end
 
@@ -31,7 +31,7 @@ end
 local function claimOf(key)
   if not mayBeClaimed(key) then return {} end
   if not claims then readClaims() end
-  return claims[key] or {}
+  return claims[key] and flatten(claims[key]) or {}
 end
 
 -- How many records are claimed that have no pending change.

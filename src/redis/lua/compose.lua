@@ -1,7 +1,25 @@
--- Included by write.lua, with its variables: what an operation does to a change that an operation of another shape began, and to a view.
--- `values` is the position of the operation's values. Makes the table `composer`.
+-- Included by write.lua, with its variables: what an operation does to a change that is a hash, and to a view. Makes the function `composer`.
 
 -- include bounds
+-- include packed
+
+-- Of the operation at hand: what it carries, and the arguments of HSET for it, each second one to be filled in.
+local data, fields
+local fieldsOf = {}
+
+local function read(values)
+  data, fields = { cmsgpack.unpack(values) }, fieldsOf[names]
+  if fields then return end
+  fields = {}
+  for n, name in ipairs(cmsgpack.unpack(names)) do fields[2 * n - 1] = name end
+  fieldsOf[names] = fields
+end
+
+-- The first arguments of HSET, filled in.
+local function carry(count)
+  for n = 1, count do fields[2 * n] = data[n] end
+  return unpack(fields, 1, 2 * count)
+end
 
 local function counter(n) return sub(fields[2 * (sets + n) - 1], 2) end
 
@@ -32,10 +50,10 @@ local function subtract(pend, list, count, amount)
 end
 
 -- Takes back the first increments of an operation.
-local function takeBack(pend, values, count, extras)
+local function takeBack(pend, count, extras)
   for n = 1, count do
     local list = targets(pend, n, extras)
-    subtract(pend, list, #list, data[values + sets + n - 1])
+    subtract(pend, list, #list, data[sets + n])
   end
 end
 
@@ -51,10 +69,10 @@ local function add(pend, n, amount, extras)
   return true
 end
 
-local function addAll(pend, values, extras)
+local function addAll(pend, extras)
   for n = 1, amounts do
-    if not add(pend, n, data[values + sets + n - 1], extras) then
-      takeBack(pend, values, n - 1, extras)
+    if not add(pend, n, data[sets + n], extras) then
+      takeBack(pend, n - 1, extras)
       return false
     end
   end
@@ -62,9 +80,9 @@ local function addAll(pend, values, extras)
 end
 
 -- Calls for each bound of an operation, with the name of its field.
-local function eachBound(values, lay)
+local function eachBound(lay)
   for n = size - bounds + 1, size do
-    local marked, value = fields[2 * n - 1], data[values + n - 1]
+    local marked, value = fields[2 * n - 1], data[n]
     local isLower = sub(marked, 1, 1) == '^'
     lay(sub(marked, 2), isLower and value or nil, not isLower and value or nil)
   end
@@ -81,42 +99,44 @@ local function dropStale(pend, extras)
   call('HDEL', pend, unpack(stale))
 end
 
-local function changeView(view, values)
+local function changeView(view)
   local changed = {}
-  for n = 1, sets do changed[2 * n - 1], changed[2 * n] = sub(fields[2 * n - 1], 2), data[values + n - 1] end
+  for n = 1, sets do changed[2 * n - 1], changed[2 * n] = sub(fields[2 * n - 1], 2), data[n] end
   if sets > 0 then call('HSET', view, unpack(changed)) end
   for n = 1, amounts do
     local name = counter(n)
-    if call('HGET', view, name) ~= NULL and type(pcall('HINCRBY', view, name, data[values + sets + n - 1])) == 'table' then
+    if call('HGET', view, name) ~= NULL and type(pcall('HINCRBY', view, name, data[sets + n])) == 'table' then
       call('DEL', view)
       return '-'
     end
   end
-  eachBound(values, function(name, lower, upper) clampField(view, name, lower, upper) end)
+  eachBound(function(name, lower, upper) clampField(view, name, lower, upper) end)
   return 'v'
 end
 
 -- Makes the view of a row that is inserted, where it said that the row is missing.
-local function insertView(view, first)
-  local row = { '~', '1' }
-  for n, name in ipairs(rowNames) do row[2 * n + 1], row[2 * n + 2] = name, data[first + n - 1] end
+local function insertView(view)
+  -- A create sets every field of the row: it carries none beside.
+  local row, before = { '~', '1' }, kind == 'upsert' and size or 0
+  for n, name in ipairs(rowNames) do row[2 * n + 1], row[2 * n + 2] = name, data[before + n] end
   call('HSET', view, unpack(row))
   return 'v'
 end
 
 -- The flag of a view; one that is there stays from now on until the record is clean.
-local function keepView(view, present)
+local function keepView(view)
+  local present = call('HGET', view, '~')
   if not present then return '-' end
   call('PERSIST', view)
   return present == '1' and 'v' or 'm'
 end
 
 -- Does to a view what is done to the row. Returns its flag.
-local function follow(view, flag, values)
-  if flag == 'v' then return changeView(view, values) end
+local function follow(view, flag)
+  if flag == 'v' then return changeView(view) end
   if flag == '-' or kind == 'update' then return flag end
   call('DEL', view)
-  return condition and insertView(view, values + (kind == 'upsert' and size or 0)) or '-'
+  return condition and insertView(view) or '-'
 end
 
 local function delete(pend, view, flag, since)
@@ -154,12 +174,11 @@ local function extend(extras)
 end
 
 -- A pending change that begins here takes all that the operation carries as it is; an older one is added to.
--- `present`: what the view of a record without a change says, if it has one.
-local function change(pend, key, values, meta, present)
+local function change(pend, key, meta)
   local view = viewPrefix .. key
   local state, flag, extras, since = 'u', nil, '-', nowText
   if meta then state, flag, extras, since = sub(meta, 1, 1), sub(meta, 2, 2), sub(meta, 3, 3), sub(meta, 4)
-  else flag = keepView(view, present) end
+  else flag = keepView(view) end
   if kind == 'delete' then return delete(pend, view, flag, since) end
   if kind == 'update' and state == 'd' then return end
   local inserts = kind ~= 'update' and (state == 'u' or state == 'd')
@@ -171,16 +190,37 @@ local function change(pend, key, values, meta, present)
     newExtras = '-'
   end
   if not begins then
-    if not addAll(pend, values, extras) then return 'overflow' end
-    eachBound(values, function(name, lower, upper) bound(pend, '', name, lower, upper) end)
+    if not addAll(pend, extras) then return 'overflow' end
+    eachBound(function(name, lower, upper) bound(pend, '', name, lower, upper) end)
     if sets > 0 and extras ~= '-' and extras ~= 's' then dropStale(pend, extras) end
   end
-  local newMeta = newState .. follow(view, flag, values) .. extend(newExtras) .. since
+  local newMeta = newState .. follow(view, flag) .. extend(newExtras) .. since
   local count = begins and size or sets
-  if newMeta ~= meta then call('HSET', pend, '~', newMeta, carry(values, count))
-  elseif count > 0 then call('HSET', pend, carry(values, count)) end
+  if newMeta ~= meta then call('HSET', pend, '~', newMeta, carry(count))
+  elseif count > 0 then call('HSET', pend, carry(count)) end
+end
+
+-- The first field of a pending change that is a hash from now on, if there is one.
+local function open(pend, packed)
+  if packed == nil then packed = packedChange(pend) end
+  if not packed then return call('HGET', pend, '~') end
+  local content = flatten(packed)
+  call('DEL', pend)
+  call('HSET', pend, unpack(content))
+  return content[2]
+end
+
+local function write(index, key, packed)
+  local pend = pendPrefix .. key
+  local meta = open(pend, packed)
+  local refusal = not meta and enter(index) or change(pend, key, meta)
+  if not refusal then enlist(key, meta and sub(meta, 4) or nowText) end
+  return refusal
 end
 
 -- include condition
 
-composer = { change = change, takeBack = takeBack, writeIf = writeIf }
+composer = function(index, key, values, packed)
+  read(values)
+  return (condition and writeIf or write)(index, key, packed)
+end

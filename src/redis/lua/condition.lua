@@ -3,12 +3,12 @@
 local epoch
 
 -- Whether the row that is there can hold the sums.
-local function fits(view, values)
+local function fits(view)
   for n = 1, amounts do
     local name, limit = counter(n), tonumber(limits[n])
     local value = call('HGET', view, name)
     if value ~= NULL then
-      local sum = pcall('HINCRBY', view, name, data[values + sets + n - 1])
+      local sum = pcall('HINCRBY', view, name, data[sets + n])
       if type(sum) == 'table' then return false end
       call('HSET', view, name, value)
       if sum > limit or sum < -limit - 1 then return false end
@@ -27,7 +27,7 @@ local function rowOf(view)
   return #rowNames == 0 and {} or call('HMGET', view, unpack(rowNames))
 end
 
-local function writeIf(index, key, values)
+local function writeIf(index, key)
   epoch = epoch or call('GET', prefix .. 'epoch') or ''
   local view = viewPrefix .. key
   local present = presence(view)
@@ -37,10 +37,10 @@ local function writeIf(index, key, values)
   local row
   if kind == 'delete' then
     row = rowOf(view)
-  elseif present == '1' and not fits(view, values) then
+  elseif present == '1' and not fits(view) then
     return 'overflow'
   end
-  local refusal = write(index, key, values)
+  local refusal = write(index, key)
   if refusal then return refusal end
   if epoch ~= '' and (kind == 'delete' or present == '0') then call('HSET', view, '@', epoch) end
   rows[#rows + 1] = index

@@ -29,10 +29,8 @@ local function mark(holds)
 end
 
 local function drop(key)
-  local pend = prefix .. 'pend:' .. key
   redis.call('UNLINK', prefix .. 'view:' .. key, prefix .. 'lease:' .. key)
-  local meta = redis.call('HGET', pend, '~')
-  if meta then redis.call('HSET', pend, '~', string.sub(meta, 1, 1) .. '-' .. string.sub(meta, 3)) end
+  flagView(prefix .. 'pend:' .. key, '-')
 end
 
 if #ARGV == 3 then

@@ -124,22 +124,19 @@ local function make(view, key, first)
   end
   redis.call('DEL', view)
   redis.call('HSET', view, unpack(fields))
-  local fits = (persisted[key] or lay(view, claimOf(key))) and lay(view, redis.call('HGETALL', prefix .. 'pend:' .. key))
+  local fits = (persisted[key] or lay(view, claimOf(key))) and lay(view, pendingChange(prefix .. 'pend:' .. key))
   return answer(view), fits
 end
 
 -- What a made view needs to stay: its epoch, a TTL unless the record is dirty, and a pending change, or the batch in flight, that knows of it.
 local function keep(view, key, present)
-  local pend = prefix .. 'pend:' .. key
   if present == '0' then
     redis.call('DEL', view)
     redis.call('HSET', view, '~', '0')
   end
   if epoch ~= '' then redis.call('HSET', view, '@', epoch) end
-  local meta = redis.call('HGET', pend, '~')
-  if meta then
-    redis.call('HSET', pend, '~', string.sub(meta, 1, 1) .. (present == '1' and 'v' or 'm') .. string.sub(meta, 3))
-  elseif #claimOf(key) == 0 then
+  if flagView(prefix .. 'pend:' .. key, present == '1' and 'v' or 'm') then return end
+  if #claimOf(key) == 0 then
     redis.call('PEXPIRE', view, present == '1' and viewTtl or missingTtl)
   else
     redis.call('HSET', prefix .. 'batch', 'views', '1')

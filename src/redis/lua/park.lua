@@ -14,17 +14,18 @@ local batchKey, parkedKey = prefix .. 'batch', prefix .. 'parked'
 local NULL = '\0'
 
 -- include bounds
--- include changes
+-- include packed
 
 local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'changes', 'traces')
 if batch[1] ~= id then return false end
 local key = cmsgpack.unpack(batch[2])[1]
 -- The claimed change is composed with the pending one in a hash that is there only meanwhile.
 local pend, claim = prefix .. 'pend:' .. key, prefix .. 'claim'
-redis.call('HSET', claim, unpack(unfold(batch[4])[1]))
+local claimed = flatten(cmsgpack.unpack(batch[4])[1])
+redis.call('HSET', claim, unpack(claimed))
 
-local function content(name)
-  local fields, flat = {}, redis.call('HGETALL', name)
+local function toFields(flat)
+  local fields = {}
   for n = 1, #flat, 2 do fields[flat[n]] = flat[n + 1] end
   return fields
 end
@@ -114,10 +115,10 @@ end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local earlier = content(claim)
+local earlier = toFields(claimed)
 local state = string.sub(earlier['~'], 1, 1)
 if redis.call('EXISTS', pend) == 1 then
-  local later = content(pend)
+  local later = toFields(pendingChange(pend))
   local laterState = string.sub(later['~'], 1, 1)
   if laterState == 'd' or laterState == 'r' then
     state = laterState

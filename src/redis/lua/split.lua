@@ -10,14 +10,13 @@
 local prefix = KEYS[1]
 local id, newId = ARGV[1], ARGV[2]
 local batchKey = prefix .. 'batch'
--- include changes
 
 local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'changes')
 if batch[1] ~= id then return 0 end
-local keys, changes = cmsgpack.unpack(batch[2]), unfold(batch[4])
+local keys, changes = cmsgpack.unpack(batch[2]), cmsgpack.unpack(batch[4])
 if #keys == 1 then return 0 end
 
-local function part(first, last) return cmsgpack.pack({ unpack(keys, first, last) }), fold(changes, first, last) end
+local function part(first, last) return cmsgpack.pack({ unpack(keys, first, last) }), cmsgpack.pack({ unpack(changes, first, last) }) end
 
 local half = math.floor(#keys / 2)
 local rest = batch[3] and cmsgpack.unpack(batch[3]) or {}

@@ -9,13 +9,17 @@
            the records that were clean, traceparents of spans of the writes, each ended by a space,
            { names of the fields of a row } (none if no shape has a condition),
            { per shape: { kind, condition (false · 'there' · 'missing' · 'known'), number of sets, of increments, of bases, of bounds, whether
-             a counter is set, { per set, increment, base and bound: its field of a pending change, '' }, { with a condition the largest
-             value of each field incremented } } },
+             a counter is set, whether operations of it add up, per set, increment, base and bound its field of a pending change (a list,
+             packed), { with a condition the largest value of each field incremented } } },
            { runs of records of one shape: number of the shape, of records, per record: key, values of sets, increments, bases, bounds,
-             and of an upsert with a condition the fields of the row to insert }
+             and of an upsert with a condition the fields of the row to insert (packed, one after the other) }
   Returns  { 1 if the shard had no due record, { positions of records that were clean }, { position, refusal, … },
              { position, row, … of operations with a condition: after them, of a delete before it } }, or only the first if the others are
            empty; positions count from 1; refusals: 'backlog', 'overflow', and where a condition does not hold 'there', 'missing', 'unknown'
+
+  A pending change begins packed (packed.lua says how), and stays so while operations of its first shape follow: of all records of a run
+  such changes are read and written by one command each. Any other operation makes a hash of it first, as do a view, a bound, and what is
+  long: of a hash a small part can be changed alone.
 
   Fields of a pending change: '~' state, view flag, extras, time of the first write ('iv-1700000000000') · '=name' value set ·
   '+name' increment · '^name' what it is at least after that · '_name' at most · '?name' that of the two '_' came first · '!name' base of
@@ -25,13 +29,18 @@
   View flags: v there · m there, saying that the row is missing · - not there. Extras: s values of counters set · x increments or bases ·
   b both · a both and bounds · - neither.
 ]]
-local call, pcall, sub, format = redis.call, redis.pcall, string.sub, string.format
+local call, pcall, sub, char, format = redis.call, redis.pcall, string.sub, string.char, string.format
+local pack, unpackSome = cmsgpack.pack, cmsgpack.unpack_limit
 local prefix = KEYS[1]
-local writer, sequence, writes, debounce, maxWait, mostDirty, nameClean, traces, rowNames, shapes, data = cmsgpack.unpack(ARGV[1])
+local writer, sequence, writes, debounce, maxWait, mostDirty, nameClean, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
 local NULL = '\0'
 local SEQUENCE_TTL = '3600000'
 -- Bytes of traceparents that a shard keeps until its next claim.
 local MOST_TRACES = 32 * 56
+-- Bytes of a packed change.
+local MOST_PACKED = 1024
+-- Of decimal numbers with so many characters a double holds the sum.
+local MOST_DIGITS = 15
 
 local writerKey, dirtyKey, pendPrefix, viewPrefix = prefix .. 'writer:' .. writer, prefix .. 'dirty', prefix .. 'pend:', prefix .. 'view:'
 local before = call('GET', writerKey)
@@ -53,98 +62,132 @@ if call('EXISTS', batchKey, prefix .. 'parked') > 0 then
 end
 -- Number of dirty records, once a clean one asks for it.
 local dirty
--- Of the shape at hand. `fields` are the arguments of HSET for all that an operation carries, each second one to be filled in; `own` is what
--- '~' begins with where such an operation begins the change of a record without a view; `repeats`: one more then only changes the values.
-local kind, condition, sets, amounts, bases, bounds, setsCounter, fields, limits
-local size, own, repeats
--- In a run of records that have neither a pending change nor a view: those that the run itself has changed. Else nil.
-local begun
+-- Of the shape at hand. `head` is what a packed change of it begins with.
+local kind, condition, sets, amounts, bases, bounds, setsCounter, addsUp, names, limits
+local size, head
 local scores, scored, clean, refused, rows = {}, 0, {}, {}, {}
 
--- The first arguments of HSET, filled in.
-local function carry(values, count)
-  for n = 1, count do fields[2 * n] = data[values + n - 1] end
-  return unpack(fields, 1, 2 * count)
+-- Counts a record that was clean, if there is room for it.
+local function enter(index)
+  dirty = dirty or call('ZCARD', dirtyKey)
+  if dirty == 0 and not isFlushed then wasClean = 1 end
+  if dirty >= mostDirty then return 'backlog' end
+  dirty = dirty + 1
+  if nameClean then clean[#clean + 1] = index end
 end
 
--- Functions that most calls do not need, made for the first record that does.
-local write, composer
-local function compose()
-  if not composer then
--- include compose
-  end
-  return composer
-end
-
-write = function(index, key, values)
-  local pend = pendPrefix .. key
-  local meta = (not begun or begun[key]) and call('HGET', pend, '~')
-  local due = dueText
-  if meta then
-    if repeats and sub(meta, 1, 3) == own then
-      for n = 1, amounts do
-        if type(pcall('HINCRBY', pend, fields[2 * (sets + n) - 1], data[values + sets + n - 1])) == 'table' then
-          compose().takeBack(pend, values, n - 1, '-')
-          return 'overflow'
-        end
-      end
-      if sets > 0 then call('HSET', pend, carry(values, sets)) end
-    else
-      local refusal = compose().change(pend, key, values, meta)
-      if refusal then return refusal end
-    end
-    local since = sub(meta, 4)
-    if since < late then due = since + maxWait end
-  else
-    dirty = dirty or call('ZCARD', dirtyKey)
-    if dirty == 0 and not isFlushed then wasClean = 1 end
-    if dirty >= mostDirty then return 'backlog' end
-    dirty = dirty + 1
-    if nameClean then clean[#clean + 1] = index end
-    local present = not begun and call('HGET', viewPrefix .. key, '~')
-    if begun then begun[key] = true end
-    if present or kind == 'delete' then compose().change(pend, key, values, nil, present)
-    else call('HSET', pend, '~', own .. nowText, carry(values, size)) end
-  end
-  scores[scored + 1], scores[scored + 2] = due, key
+-- Puts a record into the dirty index. `since`: when it was first written.
+local function enlist(key, since)
+  scores[scored + 1], scores[scored + 2] = since < late and since + maxWait or dueText, key
   scored = scored + 2
 end
 
--- One look at many records that may well be clean, as the first and the last are, costs less than a look at each.
-local function lookAhead(start, records, stride)
-  if call('EXISTS', pendPrefix .. data[start], pendPrefix .. data[start + (records - 1) * stride]) > 0 then return end
-  local names = {}
-  for n = 1, records do
-    local key = data[start + (n - 1) * stride]
-    names[2 * n - 1], names[2 * n] = pendPrefix .. key, viewPrefix .. key
-  end
-  if call('EXISTS', unpack(names)) == 0 then begun = {} end
+local function refuse(index, refusal)
+  if condition then writes = writes - 1 end
+  refused[#refused + 1] = index
+  refused[#refused + 1] = refusal
 end
 
-local position, index, last = 1, 0, #data
-while position <= last do
-  local records = data[position + 1]
-  kind, condition, sets, amounts, bases, bounds, setsCounter, fields, limits = unpack(shapes[data[position]])
-  size, begun = sets + amounts + bases + bounds, nil
-  local adds = amounts + bases > 0
-  own = (kind == 'update' and 'u-' or kind == 'create' and 'c-' or 'i-')
-    .. (bounds > 0 and 'a' or adds and (setsCounter and 'b' or 'x') or setsCounter and 's' or '-')
-  repeats = kind ~= 'delete' and bounds == 0 and not (adds and sets > 0)
-  -- A create sets every field of the row: it carries none beside.
-  local stride = 1 + size + (condition and kind == 'upsert' and #rowNames or 0)
-  position = position + 2
-  if records >= 8 and not condition then lookAhead(position, records, stride) end
-  local take = condition and compose().writeIf or write
-  for _ = 1, records do
-    index = index + 1
-    local refusal = take(index, data[position], position + 1)
-    if refusal then
-      refused[#refused + 1] = index
-      refused[#refused + 1] = refusal
-      if condition then writes = writes - 1 end
-    end
-    position = position + stride
+-- Functions that most calls do not need, made for the first record that does. `packed`: the record's change if it is packed, false if it is not,
+-- nil if that is not known.
+local composer
+local function compose(index, key, values, packed)
+  if not composer then
+-- include compose
   end
+  local refusal = composer(index, key, values, packed)
+  if refusal then refuse(index, refusal) end
+end
+
+-- A packed change with one more operation of its shape: what is set is set anew, increments are added, bases stay. Nil if a sum has more digits
+-- than a double holds.
+local function again(change, values)
+  local from = #head + 13
+  if amounts + bases == 0 then return sub(change, 1, from) .. values end
+  if amounts == 1 and size == 1 then
+    -- One number has a head of one byte, which tells its length.
+    local a, b = sub(change, from + 2), sub(values, 2)
+    if #a > MOST_DIGITS or #b > MOST_DIGITS then return nil end
+    local sum = format('%.0f', a + b)
+    return sub(change, 1, from) .. char(0xa0 + #sum) .. sum
+  end
+  if amounts + sets == 0 then return change end
+  local held, added = { unpackSome(change, sets + amounts, from) }, { unpackSome(values, sets + amounts, 0) }
+  for n = sets + 2, sets + amounts + 1 do
+    local a, b = held[n], added[n]
+    if #a > MOST_DIGITS or #b > MOST_DIGITS then return nil end
+    added[n] = format('%.0f', a + b)
+  end
+  -- The first of what unpack_limit returns is the place where it stopped, or -1 at the end.
+  return sub(change, 1, from) .. pack(unpack(added, 2)) .. (held[1] == -1 and '' or sub(change, held[1] + 1))
+end
+
+-- Of a run, whether the records that have no packed change, the first of them at `missing`, have none at all, and no view.
+local function areClean(changes, pends, first, missing)
+  local names, size = {}, 0
+  for n = missing, #pends do
+    if not changes[n] then
+      names[size + 1], names[size + 2] = pends[n], viewPrefix .. entries[first + 2 * n - 2]
+      size = size + 2
+    end
+  end
+  return call('EXISTS', unpack(names, 1, size)) == 0
+end
+
+-- Takes a run of records whose changes may be packed. `index` is that of the record before.
+local function takeRun(index, first, records)
+  local pends = {}
+  for n = 1, records do pends[n] = pendPrefix .. entries[first + 2 * n - 2] end
+  local changes = call('MGET', unpack(pends))
+  -- What the run made of a record's change: false if it is a hash now.
+  local made, stored, size, clean = {}, {}, 0, nil
+  for n = 1, records do
+    local key, values = entries[first + 2 * n - 2], entries[first + 2 * n - 1]
+    local change, refusal, after, since = made[key], nil, nil, nowText
+    if change == nil then
+      change = changes[n]
+      if not change then
+        if clean == nil then clean = areClean(changes, pends, first, n) end
+        change = clean
+      end
+    end
+    if #head + #values > MOST_PACKED then after = nil
+    elseif change == true then
+      refusal = enter(index + n)
+      after = head .. nowText .. values
+    elseif change and addsUp and sub(change, 1, #head) == head then
+      after, since = again(change, values), sub(change, #head + 1, #head + 13)
+    end
+    if refusal then
+      refuse(index + n, refusal)
+    elseif after then
+      made[key], stored[size + 1], stored[size + 2] = after, pends[n], after
+      size = size + 2
+      enlist(key, since)
+    else
+      if size > 0 then call('MSET', unpack(stored, 1, size)) end
+      made[key], size = false, 0
+      compose(index + n, key, values, change ~= true and change)
+    end
+  end
+  if size > 0 then call('MSET', unpack(stored, 1, size)) end
+end
+
+local position, index, last = 1, 0, #entries
+while position <= last do
+  local records = entries[position + 1]
+  kind, condition, sets, amounts, bases, bounds, setsCounter, addsUp, names, limits = unpack(shapes[entries[position]])
+  size = sets + amounts + bases + bounds
+  local adds = amounts + bases > 0
+  head = (kind == 'update' and 'u-' or kind == 'create' and 'c-' or 'i-') .. (adds and (setsCounter and 'b' or 'x') or setsCounter and 's' or '-')
+    .. names
+  position = position + 2
+  if not condition and kind ~= 'delete' and bounds == 0 then
+    takeRun(index, position, records)
+  else
+    for n = 1, records do compose(index + n, entries[position + 2 * n - 2], entries[position + 2 * n - 1]) end
+  end
+  index, position = index + records, position + 2 * records
 end
 
 if scored > 0 then call('ZADD', dirtyKey, unpack(scores)) else wasClean = 0 end
@@ -152,5 +195,5 @@ if traces ~= '' and scored > 0 and call('STRLEN', prefix .. 'traces') < MOST_TRA
 call('HINCRBY', prefix .. 'stats', 'writes', writes)
 local reply = wasClean
 if #clean + #refused + #rows > 0 then reply = { wasClean, clean, refused, rows } end
-call('SET', writerKey, cmsgpack.pack(sequence, reply), 'PX', SEQUENCE_TTL)
+call('SET', writerKey, pack(sequence, reply), 'PX', SEQUENCE_TTL)
 return reply

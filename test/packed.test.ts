@@ -1,0 +1,180 @@
+/** A pending change is packed, or a hash: what it says must not depend on that. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { models } from '../generated/write-behind.js'
+import { shardPrefix } from '../src/redis/keys.js'
+import type { Lease } from '../src/redis/replies.js'
+import { Store } from '../src/redis/store.js'
+import { Compiler } from '../src/schema/compiler.js'
+import type { Operation } from '../src/schema/operation.js'
+import { createRedis } from './fixture.js'
+
+const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100, nameClean: true }
+const where = { path: '/' }
+const compiler = new Compiler(models.pageView)
+const at = (day: number) => new Date(Date.UTC(2026, 0, day))
+
+const increments = (views: number | bigint) => compiler.increment(where, { views })
+const updates = (data: object) => compiler.update({ where, data }) as Operation
+const upserts = (create: object, update: object) => compiler.upsert({ where, create: { ...where, ...create }, update })
+
+/** Each makes a new operation: a call may change the ones that it is given. */
+const OPERATIONS: readonly [string, () => Operation][] = [
+  ['increment', () => increments(2)],
+  ['two increments', () => compiler.increment(where, { views: 1n, bytes: 2n ** 52n })],
+  ['increments of a row that is there', () => updates({ views: { increment: 3 } })],
+  ['sets', () => updates({ lastStatus: 404, lastSeen: at(1) })],
+  ['sets and increments', () => updates({ lastStatus: 200, views: { increment: 1 } })],
+  ['upsert', () => upserts({ views: 1, lastSeen: at(2) }, { views: { increment: 1 }, lastSeen: at(2) })],
+  ['upsert from another start', () => upserts({ views: 100, lastStatus: null }, { views: { increment: 1 }, bytes: { increment: -1 } })],
+  ['upsert that sets something else', () => upserts({ lastStatus: 1 }, { lastStatus: 2 })],
+  ['upsert that changes nothing', () => upserts({ views: 7 }, {})],
+  ['sets a counter', () => updates({ views: 5, lastStatus: null })],
+  ['create', () => compiler.create({ data: { ...where, views: 9 } })],
+  ['delete', () => compiler.delete({ where })],
+  ['bound', () => compiler.max(where, { views: 10 })],
+]
+
+let connection: ReturnType<typeof createRedis>
+let store: Store
+let prefix: string
+let sequence = 0
+
+beforeEach(() => {
+  connection = createRedis()
+  store = new Store(connection.redis)
+  prefix = shardPrefix(connection.namespace, 'PageView', 0)
+})
+
+afterEach(() => connection.clean())
+
+function write(...operations: Operation[]) {
+  return store.write(prefix, 'writer', ++sequence, operations.length, LIMITS, operations)
+}
+
+function form(): Promise<string> {
+  return connection.redis.type(`${prefix}pend:/`)
+}
+
+/** By field, but for the time. */
+async function pending(): Promise<Record<string, string>> {
+  const { pending: flat } = await store.pending(prefix, '/')
+  const fields = Object.fromEntries(Array.from({ length: flat.length / 2 }, (_, n) => flat.slice(2 * n, 2 * n + 2)))
+  return { ...fields, '~': fields['~']?.slice(0, 3) }
+}
+
+async function makeHash(): Promise<void> {
+  const { pending: flat } = await store.pending(prefix, '/')
+  await connection.redis.del(`${prefix}pend:/`)
+  await connection.redis.hset(`${prefix}pend:/`, ...flat)
+}
+
+describe.each(OPERATIONS)('%s', (_, first) => {
+  // Operations of this model set when the row was updated.
+  beforeAll(() => void vi.useFakeTimers({ toFake: ['Date'] }))
+  afterAll(() => void vi.useRealTimers())
+
+  test.each(OPERATIONS)('twice, then %s twice', async (_, second) => {
+    const operations = () =>
+      [first, first, second, second].map((make, n) => {
+        vi.setSystemTime(n)
+        return make()
+      })
+    for (const operation of operations()) {
+      await write(operation)
+      await makeHash()
+    }
+    const expected = await pending()
+    await connection.empty()
+    for (const operation of operations()) await write(operation)
+    expect(await pending()).toEqual(expected)
+    await connection.empty()
+    await write(...operations())
+    expect(await pending()).toEqual(expected)
+  })
+})
+
+test('a change stays packed as long as operations of its first shape follow', async () => {
+  const sets = (status: number) => updates({ lastStatus: status, views: { increment: 1 } })
+  await write(sets(1))
+  await write(sets(2), sets(3))
+  expect(await form()).toBe('string')
+  expect(await pending()).toMatchObject({ '=lastStatus': '3', '+views': '3' })
+  await write(increments(1))
+  expect(await form()).toBe('hash')
+})
+
+test.each([
+  [10n ** 15n - 1n, 1n],
+  [10n ** 15n, 1n],
+  [-(10n ** 15n), -1n],
+  [2n ** 53n, 1n],
+  [2n ** 63n - 2n, 1n],
+])('%i and %i are added exactly', async (a, b) => {
+  await write(increments(a))
+  await write(increments(b))
+  expect(await pending()).toMatchObject({ '+views': String(a + b) })
+})
+
+test('a sum outside 64 bits is refused, and leaves the change as it was', async () => {
+  await write(increments(2n ** 63n - 2n))
+  const { refused } = await write(increments(1), increments(1), increments(-5))
+  expect([...refused]).toEqual([[1, 'overflow']])
+  expect(await pending()).toMatchObject({ '+views': String(2n ** 63n - 6n) })
+})
+
+test('long values make it a hash, of which a counter is changed alone', async () => {
+  const document = new Compiler(models.document)
+  const id = '/'
+  const saves = (body: string) => document.update({ where: { id }, data: { body, rank: { increment: 1 } } }) as Operation
+  await write(saves('short'))
+  await write(saves('t'.repeat(2000)))
+  expect(await form()).toBe('hash')
+  expect(await pending()).toMatchObject({ '+rank': '2', '=body': JSON.stringify('t'.repeat(2000)) })
+  await connection.empty()
+  await write(saves('t'.repeat(2000)), saves('short'))
+  expect(await form()).toBe('hash')
+  expect(await pending()).toMatchObject({ '+rank': '2', '=body': '"short"' })
+})
+
+/** Reads, and stores what it has loaded. */
+async function load(key: string, views: string): Promise<void> {
+  const [found] = await store.read(prefix, `lease-${++sequence}`, 1000, ['views'], [key])
+  const snapshot = { ledger: null, rows: [{ key, values: [views] }] }
+  await store.load(prefix, { view: 60_000, missing: 60_000 }, [{ name: 'views', start: '0' }], snapshot, [(found as Lease).lease], '')
+}
+
+const view = (path: string) => compiler.increment({ path }, { views: 1 })
+
+test('records of one call that are packed, hashes, clean and viewed each keep their own', async () => {
+  await write(view('packed'), view('hash'))
+  await write(compiler.max({ path: 'hash' }, { views: 50 }))
+  await load('viewed', '41')
+  const { clean } = await write(...['packed', 'viewed', 'hash', 'clean', 'packed', 'clean'].map(view))
+  expect(clean).toEqual([1, 3])
+  const amounts = await Promise.all(
+    ['packed', 'viewed', 'hash', 'clean'].map(async (key) => {
+      const { pending: flat } = await store.pending(prefix, key)
+      return flat[flat.indexOf('+views') + 1]
+    }),
+  )
+  expect(amounts).toEqual(['3', '1', '2', '2'])
+  expect(await store.read(prefix, 'lease', 1000, ['views'], ['viewed'])).toEqual([['42']])
+})
+
+test('a view of a clean record follows a write that comes with others', async () => {
+  await load('viewed', '41')
+  await write(view('clean'), view('viewed'))
+  expect(await store.read(prefix, 'lease', 1000, ['views'], ['viewed'])).toEqual([['42']])
+})
+
+test('a view that is made meanwhile is known to a packed change, and forgotten when it is dropped', async () => {
+  await write(increments(1))
+  await load('/', '1')
+  expect(await form()).toBe('string')
+  expect(await pending()).toMatchObject({ '~': 'ivx' })
+  await store.invalidate(prefix, ['/'])
+  expect(await pending()).toMatchObject({ '~': 'i-x' })
+  await write(increments(1))
+  expect(await form()).toBe('string')
+  expect(await pending()).toMatchObject({ '+views': '2' })
+})
