@@ -1,7 +1,7 @@
 import { measureCurves } from './curves.js'
 import { endToEndMeasure } from './end-to-end.js'
 import type { Figures } from './figures.js'
-import { flushMeasure } from './flushes.js'
+import { flushMeasures } from './flushes.js'
 import { growthMeasure } from './growth.js'
 import { latencyMeasure } from './latency.js'
 import type { Context, Measure } from './measure.js'
@@ -22,7 +22,7 @@ const MEASURES: readonly Measure[] = [
   readMeasure,
   latencyMeasure,
   memoryMeasure,
-  flushMeasure,
+  ...flushMeasures,
   growthMeasure,
   endToEndMeasure,
   hotRowMeasure,

@@ -17,19 +17,27 @@ const WARM_UP_SHARE = 0.5
 
 export interface Patience {
   readonly rounds: number
+  /** A contender warms up for so many ms, and for one run at least: Node compiles code while it runs. */
+  readonly warmUp: number
   /** No further round begins when so many ms have passed since the warm-up; the first one always does. */
   readonly patience: number
 }
 
 /** A B C, A B C, …, after a warm-up of each: what disturbs a round disturbs all of them. */
-export async function alternate({ rounds, patience }: Patience, contenders: readonly Contender[]): Promise<Samples> {
-  for (const { count, run } of contenders) await run(Math.ceil(count * WARM_UP_SHARE))
+export async function alternate({ rounds, warmUp, patience }: Patience, contenders: readonly Contender[]): Promise<Samples> {
+  for (const contender of contenders) await warm(contender, warmUp)
   const samples = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
   const started = performance.now()
   for (let round = 0; round < rounds && (round === 0 || performance.now() - started < patience); round++) {
     for (const { name, count, run } of contenders) samples.get(name)?.push(await run(count))
   }
   return samples
+}
+
+async function warm({ count, run }: Contender, warmUp: number): Promise<void> {
+  const started = performance.now()
+  do await run(Math.ceil(count * WARM_UP_SHARE))
+  while (performance.now() - started < warmUp)
 }
 
 /** The median of the rounds' ratios, to the first of the peers; those to the others stand beside it. */

@@ -1,6 +1,8 @@
 /** How much is measured. Counts are operations a run, times ms. */
 export interface Sizes {
   readonly rounds: number
+  /** Of a contender, ms. */
+  readonly warmUp: number
   /** Of a measure, ms: fewer rounds where they take longer. */
   readonly patience: number
   /** Of the whole run, ms: what is measured after that has one round. */
@@ -25,8 +27,9 @@ export interface Sizes {
 
 const FULL: Sizes = {
   rounds: 7,
-  patience: 15_000,
-  budget: 300_000,
+  warmUp: 3000,
+  patience: 20_000,
+  budget: 420_000,
   inFlight: 1000,
   writes: 240_000,
   records: 10_000,
@@ -45,6 +48,7 @@ const FULL: Sizes = {
 const QUICK: Sizes = {
   ...FULL,
   rounds: 3,
+  warmUp: 0,
   patience: 2500,
   budget: 28_000,
   writes: 12_000,
