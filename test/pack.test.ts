@@ -12,8 +12,8 @@ afterAll(clean)
 
 const shape = new Shapes([]).intern('update', ['note', 'other'], [], [])
 
-function setting(value: string): Operation {
-  return { key: 'key', shape, values: [value, 'v'] }
+function setting(value: string, key = 'key'): Operation {
+  return { key, shape, values: [value, 'v'] }
 }
 
 function pack(operations: readonly Operation[], traces = ''): Buffer {
@@ -30,9 +30,15 @@ it('packs texts by their bytes, whatever their characters', async () => {
   expect(await redis.eval(FIRST_VALUES, 0, pack([setting(text)]))).toEqual([1, 1, 'key', text, 'v'])
 })
 
-it.each([1, 7, 35_000])('packs %i operations', async (count) => {
-  const entries = (await redis.eval(`${ENTRIES} return entries`, 0, pack(Array(count).fill(setting('v'))))) as unknown[]
-  expect(entries).toHaveLength(2 + 2 * count)
+it.each([1, 7, 35_000])('packs a run of %i records', async (count) => {
+  const operations = Array.from({ length: count }, (_, n) => setting('v', String(n)))
+  expect(await redis.eval(`${ENTRIES} return { #entries, entries[1], entries[2] }`, 0, pack(operations))).toEqual([2 + 2 * count, 1, count])
+})
+
+it('begins a new run with a record that the last one has', async () => {
+  const operations = ['a', 'b', 'a'].map((key) => setting('v', key))
+  const runs = `${ENTRIES} return { entries[1], entries[2], entries[3], entries[5], entries[7], entries[8], entries[9] }`
+  expect(await redis.eval(runs, 0, pack(operations))).toEqual([1, 2, 'a', 'b', 1, 1, 'a'])
 })
 
 it('packs numbers exactly', async () => {

@@ -26,7 +26,7 @@ export function packWrite(
   return Buffer.from(call + packText(traces) + packOperations(operations), 'latin1')
 }
 
-/** The names of a row, the shapes, and runs of operations of one shape. */
+/** The names of a row, the shapes, and runs of operations of one shape on different records. */
 function packOperations(operations: readonly Operation[]): string {
   const shapes = new Map<Shape, number>()
   let row: readonly string[] = []
@@ -34,10 +34,12 @@ function packOperations(operations: readonly Operation[]): string {
   let size = 0
   for (let from = 0; from < operations.length; ) {
     const { shape } = operations[from] as Operation
+    const keys = new Set<string>()
     let to = from
     let run = ''
-    for (; operations[to]?.shape === shape; to++) {
+    for (; operations[to]?.shape === shape && !keys.has((operations[to] as Operation).key); to++) {
       const { key, values } = operations[to] as Operation
+      keys.add(key)
       let packed = ''
       for (const value of values) packed += packText(typeof value === 'string' ? value : String(value))
       run += packText(key) + packBytes(packed)

@@ -22,10 +22,11 @@ export function unpackRecords({ keys, changes }: PackedRecords): { keys: string[
   const reader = new Reader(changes)
   const groups: { names: string[]; values: string[] }[] = []
   let group = { names: [] as string[], values: [] as string[] }
-  // What the change before begins with: mostly the next begins alike.
+  // State and names of the change before: mostly the next has the same.
   let head: string | undefined
   for (let left = reader.listSize(); left > 0; left--) {
     reader.textSize()
+    const time = reader.take(TIME_LENGTH)
     if (head === undefined || !reader.skip(head)) {
       const from = reader.position
       reader.take(STATE_LENGTH)
@@ -33,7 +34,7 @@ export function unpackRecords({ keys, changes }: PackedRecords): { keys: string[
       groups.push(group)
       head = reader.since(from)
     }
-    group.values.push(head.slice(0, STATE_LENGTH) + reader.take(TIME_LENGTH))
+    group.values.push(head.slice(0, STATE_LENGTH) + time)
     for (let n = 1; n < group.names.length; n++) group.values.push(reader.text())
   }
   return { keys: new Reader(keys).texts(), groups }

@@ -26,7 +26,7 @@ if inFlight[1] then return inFlight end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local anyParked = redis.call('EXISTS', parkedKey) == 1
-local function isParked(key) return anyParked and redis.call('HEXISTS', parkedKey, key) == 1 end
+local function isParked(key) return redis.call('HEXISTS', parkedKey, key) == 1 end
 
 local function firstWrite(key)
   local meta = pendingChange(prefix .. 'pend:' .. key)[2]
@@ -44,22 +44,25 @@ local function dueKeys(limit)
   return keys
 end
 
--- Adds keys of a part of the index, a page at a time.
+-- Adds keys of a part of the index, a page at a time. `isWanted`: left out, all are.
 local function gather(keys, from, to, isWanted)
-  local offset = 0
+  local offset, size = 0, #keys
   repeat
     local page = redis.call('ZRANGEBYSCORE', dirtyKey, from, to, 'LIMIT', offset, batchSize)
     for _, key in ipairs(page) do
-      if #keys < batchSize and not isParked(key) and isWanted(key) then keys[#keys + 1] = key end
+      if size < batchSize and not (anyParked and isParked(key)) and (not isWanted or isWanted(key)) then
+        size = size + 1
+        keys[size] = key
+      end
     end
     offset = offset + #page
-  until #keys == batchSize or #page < batchSize
+  until size == batchSize or #page < batchSize
 end
 
 -- A record is due a debounce after its last write at the earliest, so that the score mostly tells without a look at the record.
 local function keysBefore(limit)
   local keys, sure = {}, string.format('%.0f', limit + debounce)
-  gather(keys, '-inf', sure, function() return true end)
+  gather(keys, '-inf', sure)
   if #keys < batchSize then gather(keys, '(' .. sure, '(inf', function(key) return firstWrite(key) <= limit end) end
   return keys
 end
@@ -75,7 +78,7 @@ local function pack(flat)
     if flat[n] == '~' then meta = flat[n + 1]
     else names[#names + 1], values[#values + 1] = flat[n], flat[n + 1] end
   end
-  return string.sub(meta, 1, 3) .. cmsgpack.pack(names) .. string.sub(meta, 4) .. (#values > 0 and cmsgpack.pack(unpack(values)) or '')
+  return string.sub(meta, 4) .. string.sub(meta, 1, 3) .. cmsgpack.pack(names) .. (#values > 0 and cmsgpack.pack(unpack(values)) or '')
 end
 
 -- The change of the candidate, packed. False if it is clean.
@@ -107,7 +110,7 @@ local function take()
       size = size + 1
       keys[size], changes[size], taken[size] = key, change, pends[n]
       -- The flag is '-' where there is no view.
-      views = views or string.byte(change, 2) ~= 45
+      views = views or string.byte(change, 15) ~= 45
     else
       redis.call('ZREM', dirtyKey, key)
     end

@@ -1,12 +1,12 @@
 -- Included by the scripts that read changes. A change is packed, or a hash of its fields (write.lua says which they are). What is packed is
--- a text: the first three characters of '~', the names of the other fields (a list, packed), the rest of '~', which is 13 digits, and the
--- values of the other fields (packed, one after the other).
+-- a text: the time of '~', which is 13 digits, the three characters before it, the names of the other fields (a list, packed), and their
+-- values (packed, one after the other).
 
 -- A change as a flat list of names and values, '~' first.
 local function flatten(packed)
-  local from, names = cmsgpack.unpack_one(packed, 3)
-  local values = { cmsgpack.unpack(string.sub(packed, from + 14)) }
-  local flat = { '~', string.sub(packed, 1, 3) .. string.sub(packed, from + 1, from + 13) }
+  local from, names = cmsgpack.unpack_one(packed, 16)
+  local values = from ~= -1 and { cmsgpack.unpack(string.sub(packed, from + 1)) }
+  local flat = { '~', string.sub(packed, 14, 16) .. string.sub(packed, 1, 13) }
   for n, name in ipairs(names) do flat[2 * n + 1], flat[2 * n + 2] = name, values[n] end
   return flat
 end
@@ -23,9 +23,11 @@ end
 -- Writes the flag of the record's view into a pending change. False if there is none.
 local function flagView(pend, flag)
   local packed = packedChange(pend)
-  local meta = packed or redis.call('HGET', pend, '~')
-  if not meta then return false end
-  local flagged = string.sub(meta, 1, 1) .. flag .. string.sub(meta, 3)
-  if packed then redis.call('SET', pend, flagged) else redis.call('HSET', pend, '~', flagged) end
-  return true
+  if packed then
+    redis.call('SET', pend, string.sub(packed, 1, 14) .. flag .. string.sub(packed, 16))
+    return true
+  end
+  local meta = redis.call('HGET', pend, '~')
+  if meta then redis.call('HSET', pend, '~', string.sub(meta, 1, 1) .. flag .. string.sub(meta, 3)) end
+  return meta
 end

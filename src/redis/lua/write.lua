@@ -11,8 +11,8 @@
            { per shape: { kind, condition (false · 'there' · 'missing' · 'known'), number of sets, of increments, of bases, of bounds, whether
              a counter is set, whether operations of it add up, per set, increment, base and bound its field of a pending change (a list,
              packed), { with a condition the largest value of each field incremented } } },
-           { runs of records of one shape: number of the shape, of records, per record: key, values of sets, increments, bases, bounds,
-             and of an upsert with a condition the fields of the row to insert (packed, one after the other) }
+           { runs of records of one shape, none of them twice: number of the shape, of records, per record: key, values of sets,
+             increments, bases, bounds, and of an upsert with a condition the fields of the row to insert (packed, one after the other) }
   Returns  { 1 if the shard had no due record, { positions of records that were clean }, { position, refusal, … },
              { position, row, … of operations with a condition: after them, of a delete before it } }, or only the first if the others are
            empty; positions count from 1; refusals: 'backlog', 'overflow', and where a condition does not hold 'there', 'missing', 'unknown'
@@ -62,7 +62,7 @@ if call('EXISTS', batchKey, prefix .. 'parked') > 0 then
 end
 -- Number of dirty records, once a clean one asks for it.
 local dirty
--- Of the shape at hand. `head` is what a packed change of it begins with.
+-- Of the shape at hand. `head` is what a packed change of it begins with, after the time.
 local kind, condition, sets, amounts, bases, bounds, setsCounter, addsUp, names, limits
 local size, head
 local scores, scored, clean, refused, rows = {}, 0, {}, {}, {}
@@ -76,9 +76,9 @@ local function enter(index)
   if nameClean then clean[#clean + 1] = index end
 end
 
--- Puts a record into the dirty index. `since`: when it was first written.
+-- Puts a record into the dirty index. `since`: when it was first written, or a text that begins with that.
 local function enlist(key, since)
-  scores[scored + 1], scores[scored + 2] = since < late and since + maxWait or dueText, key
+  scores[scored + 1], scores[scored + 2] = since < late and sub(since, 1, 13) + maxWait or dueText, key
   scored = scored + 2
 end
 
@@ -102,7 +102,7 @@ end
 -- A packed change with one more operation of its shape: what is set is set anew, increments are added, bases stay. Nil if a sum has more digits
 -- than a double holds.
 local function again(change, values)
-  local from = #head + 13
+  local from = 13 + #head
   if amounts + bases == 0 then return sub(change, 1, from) .. values end
   if amounts == 1 and size == 1 then
     -- One number has a head of one byte, which tells its length.
@@ -122,7 +122,8 @@ local function again(change, values)
   return sub(change, 1, from) .. pack(unpack(added, 2)) .. (held[1] == -1 and '' or sub(change, held[1] + 1))
 end
 
--- Of a run, whether the records that have no packed change, the first of them at `missing`, have none at all, and no view.
+-- Of a run, whether the records that have no packed change, the first of them at `missing`, have none at all, and no view. The first and the
+-- last mostly tell of changes that are hashes.
 local function areClean(changes, pends, first, missing)
   local names, size = {}, 0
   for n = missing, #pends do
@@ -131,6 +132,7 @@ local function areClean(changes, pends, first, missing)
       size = size + 2
     end
   end
+  if size > 8 and call('EXISTS', names[1], names[size - 1]) > 0 then return false end
   return call('EXISTS', unpack(names, 1, size)) == 0
 end
 
@@ -139,38 +141,29 @@ local function takeRun(index, first, records)
   local pends = {}
   for n = 1, records do pends[n] = pendPrefix .. entries[first + 2 * n - 2] end
   local changes = call('MGET', unpack(pends))
-  -- What the run made of a record's change: false if it is a hash now.
-  local made, stored, size, clean = {}, {}, 0, nil
+  local stored, size, clean = {}, 0, nil
   for n = 1, records do
-    local key, values = entries[first + 2 * n - 2], entries[first + 2 * n - 1]
-    local change, refusal, after, since = made[key], nil, nil, nowText
-    if change == nil then
-      change = changes[n]
-      if not change then
-        if clean == nil then clean = areClean(changes, pends, first, n) end
-        change = clean
-      end
-    end
+    local key, values, change = entries[first + 2 * n - 2], entries[first + 2 * n - 1], changes[n]
+    local refusal, after
+    if not change and clean == nil then clean = areClean(changes, pends, first, n) end
     if #head + #values > MOST_PACKED then after = nil
-    elseif change == true then
+    elseif change then
+      if addsUp and sub(change, 14, 13 + #head) == head then after = again(change, values) end
+    elseif clean then
       refusal = enter(index + n)
-      after = head .. nowText .. values
-    elseif change and addsUp and sub(change, 1, #head) == head then
-      after, since = again(change, values), sub(change, #head + 1, #head + 13)
+      after = nowText .. head .. values
     end
     if refusal then
       refuse(index + n, refusal)
     elseif after then
-      made[key], stored[size + 1], stored[size + 2] = after, pends[n], after
+      stored[size + 1], stored[size + 2] = pends[n], after
       size = size + 2
-      enlist(key, since)
+      enlist(key, after)
     else
-      if size > 0 then call('MSET', unpack(stored, 1, size)) end
-      made[key], size = false, 0
-      compose(index + n, key, values, change ~= true and change)
+      compose(index + n, key, values, change)
     end
   end
-  if size > 0 then call('MSET', unpack(stored, 1, size)) end
+  if size > 0 then call('MSET', unpack(stored)) end
 end
 
 local position, index, last = 1, 0, #entries
