@@ -150,6 +150,23 @@ test('a view that is made of a claimed record gets its TTL when the record is cl
   expect((await expiring()).sort()).toEqual(['view:a', 'view:b'])
 })
 
+test('views get the TTL of what they say, when their records are clean', async () => {
+  const ttls = () => Promise.all(['a', 'b'].map((key) => connection.redis.pttl(`${prefix}view:${key}`)))
+  const { view, missing } = TTL
+  await load('a', null, ['1'])
+  await increment('a')
+  const first = await claimed('1')
+  await store.acknowledge(prefix, first, first, '2', TTL, 1, false)
+  expect(await ttls()).toEqual([expect.toSatisfy((ttl) => ttl > missing && ttl <= view), -2])
+  await load('b', first, ['1'])
+  await increment('a')
+  await store.write(prefix, 'writer', ++sequence, 1, LIMITS, [new Compiler(models.counter).delete({ where: { name: 'b' } })])
+  const second = await claimed('3')
+  await increment('a')
+  await store.acknowledge(prefix, second, second, '4', TTL, 1, false)
+  expect(await ttls()).toEqual([-1, expect.toSatisfy((ttl) => ttl > 0 && ttl <= missing)])
+})
+
 test('a claimed record is dirty until its batch is acknowledged, and counts once', async () => {
   await increment('a', 'b')
   const due = await store.due(prefix, 'a')

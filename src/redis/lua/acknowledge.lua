@@ -37,13 +37,15 @@ local function listDirty(keys)
   end
 end
 
--- Views of records that were not written since they were claimed.
-local function expireViews(keys)
+-- Views of records that were not written since they were claimed: those are not in the index. `areRows`: none of the views says that a row is
+-- missing.
+local function expireViews(keys, areRows)
+  local anyDirty = redis.call('ZCARD', dirtyKey) > 0
   for _, key in ipairs(keys) do
-    local view = prefix .. 'view:' .. key
-    local present = redis.call('HGET', view, '~')
-    if present and redis.call('EXISTS', prefix .. 'pend:' .. key) == 0 then
-      redis.call('PEXPIRE', view, present == '1' and viewTtl or missingTtl)
+    if not (anyDirty and redis.call('ZSCORE', dirtyKey, key)) then
+      local view = prefix .. 'view:' .. key
+      local isRow = areRows or redis.call('HGET', view, '~') == '1'
+      redis.call('PEXPIRE', view, isRow and viewTtl or missingTtl)
     end
   end
 end
@@ -53,7 +55,7 @@ if anyParked or nameDirty or batch[4] then
   local keys = cmsgpack.unpack(batch[2])
   if anyParked then unpark(keys) end
   if nameDirty then listDirty(keys) end
-  if batch[4] then expireViews(keys) end
+  if batch[4] then expireViews(keys, batch[4] == 'rows') end
 end
 
 redis.call('SET', prefix .. 'acked', ledger)

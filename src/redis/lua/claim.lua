@@ -12,7 +12,8 @@
            or { nil, ms until the next record is due or nil }
 
   Keys are a list, packed by cmsgpack; changes as many changes, each packed as packed.lua says. The batch also keeps when
-  its first record was due ('due'), and whether any of its records has a view ('views'), which then needs its TTL again.
+  its first record was due ('due'), and whether any of its records has a view, which then needs its TTL again ('views': 'rows' if none of them
+  says that the row is missing, 'any' if that is not known).
 ]]
 local prefix = KEYS[1]
 -- include packed
@@ -109,8 +110,8 @@ local function take()
       if size > 0 and bytes > mostBytes then break end
       size = size + 1
       keys[size], changes[size], taken[size] = key, change, pends[n]
-      -- The flag is '-' where there is no view.
-      views = views or string.byte(change, 15) ~= 45
+      local flag = string.sub(change, 15, 15)
+      if flag == 'm' then views = 'any' elseif flag == 'v' then views = views or 'rows' end
     else
       redis.call('ZREM', dirtyKey, key)
     end
@@ -145,7 +146,7 @@ redis.call('HSET', statsKey, 'claimed', stats[1] or '0')
 local id = newId .. '.' .. time[1] .. '.' .. time[2]
 local packedKeys, packedChanges = cmsgpack.pack(keys), cmsgpack.pack(changes)
 redis.call('HSET', batchKey, 'id', id, 'writes', writes, 'keys', packedKeys, 'changes', packedChanges, 'due', leaveIndex(keys))
-if views then redis.call('HSET', batchKey, 'views', '1') end
+if views then redis.call('HSET', batchKey, 'views', views) end
 local traces = redis.call('GETDEL', prefix .. 'traces')
 if traces then redis.call('HSET', batchKey, 'traces', traces) end
 local acked = redis.call('GET', prefix .. 'acked')

@@ -139,7 +139,7 @@ local function keep(view, key, present)
   if #claimOf(key) == 0 then
     redis.call('PEXPIRE', view, present == '1' and viewTtl or missingTtl)
   else
-    redis.call('HSET', prefix .. 'batch', 'views', '1')
+    redis.call('HSET', prefix .. 'batch', 'views', 'any')
   end
 end
 
