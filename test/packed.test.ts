@@ -51,8 +51,10 @@ function write(...operations: Operation[]) {
   return store.write(prefix, 'writer', ++sequence, operations.length, LIMITS, operations)
 }
 
-function form(): Promise<string> {
-  return connection.redis.type(`${prefix}pend:/`)
+async function form(): Promise<'packed' | 'hash' | 'both' | 'none'> {
+  const isPacked = (await connection.redis.hexists(`${prefix}packed`, '/')) === 1
+  const isHash = (await connection.redis.exists(`${prefix}pend:/`)) === 1
+  return isPacked ? (isHash ? 'both' : 'packed') : isHash ? 'hash' : 'none'
 }
 
 /** By field, but for the time. */
@@ -64,6 +66,7 @@ async function pending(): Promise<Record<string, string>> {
 
 async function makeHash(): Promise<void> {
   const { pending: flat } = await store.pending(prefix, '/')
+  await connection.redis.hdel(`${prefix}packed`, '/')
   await connection.redis.del(`${prefix}pend:/`)
   await connection.redis.hset(`${prefix}pend:/`, ...flat)
 }
@@ -97,7 +100,7 @@ test('a change stays packed as long as operations of its first shape follow', as
   const sets = (status: number) => updates({ lastStatus: status, views: { increment: 1 } })
   await write(sets(1))
   await write(sets(2), sets(3))
-  expect(await form()).toBe('string')
+  expect(await form()).toBe('packed')
   expect(await pending()).toMatchObject({ '=lastStatus': '3', '+views': '3' })
   await write(increments(1))
   expect(await form()).toBe('hash')
@@ -170,11 +173,24 @@ test('a view of a clean record follows a write that comes with others', async ()
 test('a view that is made meanwhile is known to a packed change, and forgotten when it is dropped', async () => {
   await write(increments(1))
   await load('/', '1')
-  expect(await form()).toBe('string')
+  expect(await form()).toBe('packed')
   expect(await pending()).toMatchObject({ '~': 'ivx' })
   await store.invalidate(prefix, ['/'])
   expect(await pending()).toMatchObject({ '~': 'i-x' })
   await write(increments(1))
-  expect(await form()).toBe('string')
+  expect(await form()).toBe('packed')
   expect(await pending()).toMatchObject({ '+views': '2' })
+})
+
+test('a refused change is composed with a newer one into one', async () => {
+  await write(increments(1))
+  const { batch } = await store.claim(prefix, 'batch', { records: 10, bytes: 1000 }, { key: '/' })
+  expect(await form()).toBe('none')
+  await write(increments(2))
+  expect(await form()).toBe('packed')
+  await store.park(prefix, batch?.id as string, 'reason', 'next')
+  expect(await form()).toBe('hash')
+  expect(await pending()).toMatchObject({ '+views': '3' })
+  await write(increments(4))
+  expect(await pending()).toMatchObject({ '+views': '7' })
 })

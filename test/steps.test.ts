@@ -127,6 +127,14 @@ test('what is dirty carries no TTL, at no step', async () => {
   expect(await expiring()).toEqual(['view:a'])
 })
 
+test('what is dirty and has no view carries no TTL either', async () => {
+  await increment('a', 'b')
+  expect(await expiring()).toEqual([])
+  await claimed('1')
+  await increment('a')
+  expect(await expiring()).toEqual([])
+})
+
 test('a parked record that is tried again is not due, so that nothing is overdue', async () => {
   await increment('a')
   await store.park(prefix, await claimed('1'), 'reason', '2')

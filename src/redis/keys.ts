@@ -1,6 +1,6 @@
 /**
  * Names in Redis. All keys of a shard share its prefix, whose braces put them into one slot of a cluster; the scripts append
- * `view:<key>`, `pend:<key>`, `dirty`, `batch`, `acked`, `parked`, `writer:<id>`, `stats`.
+ * `view:<key>`, `packed`, `pend:<key>`, `dirty`, `batch`, `acked`, `parked`, `writer:<id>`, `stats`.
  */
 export function shardPrefix(namespace: string, model: string, shard: number): string {
   return `{${namespace}:${model}:${shard}}:`

@@ -21,7 +21,7 @@ export type Calls = ModelCache<typeof models.pageView>
 
 const STATEMENT_TIMEOUT = 30_000
 const MODEL = models.pageView
-const PREFIX_PARTS = ['pend:', 'batch', 'dirty', 'parked']
+const PREFIX_PARTS = ['packed', 'pend:', 'batch', 'dirty', 'parked']
 const EXPIRE = `if redis.call('PTTL', KEYS[1] .. 'view:' .. ARGV[1]) > 0 then
   return redis.call('DEL', KEYS[1] .. 'view:' .. ARGV[1]) end`
 

@@ -20,6 +20,7 @@ local prefix = KEYS[1]
 
 local newId, batchSize, mostBytes, what, argument, debounce = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
 local batchKey, dirtyKey, parkedKey, statsKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked', prefix .. 'stats'
+local packedKey = prefix .. 'packed'
 
 local inFlight = redis.call('HMGET', batchKey, 'id', 'previous', 'writes', 'keys', 'changes', 'traces')
 if inFlight[1] then return inFlight end
@@ -30,7 +31,7 @@ local anyParked = redis.call('EXISTS', parkedKey) == 1
 local function isParked(key) return redis.call('HEXISTS', parkedKey, key) == 1 end
 
 local function firstWrite(key)
-  local meta = pendingChange(prefix .. 'pend:' .. key)[2]
+  local meta = pendingChange(key)[2]
   return meta and tonumber(string.sub(meta, 4)) or 0
 end
 
@@ -82,41 +83,46 @@ local function pack(flat)
   return string.sub(meta, 4) .. string.sub(meta, 1, 3) .. cmsgpack.pack(names) .. (#values > 0 and cmsgpack.pack(unpack(values)) or '')
 end
 
--- The change of the candidate, packed. False if it is clean.
-local function packHash(pend)
-  local flat = redis.call('HGETALL', pend)
+-- The change of a candidate that is a hash, packed. False if it is clean.
+local function packHash(key)
+  local flat = redis.call('HGETALL', prefix .. 'pend:' .. key)
   return #flat > 0 and pack(flat)
 end
 
--- Of those that are packed already; false for the others.
-local function packedChanges(pends)
+-- Calls with a part of a list at a time, since Lua passes only so many arguments.
+local function inParts(list, take)
+  for first = 1, #list, 1000 do take(first, unpack(list, first, math.min(first + 999, #list))) end
+end
+
+-- Of the candidates whose changes are packed; false for the others.
+local function packedChanges()
   local changes = {}
-  for first = 1, #pends, 1000 do
-    local page = redis.call('MGET', unpack(pends, first, math.min(first + 999, #pends)))
-    for n = 1, #page do changes[first + n - 1] = page[n] end
-  end
+  inParts(candidates, function(first, ...)
+    for n, change in ipairs(redis.call('HMGET', packedKey, ...)) do changes[first + n - 1] = change end
+  end)
   return changes
 end
 
 -- The candidates that have a pending change, up to the most bytes; the others are clean.
 local function take()
-  local keys, changes, pends, taken, size, bytes, views = {}, {}, {}, {}, 0, 0, false
-  for n, key in ipairs(candidates) do pends[n] = prefix .. 'pend:' .. key end
-  local packed = packedChanges(pends)
+  local keys, changes, hashes, bytes, views = {}, {}, {}, 0, false
+  local packed, size = packedChanges(), 0
   for n, key in ipairs(candidates) do
-    local change = packed[n] or packHash(pends[n])
+    local change = packed[n] or packHash(key)
     if change then
       bytes = bytes + #change
       if size > 0 and bytes > mostBytes then break end
       size = size + 1
-      keys[size], changes[size], taken[size] = key, change, pends[n]
+      keys[size], changes[size] = key, change
+      if not packed[n] then hashes[#hashes + 1] = prefix .. 'pend:' .. key end
       local flag = string.sub(change, 15, 15)
       if flag == 'm' then views = 'any' elseif flag == 'v' then views = views or 'rows' end
     else
       redis.call('ZREM', dirtyKey, key)
     end
   end
-  for n = 1, size, 1000 do redis.call('DEL', unpack(taken, n, math.min(n + 999, size))) end
+  if size > #hashes then inParts(keys, function(_, ...) redis.call('HDEL', packedKey, ...) end) end
+  inParts(hashes, function(_, ...) redis.call('DEL', ...) end)
   return keys, changes, views
 end
 
@@ -127,7 +133,7 @@ local function leaveIndex(keys)
   if redis.call('ZRANK', dirtyKey, keys[size]) == size - 1 then
     redis.call('ZREMRANGEBYRANK', dirtyKey, 0, size - 1)
   else
-    for n = 1, size, 1000 do redis.call('ZREM', dirtyKey, unpack(keys, n, math.min(n + 999, size))) end
+    inParts(keys, function(_, ...) redis.call('ZREM', dirtyKey, ...) end)
   end
   return due
 end

@@ -200,19 +200,19 @@ local function change(pend, key, meta)
   elseif count > 0 then call('HSET', pend, carry(count)) end
 end
 
--- The first field of a pending change that is a hash from now on, if there is one.
-local function open(pend, packed)
-  if packed == nil then packed = packedChange(pend) end
+-- The first field of a pending change that is a hash from now on, if there is one. `packed`: see write.lua.
+local function open(pend, key, packed)
+  if packed == nil then packed = packedChange(key) end
   if not packed then return call('HGET', pend, '~') end
   local content = flatten(packed)
-  call('DEL', pend)
+  call('HDEL', packedKey, key)
   call('HSET', pend, unpack(content))
   return content[2]
 end
 
 local function write(index, key, packed)
   local pend = pendPrefix .. key
-  local meta = open(pend, packed)
+  local meta = open(pend, key, packed)
   local refusal = not meta and enter(index) or change(pend, key, meta)
   if not refusal then enlist(key, meta and sub(meta, 4) or nowText) end
   return refusal

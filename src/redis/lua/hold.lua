@@ -30,7 +30,7 @@ end
 
 local function drop(key)
   redis.call('UNLINK', prefix .. 'view:' .. key, prefix .. 'lease:' .. key)
-  flagView(prefix .. 'pend:' .. key, '-')
+  flagView(key, '-')
 end
 
 if #ARGV == 3 then

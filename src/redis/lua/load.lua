@@ -124,7 +124,7 @@ local function make(view, key, first)
   end
   redis.call('DEL', view)
   redis.call('HSET', view, unpack(fields))
-  local fits = (persisted[key] or lay(view, claimOf(key))) and lay(view, pendingChange(prefix .. 'pend:' .. key))
+  local fits = (persisted[key] or lay(view, claimOf(key))) and lay(view, pendingChange(key))
   return answer(view), fits
 end
 
@@ -135,7 +135,7 @@ local function keep(view, key, present)
     redis.call('HSET', view, '~', '0')
   end
   if epoch ~= '' then redis.call('HSET', view, '@', epoch) end
-  if flagView(prefix .. 'pend:' .. key, present == '1' and 'v' or 'm') then return end
+  if flagView(key, present == '1' and 'v' or 'm') then return end
   if #claimOf(key) == 0 then
     redis.call('PEXPIRE', view, present == '1' and viewTtl or missingTtl)
   else

@@ -1,6 +1,6 @@
--- Included by the scripts that read changes. A change is packed, or a hash of its fields (write.lua says which they are). What is packed is
--- a text: the time of '~', which is 13 digits, the three characters before it, the names of the other fields (a list, packed), and their
--- values (packed, one after the other).
+-- Included by the scripts that read changes. A pending change is packed, and lies with the others in the hash 'packed', or it is a hash of its own,
+-- of its fields (write.lua says which they are). What is packed is a text: the time of '~', which is 13 digits, the three characters before
+-- it, the names of the other fields (a list, packed), and their values (packed, one after the other).
 
 -- A change as a flat list of names and values, '~' first.
 local function flatten(packed)
@@ -11,22 +11,23 @@ local function flatten(packed)
   return flat
 end
 
--- The pending change of that key, if it is packed: of a hash MGET says nil.
-local function packedChange(pend) return redis.call('MGET', pend)[1] end
+-- Needs prefix, that of the shard's keys.
+local function packedChange(key) return redis.call('HGET', prefix .. 'packed', key) end
 
--- As a flat list, empty if there is none.
-local function pendingChange(pend)
-  local packed = packedChange(pend)
-  return packed and flatten(packed) or redis.call('HGETALL', pend)
+-- The pending change of a record as a flat list, empty if there is none.
+local function pendingChange(key)
+  local packed = packedChange(key)
+  return packed and flatten(packed) or redis.call('HGETALL', prefix .. 'pend:' .. key)
 end
 
--- Writes the flag of the record's view into a pending change. False if there is none.
-local function flagView(pend, flag)
-  local packed = packedChange(pend)
+-- Writes the flag of the record's view into its pending change. False if there is none.
+local function flagView(key, flag)
+  local packed = packedChange(key)
   if packed then
-    redis.call('SET', pend, string.sub(packed, 1, 14) .. flag .. string.sub(packed, 16))
+    redis.call('HSET', prefix .. 'packed', key, string.sub(packed, 1, 14) .. flag .. string.sub(packed, 16))
     return true
   end
+  local pend = prefix .. 'pend:' .. key
   local meta = redis.call('HGET', pend, '~')
   if meta then redis.call('HSET', pend, '~', string.sub(meta, 1, 1) .. flag .. string.sub(meta, 3)) end
   return meta

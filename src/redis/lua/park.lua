@@ -117,14 +117,16 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local earlier = toFields(claimed)
 local state = string.sub(earlier['~'], 1, 1)
-if redis.call('EXISTS', pend) == 1 then
-  local later = toFields(pendingChange(pend))
+local newer = pendingChange(key)
+if #newer > 0 then
+  local later = toFields(newer)
   local laterState = string.sub(later['~'], 1, 1)
   if laterState == 'd' or laterState == 'r' then
     state = laterState
     redis.call('DEL', claim)
   else
     state = compose(earlier, later)
+    redis.call('HDEL', prefix .. 'packed', key)
     redis.call('RENAME', claim, pend)
   end
 else

@@ -10,6 +10,6 @@ local prefix, key = KEYS[1], ARGV[1]
 -- include claims
 return {
   claimOf(key),
-  pendingChange(prefix .. 'pend:' .. key),
+  pendingChange(key),
   redis.call('HGET', prefix .. 'parked', key),
 }

@@ -18,8 +18,8 @@
            empty; positions count from 1; refusals: 'backlog', 'overflow', and where a condition does not hold 'there', 'missing', 'unknown'
 
   A pending change begins packed (packed.lua says how), and stays so while operations of its first shape follow: of all records of a run
-  such changes are read and written by one command each. Any other operation makes a hash of it first, as do a view, a bound, and what is
-  long: of a hash a small part can be changed alone.
+  such changes are read and written by one command each. Any other operation makes a hash of its own of it first, as do a view, a bound, and
+  what is long: of a hash a small part can be changed alone.
 
   Fields of a pending change: '~' state, view flag, extras, time of the first write ('iv-1700000000000') · '=name' value set ·
   '+name' increment · '^name' what it is at least after that · '_name' at most · '?name' that of the two '_' came first · '!name' base of
@@ -42,7 +42,8 @@ local MOST_PACKED = 1024
 -- Of decimal numbers with so many characters a double holds the sum.
 local MOST_DIGITS = 15
 
-local writerKey, dirtyKey, pendPrefix, viewPrefix = prefix .. 'writer:' .. writer, prefix .. 'dirty', prefix .. 'pend:', prefix .. 'view:'
+local writerKey, dirtyKey, packedKey = prefix .. 'writer:' .. writer, prefix .. 'dirty', prefix .. 'packed'
+local pendPrefix, viewPrefix = prefix .. 'pend:', prefix .. 'view:'
 local before = call('GET', writerKey)
 if before then
   local seen, reply = cmsgpack.unpack(before)
@@ -122,30 +123,37 @@ local function again(change, values)
   return sub(change, 1, from) .. pack(unpack(added, 2)) .. (held[1] == -1 and '' or sub(change, held[1] + 1))
 end
 
--- Of a run, whether the records that have no packed change, the first of them at `missing`, have none at all, and no view. The first and the
--- last mostly tell of changes that are hashes.
-local function areClean(changes, pends, first, missing)
+-- Of a run, whether the records that have no packed change, the first of them at `missing`, have none at all, and no view.
+local function areClean(changes, keys, missing)
+  -- As many as are dirty: then no change is a hash of its own.
+  dirty = dirty or call('ZCARD', dirtyKey)
+  local arePacked = call('HLEN', packedKey) == dirty
   local names, size = {}, 0
-  for n = missing, #pends do
+  for n = missing, #keys do
     if not changes[n] then
-      names[size + 1], names[size + 2] = pends[n], viewPrefix .. entries[first + 2 * n - 2]
-      size = size + 2
+      size = size + 1
+      names[size] = viewPrefix .. keys[n]
+      if not arePacked then
+        size = size + 1
+        names[size] = pendPrefix .. keys[n]
+      end
     end
   end
-  if size > 8 and call('EXISTS', names[1], names[size - 1]) > 0 then return false end
-  return call('EXISTS', unpack(names, 1, size)) == 0
+  -- The first and the last mostly tell of views and of hashes.
+  if size > 8 and call('EXISTS', names[1], names[size]) > 0 then return false end
+  return call('EXISTS', unpack(names)) == 0
 end
 
 -- Takes a run of records whose changes may be packed. `index` is that of the record before.
 local function takeRun(index, first, records)
-  local pends = {}
-  for n = 1, records do pends[n] = pendPrefix .. entries[first + 2 * n - 2] end
-  local changes = call('MGET', unpack(pends))
+  local keys = {}
+  for n = 1, records do keys[n] = entries[first + 2 * n - 2] end
+  local changes = call('HMGET', packedKey, unpack(keys))
   local stored, size, clean = {}, 0, nil
   for n = 1, records do
-    local key, values, change = entries[first + 2 * n - 2], entries[first + 2 * n - 1], changes[n]
+    local key, values, change = keys[n], entries[first + 2 * n - 1], changes[n]
     local refusal, after
-    if not change and clean == nil then clean = areClean(changes, pends, first, n) end
+    if not change and clean == nil then clean = areClean(changes, keys, n) end
     if #head + #values > MOST_PACKED then after = nil
     elseif change then
       if addsUp and sub(change, 14, 13 + #head) == head then after = again(change, values) end
@@ -156,14 +164,14 @@ local function takeRun(index, first, records)
     if refusal then
       refuse(index + n, refusal)
     elseif after then
-      stored[size + 1], stored[size + 2] = pends[n], after
+      stored[size + 1], stored[size + 2] = key, after
       size = size + 2
       enlist(key, after)
     else
       compose(index + n, key, values, change)
     end
   end
-  if size > 0 then call('MSET', unpack(stored)) end
+  if size > 0 then call('HSET', packedKey, unpack(stored)) end
 end
 
 local position, index, last = 1, 0, #entries
