@@ -1,4 +1,4 @@
--- Included by write.lua, with its variables: what an operation does to a change that is a hash, and to a view. Makes the function `composer`.
+-- Included by write.lua, with its variables: what an operation does to a change that is a hash, and to a view. Makes the function `compose`.
 
 -- include bounds
 -- include packed
@@ -213,14 +213,19 @@ end
 local function write(index, key, packed)
   local pend = pendPrefix .. key
   local meta = open(pend, key, packed)
+  if not meta and not enter then
+-- include enter
+  end
   local refusal = not meta and enter(index) or change(pend, key, meta)
-  if not refusal then enlist(key, meta and sub(meta, 4) or nowText) end
-  return refusal
+  if refusal then return refusal end
+  local since = meta and sub(meta, 4) or nowText
+  scores[scored + 1], scores[scored + 2] = since < late and since + maxWait or dueText, key
+  scored = scored + 2
 end
 
 -- include condition
 
-composer = function(index, key, values, packed)
+compose = function(index, key, values, packed)
   read(values)
   return (condition and writeIf or write)(index, key, packed)
 end

@@ -68,112 +68,8 @@ local kind, condition, sets, amounts, bases, bounds, setsCounter, addsUp, names,
 local size, head
 local scores, scored, clean, refused, rows = {}, 0, {}, {}, {}
 
--- Counts a record that was clean, if there is room for it.
-local function enter(index)
-  dirty = dirty or call('ZCARD', dirtyKey)
-  if dirty == 0 and not isFlushed then wasClean = 1 end
-  if dirty >= mostDirty then return 'backlog' end
-  dirty = dirty + 1
-  if nameClean then clean[#clean + 1] = index end
-end
-
--- Puts a record into the dirty index. `since`: when it was first written, or a text that begins with that.
-local function enlist(key, since)
-  scores[scored + 1], scores[scored + 2] = since < late and sub(since, 1, 13) + maxWait or dueText, key
-  scored = scored + 2
-end
-
-local function refuse(index, refusal)
-  if condition then writes = writes - 1 end
-  refused[#refused + 1] = index
-  refused[#refused + 1] = refusal
-end
-
--- Functions that most calls do not need, made for the first record that does. `packed`: the record's change if it is packed, false if it is not,
--- nil if that is not known.
-local composer
-local function compose(index, key, values, packed)
-  if not composer then
--- include compose
-  end
-  local refusal = composer(index, key, values, packed)
-  if refusal then refuse(index, refusal) end
-end
-
--- A packed change with one more operation of its shape: what is set is set anew, increments are added, bases stay. Nil if a sum has more digits
--- than a double holds.
-local function again(change, values)
-  local from = 13 + #head
-  if amounts + bases == 0 then return sub(change, 1, from) .. values end
-  if amounts == 1 and size == 1 then
-    -- One number has a head of one byte, which tells its length.
-    local a, b = sub(change, from + 2), sub(values, 2)
-    if #a > MOST_DIGITS or #b > MOST_DIGITS then return nil end
-    local sum = format('%.0f', a + b)
-    return sub(change, 1, from) .. char(0xa0 + #sum) .. sum
-  end
-  if amounts + sets == 0 then return change end
-  local held, added = { unpackSome(change, sets + amounts, from) }, { unpackSome(values, sets + amounts, 0) }
-  for n = sets + 2, sets + amounts + 1 do
-    local a, b = held[n], added[n]
-    if #a > MOST_DIGITS or #b > MOST_DIGITS then return nil end
-    added[n] = format('%.0f', a + b)
-  end
-  -- The first of what unpack_limit returns is the place where it stopped, or -1 at the end.
-  return sub(change, 1, from) .. pack(unpack(added, 2)) .. (held[1] == -1 and '' or sub(change, held[1] + 1))
-end
-
--- Of a run, whether the records that have no packed change, the first of them at `missing`, have none at all, and no view.
-local function areClean(changes, keys, missing)
-  -- As many as are dirty: then no change is a hash of its own.
-  dirty = dirty or call('ZCARD', dirtyKey)
-  local arePacked = call('HLEN', packedKey) == dirty
-  local names, size = {}, 0
-  for n = missing, #keys do
-    if not changes[n] then
-      size = size + 1
-      names[size] = viewPrefix .. keys[n]
-      if not arePacked then
-        size = size + 1
-        names[size] = pendPrefix .. keys[n]
-      end
-    end
-  end
-  -- The first and the last mostly tell of views and of hashes.
-  if size > 8 and call('EXISTS', names[1], names[size]) > 0 then return false end
-  return call('EXISTS', unpack(names)) == 0
-end
-
--- Takes a run of records whose changes may be packed. `index` is that of the record before.
-local function takeRun(index, first, records)
-  local keys = {}
-  for n = 1, records do keys[n] = entries[first + 2 * n - 2] end
-  local changes = call('HMGET', packedKey, unpack(keys))
-  local stored, size, clean = {}, 0, nil
-  for n = 1, records do
-    local key, values, change = keys[n], entries[first + 2 * n - 1], changes[n]
-    local refusal, after
-    if not change and clean == nil then clean = areClean(changes, keys, n) end
-    if #head + #values > MOST_PACKED then after = nil
-    elseif change then
-      if addsUp and sub(change, 14, 13 + #head) == head then after = again(change, values) end
-    elseif clean then
-      refusal = enter(index + n)
-      after = nowText .. head .. values
-    end
-    if refusal then
-      refuse(index + n, refusal)
-    elseif after then
-      stored[size + 1], stored[size + 2] = key, after
-      size = size + 2
-      enlist(key, after)
-    else
-      compose(index + n, key, values, change)
-    end
-  end
-  if size > 0 then call('HSET', packedKey, unpack(stored)) end
-end
-
+-- What follows makes functions where they are needed, and not before: each would cost every call as much as a command.
+local enter, addUp, compose
 local position, index, last = 1, 0, #entries
 while position <= last do
   local records = entries[position + 1]
@@ -182,13 +78,72 @@ while position <= last do
   local adds = amounts + bases > 0
   head = (kind == 'update' and 'u-' or kind == 'create' and 'c-' or 'i-') .. (adds and (setsCounter and 'b' or 'x') or setsCounter and 's' or '-')
     .. names
-  position = position + 2
-  if not condition and kind ~= 'delete' and bounds == 0 then
-    takeRun(index, position, records)
-  else
-    for n = 1, records do compose(index + n, entries[position + 2 * n - 2], entries[position + 2 * n - 1]) end
+  local from, mostBytes = 13 + #head, MOST_PACKED - #head
+  local keys, changes, areClean, stored, count = {}, nil, nil, {}, 0
+  for n = 1, records do keys[n] = entries[position + 2 * n] end
+  if not condition and kind ~= 'delete' and bounds == 0 then changes = call('HMGET', packedKey, unpack(keys)) end
+
+  for n = 1, records do
+    index = index + 1
+    local key, values = keys[n], entries[position + 2 * n + 1]
+    -- The record's change, if it is packed; false if it is not, nil if that is not known.
+    local change, after, refusal = changes and changes[n], nil, nil
+    local mayBePacked = changes and #values <= mostBytes
+    if mayBePacked and change then
+      if addsUp and sub(change, 14, from) == head then
+        if adds and not addUp then
+-- include addup
+        end
+        after = adds and addUp(change, values) or not adds and sub(change, 1, from) .. values
+      end
+    elseif mayBePacked then
+      -- Whether those of the run that have no packed change have none at all, and no view.
+      if areClean == nil then
+        dirty = dirty or call('ZCARD', dirtyKey)
+        -- As many are packed as are dirty: then no change is a hash of its own.
+        local arePacked = call('HLEN', packedKey) == dirty
+        local others, some = {}, 0
+        for m = n, records do
+          if not changes[m] then
+            some = some + 1
+            others[some] = viewPrefix .. keys[m]
+            if not arePacked then
+              some = some + 1
+              others[some] = pendPrefix .. keys[m]
+            end
+          end
+        end
+        -- The first and the last mostly tell of views and of hashes.
+        areClean = not (some > 8 and call('EXISTS', others[1], others[some]) > 0) and call('EXISTS', unpack(others)) == 0
+      end
+      if areClean then
+        if not enter then
+-- include enter
+        end
+        refusal = enter(index)
+        after = nowText .. head .. values
+      end
+    end
+
+    if after and not refusal then
+      stored[count + 1], stored[count + 2] = key, after
+      count = count + 2
+      scores[scored + 1], scores[scored + 2] = after < late and sub(after, 1, 13) + maxWait or dueText, key
+      scored = scored + 2
+    elseif not refusal then
+      if not compose then
+-- include compose
+      end
+      refusal = compose(index, key, values, change)
+    end
+    if refusal then
+      refused[#refused + 1] = index
+      refused[#refused + 1] = refusal
+      if condition then writes = writes - 1 end
+    end
   end
-  index, position = index + records, position + 2 * records
+  if count > 0 then call('HSET', packedKey, unpack(stored)) end
+  position = position + 2 + 2 * records
 end
 
 if scored > 0 then call('ZADD', dirtyKey, unpack(scores)) else wasClean = 0 end
