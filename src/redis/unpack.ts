@@ -5,7 +5,7 @@ import type { PackedRecords } from './replies.js'
 const NOT_ASCII = /[\x80-\xff]/
 /** Bytes that a list begins with, at most. */
 const LONGEST_HEAD = 5
-/** The first field of a change; when packed, it stands partly before the names of the others, partly after them. */
+/** The first field of a change: its state, then the time. What is packed begins with the time. */
 const STATE = '~'
 const STATE_LENGTH = 3
 const TIME_LENGTH = 13
