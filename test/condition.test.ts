@@ -1,16 +1,11 @@
 /** Writes on a condition: the view decides in the call that writes, and the answer is the row. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { shardPrefix } from '../src/redis/keys.js'
-import type { Lease } from '../src/redis/replies.js'
-import { Store } from '../src/redis/store.js'
 import { ChangeReader } from '../src/schema/change.js'
 import { Compiler } from '../src/schema/compiler.js'
 import type { Condition, Operation } from '../src/schema/operation.js'
-import { createRedis } from './fixture.js'
+import { TestShard } from './shard.js'
 
-const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100, nameClean: false }
-const TTL = { view: 60_000, missing: 60_000 }
 const FIELDS = [
   { name: 'name', start: '\0' },
   { name: 'score', start: '0' },
@@ -24,45 +19,27 @@ const deletes = () => compiler.delete({ where })
 const upserts = (row: string[] = []) =>
   compiler.upsert({ where, create: { name: 'new', score: 100 }, update: { score: { increment: 1 } } }, row)
 
-let connection: ReturnType<typeof createRedis>
-let store: Store
-let prefix: string
-let sequence = 0
+let shard: TestShard
 
 beforeEach(() => {
-  connection = createRedis()
-  store = new Store(connection.redis)
-  prefix = shardPrefix(connection.namespace, 'Player', 0)
+  shard = new TestShard('Player')
 })
 
-afterEach(() => connection.clean())
-
-async function write(...operations: Operation[]) {
-  return store.write(prefix, 'writer', ++sequence, operations.length, LIMITS, operations)
-}
+afterEach(() => shard.connection.clean())
 
 /** The answer to one conditional operation. */
 async function writeIf(operation: Operation, condition: Condition, row?: string[]) {
-  const { rows, refused } = await write(compiler.conditional(operation, condition, row))
+  const { rows, refused } = await shard.write(compiler.conditional(operation, condition, row))
   return refused.get(0) ?? rows.get(0)
 }
 
-/** Makes the view, of a row as the database would hold it. */
-async function load(values: string[] | undefined, ledger: string | null = null): Promise<void> {
-  const [found] = await store.read(prefix, `lease-${++sequence}`, 1000, ['name', 'score'], [id])
-  await store.load(prefix, TTL, FIELDS, { ledger, rows: [{ key: id, values }] }, [(found as Lease).lease], '')
+function load(values: string[] | undefined, ledger: string | null = null): Promise<void> {
+  return shard.load(id, FIELDS, values, ledger)
 }
 
 async function pending() {
-  const content = (await store.pending(prefix, id)).pending
+  const content = (await shard.store.pending(shard.prefix, id)).pending
   return content.length === 0 ? undefined : new ChangeReader(models.player).read(content).change
-}
-
-/** Claims the record, and has the database refuse it, with `between` written meanwhile. */
-async function park(between: () => Promise<unknown> = async () => {}): Promise<void> {
-  const { batch } = await store.claim(prefix, `batch-${++sequence}`, { records: 10, bytes: 1000 }, { key: id })
-  await between()
-  await store.park(prefix, batch?.id as string, 'reason', 'next')
 }
 
 describe('the view', () => {
@@ -97,23 +74,23 @@ describe('the view', () => {
   })
 
   test('of an earlier epoch says nothing, and one made by a write is of this epoch', async () => {
-    await store.hold(prefix, 'hold', 1000, [])
-    await store.release(prefix, 'hold', [])
+    await shard.store.hold(shard.prefix, 'hold', 1000, [])
+    await shard.store.release(shard.prefix, 'hold', [])
     await load(undefined)
     expect(await writeIf(creates(), 'missing')).toEqual(['new', '1'])
     expect(await writeIf(adds(1), 'there')).toEqual(['new', '2'])
     expect(await writeIf(deletes(), 'there')).toEqual(['new', '2'])
     expect(await writeIf(creates(), 'missing')).toEqual(['new', '1'])
-    await store.invalidate(prefix, [])
+    await shard.store.invalidate(shard.prefix, [])
     expect(await writeIf(adds(1), 'there')).toBe('unknown')
   })
 
   test('is dropped while the record is held, and a load makes none', async () => {
     await load(['old', '5'])
-    await store.hold(prefix, 'hold', 1000, [id])
+    await shard.store.hold(shard.prefix, 'hold', 1000, [id])
     await load(['old', '5'])
     expect(await writeIf(adds(1), 'there')).toBe('unknown')
-    await store.release(prefix, 'hold', [id])
+    await shard.store.release(shard.prefix, 'hold', [id])
     await load(['old', '5'])
     expect(await writeIf(adds(1), 'there')).toEqual(['old', '6'])
   })
@@ -131,8 +108,8 @@ test('an upsert of a missing row is answered with what it inserts, and of one th
 test('a call that is sent again answers the same rows, and changes nothing', async () => {
   await load(['old', '5'])
   const operations = [adds(1), compiler.conditional(adds(1), 'there'), adds(1), compiler.conditional(deletes(), 'missing')]
-  const first = await write(...operations)
-  expect(await store.write(prefix, 'writer', sequence, operations.length, LIMITS, operations)).toEqual(first)
+  const first = await shard.write(...operations)
+  expect(await shard.writeAgain(...operations)).toEqual(first)
   expect(first.rows).toEqual(new Map([[1, ['old', '7']]]))
   expect(first.refused).toEqual(new Map([[3, 'there']]))
   expect(await pending()).toMatchObject({ kind: 'update', values: ['3'] })
@@ -145,31 +122,31 @@ describe('a create', () => {
   })
 
   test('stays an insert under what follows, and a delete takes it back', async () => {
-    await write(adds(2), upserts(), compiler.update({ where, data: { name: 'newer' } }) as Operation)
+    await shard.write(adds(2), upserts(), compiler.update({ where, data: { name: 'newer' } }) as Operation)
     expect(await pending()).toMatchObject({ kind: 'insert', insert: ['newer', '4'] })
-    await write(deletes())
+    await shard.write(deletes())
     expect(await pending()).toMatchObject({ kind: 'delete' })
     expect(await writeIf(creates(), 'missing')).toEqual(['new', '1'])
     expect(await pending()).toMatchObject({ kind: 'replace', insert: ['new', '1'] })
   })
 
   test('that is refused stays an insert under what was written meanwhile', async () => {
-    await park(() => write(adds(2), upserts()))
+    await shard.park(id, () => shard.write(adds(2), upserts()))
     expect(await pending()).toMatchObject({ kind: 'insert', insert: ['new', '4'] })
     expect(await writeIf(adds(1), 'there')).toEqual(['new', '5'])
-    await park()
+    await shard.park(id)
     expect(await pending()).toMatchObject({ kind: 'insert', insert: ['new', '5'] })
   })
 
   test('that is refused after a delete, or before one, is no insert any more', async () => {
-    await park(() => write(deletes()))
+    await shard.park(id, () => shard.write(deletes()))
     expect(await pending()).toMatchObject({ kind: 'delete' })
-    await park(() => writeIf(creates(), 'missing'))
+    await shard.park(id, () => writeIf(creates(), 'missing'))
     expect(await pending()).toMatchObject({ kind: 'replace', insert: ['new', '1'] })
   })
 
   test('is laid over the row that a load reads', async () => {
-    await store.invalidate(prefix, [id])
+    await shard.store.invalidate(shard.prefix, [id])
     await load(undefined)
     expect(await writeIf(adds(1), 'there')).toEqual(['new', '2'])
   })
@@ -177,14 +154,14 @@ describe('a create', () => {
 
 test('a create after an update of a row that is missing inserts what it says', async () => {
   await load(undefined)
-  await write(adds(7))
+  await shard.write(adds(7))
   expect(await writeIf(creates(), 'missing')).toEqual(['new', '1'])
   expect(await pending()).toMatchObject({ kind: 'insert', insert: ['new', '1'] })
 })
 
 test('a create after an update that is claimed, and refused, inserts what it says', async () => {
   await load(undefined)
-  await write(adds(7))
-  await park(() => writeIf(creates(), 'missing'))
+  await shard.write(adds(7))
+  await shard.park(id, () => writeIf(creates(), 'missing'))
   expect(await pending()).toMatchObject({ kind: 'insert', insert: ['new', '1'] })
 })

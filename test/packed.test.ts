@@ -1,14 +1,10 @@
 /** A pending change is packed, or a hash: what it says must not depend on that. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { shardPrefix } from '../src/redis/keys.js'
-import type { Lease } from '../src/redis/replies.js'
-import { Store } from '../src/redis/store.js'
 import { Compiler } from '../src/schema/compiler.js'
 import type { Operation } from '../src/schema/operation.js'
-import { createRedis } from './fixture.js'
+import { TestShard } from './shard.js'
 
-const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100, nameClean: true }
 const where = { path: '/' }
 const compiler = new Compiler(models.pageView)
 const at = (day: number) => new Date(Date.UTC(2026, 0, day))
@@ -34,41 +30,32 @@ const OPERATIONS: readonly [string, () => Operation][] = [
   ['bound', () => compiler.max(where, { views: 10 })],
 ]
 
-let connection: ReturnType<typeof createRedis>
-let store: Store
-let prefix: string
-let sequence = 0
+let shard: TestShard
 
 beforeEach(() => {
-  connection = createRedis()
-  store = new Store(connection.redis)
-  prefix = shardPrefix(connection.namespace, 'PageView', 0)
+  shard = new TestShard('PageView')
 })
 
-afterEach(() => connection.clean())
-
-function write(...operations: Operation[]) {
-  return store.write(prefix, 'writer', ++sequence, operations.length, LIMITS, operations)
-}
+afterEach(() => shard.connection.clean())
 
 async function form(): Promise<'packed' | 'hash' | 'both' | 'none'> {
-  const isPacked = (await connection.redis.hexists(`${prefix}packed`, '/')) === 1
-  const isHash = (await connection.redis.exists(`${prefix}pend:/`)) === 1
+  const isPacked = (await shard.connection.redis.hexists(`${shard.prefix}packed`, '/')) === 1
+  const isHash = (await shard.connection.redis.exists(`${shard.prefix}pend:/`)) === 1
   return isPacked ? (isHash ? 'both' : 'packed') : isHash ? 'hash' : 'none'
 }
 
 /** By field, but for the time. */
 async function pending(): Promise<Record<string, string>> {
-  const { pending: flat } = await store.pending(prefix, '/')
+  const { pending: flat } = await shard.store.pending(shard.prefix, '/')
   const fields = Object.fromEntries(Array.from({ length: flat.length / 2 }, (_, n) => flat.slice(2 * n, 2 * n + 2)))
   return { ...fields, '~': fields['~']?.slice(0, 3) }
 }
 
 async function makeHash(): Promise<void> {
-  const { pending: flat } = await store.pending(prefix, '/')
-  await connection.redis.hdel(`${prefix}packed`, '/')
-  await connection.redis.del(`${prefix}pend:/`)
-  await connection.redis.hset(`${prefix}pend:/`, ...flat)
+  const { pending: flat } = await shard.store.pending(shard.prefix, '/')
+  await shard.connection.redis.hdel(`${shard.prefix}packed`, '/')
+  await shard.connection.redis.del(`${shard.prefix}pend:/`)
+  await shard.connection.redis.hset(`${shard.prefix}pend:/`, ...flat)
 }
 
 describe.each(OPERATIONS)('%s', (_, first) => {
@@ -83,26 +70,26 @@ describe.each(OPERATIONS)('%s', (_, first) => {
         return make()
       })
     for (const operation of operations()) {
-      await write(operation)
+      await shard.write(operation)
       await makeHash()
     }
     const expected = await pending()
-    await connection.empty()
-    for (const operation of operations()) await write(operation)
+    await shard.connection.empty()
+    for (const operation of operations()) await shard.write(operation)
     expect(await pending()).toEqual(expected)
-    await connection.empty()
-    await write(...operations())
+    await shard.connection.empty()
+    await shard.write(...operations())
     expect(await pending()).toEqual(expected)
   })
 })
 
 test('a change stays packed as long as operations of its first shape follow', async () => {
   const sets = (status: number) => updates({ lastStatus: status, views: { increment: 1 } })
-  await write(sets(1))
-  await write(sets(2), sets(3))
+  await shard.write(sets(1))
+  await shard.write(sets(2), sets(3))
   expect(await form()).toBe('packed')
   expect(await pending()).toMatchObject({ '=lastStatus': '3', '+views': '3' })
-  await write(increments(1))
+  await shard.write(increments(1))
   expect(await form()).toBe('hash')
 })
 
@@ -113,14 +100,14 @@ test.each([
   [2n ** 53n, 1n],
   [2n ** 63n - 2n, 1n],
 ])('%i and %i are added exactly', async (a, b) => {
-  await write(increments(a))
-  await write(increments(b))
+  await shard.write(increments(a))
+  await shard.write(increments(b))
   expect(await pending()).toMatchObject({ '+views': String(a + b) })
 })
 
 test('a sum outside 64 bits is refused, and leaves the change as it was', async () => {
-  await write(increments(2n ** 63n - 2n))
-  const { refused } = await write(increments(1), increments(1), increments(-5))
+  await shard.write(increments(2n ** 63n - 2n))
+  const { refused } = await shard.write(increments(1), increments(1), increments(-5))
   expect([...refused]).toEqual([[1, 'overflow']])
   expect(await pending()).toMatchObject({ '+views': String(2n ** 63n - 6n) })
 })
@@ -129,68 +116,65 @@ test('long values make it a hash, of which a counter is changed alone', async ()
   const document = new Compiler(models.document)
   const id = '/'
   const saves = (body: string) => document.update({ where: { id }, data: { body, rank: { increment: 1 } } }) as Operation
-  await write(saves('short'))
-  await write(saves('t'.repeat(2000)))
+  await shard.write(saves('short'))
+  await shard.write(saves('t'.repeat(2000)))
   expect(await form()).toBe('hash')
   expect(await pending()).toMatchObject({ '+rank': '2', '=body': JSON.stringify('t'.repeat(2000)) })
-  await connection.empty()
-  await write(saves('t'.repeat(2000)), saves('short'))
+  await shard.connection.empty()
+  await shard.write(saves('t'.repeat(2000)), saves('short'))
   expect(await form()).toBe('hash')
   expect(await pending()).toMatchObject({ '+rank': '2', '=body': '"short"' })
 })
 
-/** Reads, and stores what it has loaded. */
-async function load(key: string, views: string): Promise<void> {
-  const [found] = await store.read(prefix, `lease-${++sequence}`, 1000, ['views'], [key])
-  const snapshot = { ledger: null, rows: [{ key, values: [views] }] }
-  await store.load(prefix, { view: 60_000, missing: 60_000 }, [{ name: 'views', start: '0' }], snapshot, [(found as Lease).lease], '')
+function load(key: string, views: string): Promise<void> {
+  return shard.load(key, [{ name: 'views', start: '0' }], [views])
 }
 
 const view = (path: string) => compiler.increment({ path }, { views: 1 })
 
 test('records of one call that are packed, hashes, clean and viewed each keep their own', async () => {
-  await write(view('packed'), view('hash'))
-  await write(compiler.max({ path: 'hash' }, { views: 50 }))
+  await shard.write(view('packed'), view('hash'))
+  await shard.write(compiler.max({ path: 'hash' }, { views: 50 }))
   await load('viewed', '41')
-  const { clean } = await write(...['packed', 'viewed', 'hash', 'clean', 'packed', 'clean'].map(view))
+  const { clean } = await shard.write(...['packed', 'viewed', 'hash', 'clean', 'packed', 'clean'].map(view))
   expect(clean).toEqual([1, 3])
   const amounts = await Promise.all(
     ['packed', 'viewed', 'hash', 'clean'].map(async (key) => {
-      const { pending: flat } = await store.pending(prefix, key)
+      const { pending: flat } = await shard.store.pending(shard.prefix, key)
       return flat[flat.indexOf('+views') + 1]
     }),
   )
   expect(amounts).toEqual(['3', '1', '2', '2'])
-  expect(await store.read(prefix, 'lease', 1000, ['views'], ['viewed'])).toEqual([['42']])
+  expect(await shard.store.read(shard.prefix, 'lease', 1000, ['views'], ['viewed'])).toEqual([['42']])
 })
 
 test('a view of a clean record follows a write that comes with others', async () => {
   await load('viewed', '41')
-  await write(view('clean'), view('viewed'))
-  expect(await store.read(prefix, 'lease', 1000, ['views'], ['viewed'])).toEqual([['42']])
+  await shard.write(view('clean'), view('viewed'))
+  expect(await shard.store.read(shard.prefix, 'lease', 1000, ['views'], ['viewed'])).toEqual([['42']])
 })
 
 test('a view that is made meanwhile is known to a packed change, and forgotten when it is dropped', async () => {
-  await write(increments(1))
+  await shard.write(increments(1))
   await load('/', '1')
   expect(await form()).toBe('packed')
   expect(await pending()).toMatchObject({ '~': 'ivx' })
-  await store.invalidate(prefix, ['/'])
+  await shard.store.invalidate(shard.prefix, ['/'])
   expect(await pending()).toMatchObject({ '~': 'i-x' })
-  await write(increments(1))
+  await shard.write(increments(1))
   expect(await form()).toBe('packed')
   expect(await pending()).toMatchObject({ '+views': '2' })
 })
 
 test('a refused change is composed with a newer one into one', async () => {
-  await write(increments(1))
-  const { batch } = await store.claim(prefix, 'batch', { records: 10, bytes: 1000 }, { key: '/' })
-  expect(await form()).toBe('none')
-  await write(increments(2))
-  expect(await form()).toBe('packed')
-  await store.park(prefix, batch?.id as string, 'reason', 'next')
+  await shard.write(increments(1))
+  await shard.park('/', async () => {
+    expect(await form()).toBe('none')
+    await shard.write(increments(2))
+    expect(await form()).toBe('packed')
+  })
   expect(await form()).toBe('hash')
   expect(await pending()).toMatchObject({ '+views': '3' })
-  await write(increments(4))
+  await shard.write(increments(4))
   expect(await pending()).toMatchObject({ '+views': '7' })
 })
