@@ -43,10 +43,10 @@ afterEach(async () => {
 
 let sequence = 0
 
-async function increment(...names: string[]): Promise<void> {
+async function increment(...names: string[]) {
   const compiler = new Compiler(models.counter)
   const operations = names.map((name) => compiler.increment({ name }, { value: 1 }))
-  await store.write(prefix, 'writer', ++sequence, names.length, LIMITS, operations)
+  return store.write(prefix, 'writer', ++sequence, names.length, LIMITS, operations)
 }
 
 async function claim(id: string) {
@@ -143,6 +143,19 @@ test('a parked record that is tried again is not due, so that nothing is overdue
   expect(await store.status(prefix)).toMatchObject({ dirty: 1, inFlight: true, firstDue: undefined })
   await increment('b')
   expect(await store.status(prefix)).toMatchObject({ dirty: 2, firstDue: await store.due(prefix, 'b') })
+})
+
+test('a write tells of a shard that had no due record, unless a batch is in flight', async () => {
+  expect(await increment('a')).toMatchObject({ shardWasClean: true })
+  expect(await increment('a', 'b')).toMatchObject({ shardWasClean: false })
+  await store.split(prefix, await claimed('1'), '2')
+  expect(await increment('c')).toMatchObject({ shardWasClean: false })
+  await store.acknowledge(prefix, await claimed('3'), '2', '4', TTL, 1, false)
+  await store.acknowledge(prefix, await claimed('5'), '4', '6', TTL, 1, false)
+  const last = await claimed('7')
+  expect(last).toMatch(/^7/)
+  await store.park(prefix, last, 'reason', '8')
+  expect(await increment('d')).toMatchObject({ shardWasClean: true })
 })
 
 test('a view that is made of a claimed record gets its TTL when the record is clean, in whichever half of the batch', async () => {

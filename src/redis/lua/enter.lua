@@ -1,7 +1,6 @@
 -- Included by write.lua, with its variables: counts a record that was clean, if there is room for it.
 enter = function(index)
   dirty = dirty or call('ZCARD', dirtyKey)
-  if dirty == 0 and not isFlushed then wasClean = 1 end
   if dirty >= mostDirty then return 'backlog' end
   dirty = dirty + 1
   if nameClean then clean[#clean + 1] = index end

@@ -55,12 +55,6 @@ end
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local nowText, dueText, late = format('%.0f', now), format('%.0f', now + debounce), format('%.0f', math.max(1e12, now + debounce - maxWait))
--- Whoever flushes a batch in flight then sees to what is due; parked records are not due.
-local wasClean, isFlushed, batchKey = 0, false, prefix .. 'batch'
-if call('EXISTS', batchKey, prefix .. 'parked') > 0 then
-  isFlushed = call('EXISTS', batchKey) == 1
-  if not isFlushed and call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2] == 'inf' then wasClean = 1 end
-end
 -- Number of dirty records, once a clean one asks for it.
 local dirty
 -- Of the shape at hand. `head` is what a packed change of it begins with, after the time.
@@ -146,7 +140,16 @@ while position <= last do
   position = position + 2 + 2 * records
 end
 
-if scored > 0 then call('ZADD', dirtyKey, unpack(scores)) else wasClean = 0 end
+local wasClean = 0
+if scored > 0 then
+  -- Where each record had a packed change, the shard had a due record. Parked ones are not due; whoever flushes a batch in flight then sees to
+  -- what is.
+  if enter or compose then
+    local first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2]
+    if (first == nil or first == 'inf') and call('EXISTS', prefix .. 'batch') == 0 then wasClean = 1 end
+  end
+  call('ZADD', dirtyKey, unpack(scores))
+end
 if traces ~= '' and scored > 0 and call('STRLEN', prefix .. 'traces') < MOST_TRACES then call('APPEND', prefix .. 'traces', traces) end
 call('HINCRBY', prefix .. 'stats', 'writes', writes)
 local reply = wasClean
