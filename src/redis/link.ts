@@ -20,6 +20,13 @@ export function isReply(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError'
 }
 
+/** Something that was sent, and waits for its answer. */
+interface Attempt {
+  /** By performance.now(). */
+  readonly deadline: number
+  reject(error: Error): void
+}
+
 /**
  * A connection for calls that may be repeated: it repeats them until Redis answers or the timeout has passed. ioredis' own queues are
  * off, because what lies in them is sent long after its caller was told that it failed.
@@ -39,8 +46,11 @@ export class Link {
 
   readonly #redis: Redis
   readonly #timeout: number
-  /** Calls under way: what rejects them when the connection is lost. */
-  readonly #underWay = new Set<(error: Error) => void>()
+  /** Attempts under way, each with a connection that may be lost. */
+  readonly #underWay = new Set<Attempt>()
+  /** Of the attempt that has to be answered first: one for all of them, since nearly every one is answered long before. */
+  #timer: NodeJS.Timeout | undefined
+  #firesAt = Number.POSITIVE_INFINITY
 
   constructor(redis: Redis, timeout: number) {
     this.#redis = redis
@@ -48,7 +58,7 @@ export class Link {
     // Every lane of every model may wait for the connection.
     redis.setMaxListeners(0)
     redis.on('close', () => {
-      for (const lose of this.#underWay) lose(new Error('the connection to Redis was lost'))
+      for (const attempt of this.#underWay) this.#lose(attempt, new Error('the connection to Redis was lost'))
     })
   }
 
@@ -66,7 +76,7 @@ export class Link {
     let sent = false
     let cause: unknown
     for (;;) {
-      if (!(await this.#ready(deadline))) throw new LinkTimeout(sent, cause)
+      if (this.#redis.status !== 'ready' && !(await this.#ready(deadline))) throw new LinkTimeout(sent, cause)
       try {
         return await this.#attempt(send, deadline)
       } catch (error) {
@@ -74,33 +84,49 @@ export class Link {
         sent ||= !isReply(error) && !NOT_WRITTEN.test((error as Error).message)
         cause = error
       }
-      await new Promise((resolve) => setTimeout(resolve, Math.min(50, Math.max(0, deadline - performance.now()))))
+      await new Promise((resolve) => setTimeout(resolve, Math.min(50, msUntil(deadline))))
+      if (performance.now() >= deadline) throw new LinkTimeout(sent, cause)
     }
   }
 
   #attempt<T>(send: () => Promise<T>, deadline: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => lose(new Error('no answer')), Math.max(0, deadline - performance.now()))
-      const done = () => {
-        clearTimeout(timer)
-        this.#underWay.delete(lose)
-      }
-      const lose = (error: Error) => {
-        done()
-        reject(error)
-      }
-      this.#underWay.add(lose)
-      send().then((value) => {
-        done()
-        resolve(value)
-      }, lose)
+      const attempt = { deadline, reject }
+      this.#underWay.add(attempt)
+      this.#watch(deadline)
+      send().then(
+        (value) => {
+          this.#underWay.delete(attempt)
+          resolve(value)
+        },
+        (error) => this.#lose(attempt, error),
+      )
     })
   }
 
+  #lose(attempt: Attempt, error: Error): void {
+    this.#underWay.delete(attempt)
+    attempt.reject(error)
+  }
+
+  #watch(deadline: number): void {
+    if (this.#firesAt <= deadline) return
+    clearTimeout(this.#timer)
+    this.#firesAt = deadline
+    // It is the connection that keeps the process alive.
+    this.#timer = setTimeout(() => this.#expire(), msUntil(deadline)).unref()
+  }
+
+  #expire(): void {
+    this.#firesAt = Number.POSITIVE_INFINITY
+    const now = performance.now()
+    for (const attempt of this.#underWay) {
+      if (attempt.deadline <= now) this.#lose(attempt, new Error('no answer'))
+      else this.#watch(attempt.deadline)
+    }
+  }
+
   #ready(deadline: number): Promise<boolean> {
-    const left = deadline - performance.now()
-    if (left <= 0) return Promise.resolve(false)
-    if (this.#redis.status === 'ready') return Promise.resolve(true)
     return new Promise((resolve) => {
       const settle = (ready: boolean) => {
         clearTimeout(timer)
@@ -110,9 +136,13 @@ export class Link {
       }
       const onReady = () => settle(true)
       const onEnd = () => settle(false)
-      const timer = setTimeout(onEnd, left)
+      const timer = setTimeout(onEnd, msUntil(deadline))
       this.#redis.once('ready', onReady)
       this.#redis.once('end', onEnd)
     })
   }
+}
+
+function msUntil(deadline: number): number {
+  return Math.max(0, deadline - performance.now())
 }

@@ -10,7 +10,8 @@ const DOUBLE = Buffer.alloc(8)
 /** Heads of texts of so many bytes. */
 const SHORT_TEXTS = Array.from({ length: 32 }, (_, size) => String.fromCharCode(0xa0 + size))
 
-/** Shapes come again in nearly every call. */
+/** Limits and shapes come again in nearly every call. */
+const packedLimits = new WeakMap<WriteLimits, string>()
 const packedShapes = new WeakMap<Shape, string>()
 
 /** The argument of write.lua. */
@@ -18,12 +19,22 @@ export function packWrite(
   writer: string,
   sequence: number,
   writes: number,
-  { debounce, maxWait, mostDirty, nameClean }: WriteLimits,
+  limits: WriteLimits,
   operations: readonly Operation[],
   traces: string,
 ): Buffer {
-  const call = packText(writer) + [sequence, writes, debounce, maxWait, mostDirty].map(packNumber).join('') + packBoolean(nameClean)
-  return Buffer.from(call + packText(traces) + packOperations(operations), 'latin1')
+  const call = packLimits(limits) + packText(writer) + packNumber(sequence) + packNumber(writes) + packText(traces)
+  return Buffer.from(call + packOperations(operations), 'latin1')
+}
+
+function packLimits(limits: WriteLimits): string {
+  let packed = packedLimits.get(limits)
+  if (packed === undefined) {
+    const { debounce, maxWait, mostDirty, nameClean } = limits
+    packed = packNumber(debounce) + packNumber(maxWait) + packNumber(mostDirty) + packBoolean(nameClean)
+    packedLimits.set(limits, packed)
+  }
+  return packed
 }
 
 /** The names of a row, the shapes, and runs of operations of one shape on different records. */
@@ -87,7 +98,8 @@ function packBytes(bytes: string): string {
 }
 
 function packNumber(value: number): string {
-  if (Number.isInteger(value) && value >= 0 && value < 0x80) return String.fromCharCode(value)
+  if (value >>> 0 === value && value < 0x80) return String.fromCharCode(value)
+  if (value >>> 0 === value) return String.fromCharCode(0xce, value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)
   DOUBLE.writeDoubleBE(value)
   return `\xcb${DOUBLE.toString('latin1')}`
 }

@@ -60,6 +60,8 @@ export interface Operation {
 /** Shapes are interned per model, so that comparing two is comparing references. */
 export class Shapes {
   readonly #byId = new Map<string, Shape>()
+  /** The last one of each kind, which is mostly asked for again. */
+  readonly #last = new Map<OperationKind, Shape>()
   readonly #counters: ReadonlyMap<string, string>
 
   /** @param counters names of the fields that can be incremented, and their largest values */
@@ -74,6 +76,15 @@ export class Shapes {
     bases: readonly string[],
     bounds: readonly string[] = NO_NAMES,
   ): Shape {
+    const last = this.#last.get(kind)
+    if (
+      last !== undefined &&
+      areEqual(last.sets, sets) &&
+      areEqual(last.increments, increments) &&
+      areEqual(last.bases, bases) &&
+      areEqual(last.bounds, bounds)
+    )
+      return last
     const id = `${kind}|${sets.join()}|${increments.join()}|${bases.join()}|${bounds.join()}`
     let shape = this.#byId.get(id)
     if (shape === undefined) {
@@ -89,6 +100,7 @@ export class Shapes {
       }
       this.#byId.set(id, shape)
     }
+    this.#last.set(kind, shape)
     return shape
   }
 
@@ -126,6 +138,12 @@ export function fold(earlier: Operation, later: Operation): boolean {
     const pick = shape.bounds[n]?.startsWith('^') ? larger : smaller
     values[bounds + n] = pick(values[bounds + n] as string, later.values[bounds + n] as string)
   }
+  return true
+}
+
+function areEqual(some: readonly string[], others: readonly string[]): boolean {
+  if (some.length !== others.length) return false
+  for (let n = 0; n < some.length; n++) if (some[n] !== others[n]) return false
   return true
 }
 

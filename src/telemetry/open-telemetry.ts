@@ -16,7 +16,8 @@ export class OpenTelemetry implements Telemetry {
   write({ model, shard, operations, writes, origins }: WriteCall): WriteSpan | undefined {
     const [first, ...others] = distinct(origins)
     const parent = first === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, first)
-    const attributes = { ...describe('write', 'send', model, shard, operations), 'write_behind.writes': writes }
+    const attributes = describe('write', 'send', model, shard, operations)
+    attributes['write_behind.writes'] = writes
     const options = { kind: SpanKind.PRODUCER, attributes, links: others.map((each) => ({ context: each })) }
     const span = this.#tracer.startSpan('write-behind.write', options, parent)
     if (!span.isRecording()) return undefined
@@ -63,7 +64,8 @@ function end(span: Span, failure?: Error): void {
 }
 
 /** The first of each span, and not more than a batch has links for. */
-function distinct(origins: Iterable<Origin>): Origin[] {
+function distinct(origins: readonly Origin[]): readonly Origin[] {
+  if (origins.length < 2) return origins
   const bySpan = new Map<string, Origin>()
   for (const origin of origins) {
     if (bySpan.size === MOST_TRACES) break

@@ -22,7 +22,7 @@ export interface WriteCall {
   readonly operations: number
   readonly writes: number
   /** Spans of the writes; one span may be there more than once. */
-  readonly origins: Iterable<Origin>
+  readonly origins: readonly Origin[]
 }
 
 export interface WriteSpan {

@@ -5,8 +5,8 @@
   It runs for every write: it makes no call, no table and no function that the records of the call do not need.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV[1]  packed by cmsgpack, one after the other: writer, sequence, writes, debounce ms, maxWait ms, most dirty records, whether to name
-           the records that were clean, traceparents of spans of the writes, each ended by a space,
+  ARGV[1]  packed by cmsgpack, one after the other: debounce ms, maxWait ms, most dirty records, whether to name the records that were clean,
+           writer, sequence, writes, traceparents of spans of the writes, each ended by a space,
            { names of the fields of a row } (none if no shape has a condition),
            { per shape: { kind, condition (false · 'there' · 'missing' · 'known'), number of sets, of increments, of bases, of bounds, whether
              a counter is set, whether operations of it add up, per set, increment, base and bound its field of a pending change (a list,
@@ -32,7 +32,7 @@
 local call, pcall, sub, char, format = redis.call, redis.pcall, string.sub, string.char, string.format
 local pack, unpackSome = cmsgpack.pack, cmsgpack.unpack_limit
 local prefix = KEYS[1]
-local writer, sequence, writes, debounce, maxWait, mostDirty, nameClean, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
+local debounce, maxWait, mostDirty, nameClean, writer, sequence, writes, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
 local NULL = '\0'
 local SEQUENCE_TTL = '3600000'
 -- Bytes of traceparents that a shard keeps until its next claim.
