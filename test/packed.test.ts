@@ -30,6 +30,16 @@ const OPERATIONS: readonly [string, () => Operation][] = [
   ['bound', () => compiler.max(where, { views: 10 })],
 ]
 
+const FIELDS = ['views', 'bytes', 'lastStatus', 'lastSeen', 'updatedAt']
+const ROW = ['41', '7', '\0', at(0).toISOString(), at(0).toISOString()]
+
+/** What a record begins with. */
+const VIEWS: readonly [string, () => Promise<void>][] = [
+  ['no view', async () => {}],
+  ['the view of a row', () => loadRow(ROW)],
+  ['the view of a missing row', () => loadRow(undefined)],
+]
+
 let shard: TestShard
 
 beforeEach(() => {
@@ -58,28 +68,40 @@ async function makeHash(): Promise<void> {
   await shard.connection.redis.hset(`${shard.prefix}pend:/`, ...flat)
 }
 
-describe.each(OPERATIONS)('%s', (_, first) => {
-  // Operations of this model set when the row was updated.
-  beforeAll(() => void vi.useFakeTimers({ toFake: ['Date'] }))
-  afterAll(() => void vi.useRealTimers())
+/** The view apart from its flag: what it says of the row, and whether it expires. */
+async function view(): Promise<unknown> {
+  const key = `${shard.prefix}view:/`
+  return [await shard.connection.redis.hgetall(key), await shard.connection.redis.ttl(key)]
+}
 
-  test.each(OPERATIONS)('twice, then %s twice', async (_, second) => {
-    const operations = () =>
-      [first, first, second, second].map((make, n) => {
-        vi.setSystemTime(n)
-        return make()
-      })
-    for (const operation of operations()) {
-      await shard.write(operation)
-      await makeHash()
-    }
-    const expected = await pending()
-    await shard.connection.empty()
-    for (const operation of operations()) await shard.write(operation)
-    expect(await pending()).toEqual(expected)
-    await shard.connection.empty()
-    await shard.write(...operations())
-    expect(await pending()).toEqual(expected)
+describe.each(VIEWS)('%s:', (_, begin) => {
+  describe.each(OPERATIONS)('%s', (_, first) => {
+    // Operations of this model set when the row was updated.
+    beforeAll(() => void vi.useFakeTimers({ toFake: ['Date'] }))
+    afterAll(() => void vi.useRealTimers())
+
+    test.each(OPERATIONS)('twice, then %s twice', async (_, second) => {
+      const operations = () =>
+        [first, first, second, second].map((make, n) => {
+          vi.setSystemTime(n)
+          return make()
+        })
+      const outcome = async () => [await pending(), await view()]
+      await begin()
+      for (const operation of operations()) {
+        await shard.write(operation)
+        await makeHash()
+      }
+      const expected = await outcome()
+      await shard.connection.empty()
+      await begin()
+      for (const operation of operations()) await shard.write(operation)
+      expect(await outcome()).toEqual(expected)
+      await shard.connection.empty()
+      await begin()
+      await shard.write(...operations())
+      expect(await outcome()).toEqual(expected)
+    })
   })
 })
 
@@ -126,17 +148,23 @@ test('long values make it a hash, of which a counter is changed alone', async ()
   expect(await pending()).toMatchObject({ '+rank': '2', '=body': '"short"' })
 })
 
+function loadRow(values: string[] | undefined): Promise<void> {
+  const fields = FIELDS.map((name) => ({ name, start: name === 'views' || name === 'bytes' ? '0' : '\0' }))
+  return shard.load('/', fields, values)
+}
+
 function load(key: string, views: string): Promise<void> {
   return shard.load(key, [{ name: 'views', start: '0' }], [views])
 }
 
-const view = (path: string) => compiler.increment({ path }, { views: 1 })
+const count = (path: string) => compiler.increment({ path }, { views: 1 })
+const viewsOf = (path: string) => shard.store.read(shard.prefix, 'lease', 1000, ['views'], [path])
 
 test('records of one call that are packed, hashes, clean and viewed each keep their own', async () => {
-  await shard.write(view('packed'), view('hash'))
+  await shard.write(count('packed'), count('hash'))
   await shard.write(compiler.max({ path: 'hash' }, { views: 50 }))
   await load('viewed', '41')
-  const { clean } = await shard.write(...['packed', 'viewed', 'hash', 'clean', 'packed', 'clean'].map(view))
+  const { clean } = await shard.write(...['packed', 'viewed', 'hash', 'clean', 'packed', 'clean', 'viewed'].map(count))
   expect(clean).toEqual([1, 3])
   const amounts = await Promise.all(
     ['packed', 'viewed', 'hash', 'clean'].map(async (key) => {
@@ -144,26 +172,47 @@ test('records of one call that are packed, hashes, clean and viewed each keep th
       return flat[flat.indexOf('+views') + 1]
     }),
   )
-  expect(amounts).toEqual(['3', '1', '2', '2'])
-  expect(await shard.store.read(shard.prefix, 'lease', 1000, ['views'], ['viewed'])).toEqual([['42']])
+  expect(amounts).toEqual(['3', '2', '2', '2'])
+  expect(await viewsOf('viewed')).toEqual([['43']])
+})
+
+test('the change of a record with a view is packed too, and the view follows it', async () => {
+  await load('/', '41')
+  await shard.write(increments(1))
+  await shard.write(increments(2), increments(4))
+  expect(await form()).toBe('packed')
+  expect(await pending()).toMatchObject({ '~': 'ivx', '+views': '7' })
+  expect(await viewsOf('/')).toEqual([['48']])
 })
 
 test('a view of a clean record follows a write that comes with others', async () => {
   await load('viewed', '41')
-  await shard.write(view('clean'), view('viewed'))
-  expect(await shard.store.read(shard.prefix, 'lease', 1000, ['views'], ['viewed'])).toEqual([['42']])
+  await shard.write(count('clean'), count('viewed'))
+  expect(await viewsOf('viewed')).toEqual([['42']])
+})
+
+test('a view that cannot hold a sum is dropped, and the packed change goes on without', async () => {
+  await load('/', String(2n ** 63n - 2n))
+  await shard.write(increments(1))
+  expect(await pending()).toMatchObject({ '~': 'ivx', '+views': '1' })
+  await shard.write(increments(1))
+  expect(await form()).toBe('packed')
+  expect(await pending()).toMatchObject({ '~': 'i-x', '+views': '2' })
+  expect(await viewsOf('/')).toEqual([{ lease: 'lease.' }])
 })
 
 test('a view that is made meanwhile is known to a packed change, and forgotten when it is dropped', async () => {
   await shard.write(increments(1))
   await load('/', '1')
-  expect(await form()).toBe('packed')
   expect(await pending()).toMatchObject({ '~': 'ivx' })
+  await shard.write(increments(1))
+  expect(await form()).toBe('packed')
+  expect(await viewsOf('/')).toEqual([['3']])
   await shard.store.invalidate(shard.prefix, ['/'])
   expect(await pending()).toMatchObject({ '~': 'i-x' })
   await shard.write(increments(1))
   expect(await form()).toBe('packed')
-  expect(await pending()).toMatchObject({ '+views': '2' })
+  expect(await pending()).toMatchObject({ '+views': '3' })
 })
 
 test('a refused change is composed with a newer one into one', async () => {

@@ -6,7 +6,7 @@ addUp = function(change, values)
     -- One number has a head of one byte, which tells its length.
     local a, b = sub(change, from + 2), sub(values, 2)
     if #a > MOST_DIGITS or #b > MOST_DIGITS then return nil end
-    local sum = format('%.0f', a + b)
+    local sum = format('%d', a + b)
     return sub(change, 1, from) .. char(0xa0 + #sum) .. sum
   end
   if amounts + sets == 0 then return change end
@@ -14,7 +14,7 @@ addUp = function(change, values)
   for n = sets + 2, sets + amounts + 1 do
     local a, b = held[n], added[n]
     if #a > MOST_DIGITS or #b > MOST_DIGITS then return nil end
-    added[n] = format('%.0f', a + b)
+    added[n] = format('%d', a + b)
   end
   -- The first of what unpack_limit returns is the place where it stopped, or -1 at the end.
   return sub(change, 1, from) .. pack(unpack(added, 2)) .. (held[1] == -1 and '' or sub(change, held[1] + 1))

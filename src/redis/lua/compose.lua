@@ -1,4 +1,5 @@
--- Included by write.lua, with its variables: what an operation does to a change that is a hash, and to a view. Makes the function `compose`.
+-- Included by write.lua, with its variables: what an operation does to a change that is a hash, and to a view. Makes the functions `compose` and
+-- `followPacked`.
 
 -- include bounds
 -- include packed
@@ -210,13 +211,22 @@ local function open(pend, key, packed)
   return content[2]
 end
 
-local function write(index, key, packed)
+-- Returns why the operation is refused, or nil; then the change, if it is a packed one.
+local function write(index, key, packed, values)
   local pend = pendPrefix .. key
   local meta = open(pend, key, packed)
-  if not meta and not enter then
+  if not meta then
+    if not enter then
 -- include enter
+    end
+    local refusal = enter(index)
+    if refusal then return refusal end
+    if values then
+      local view = viewPrefix .. key
+      return nil, nowText .. sub(head, 1, 1) .. follow(view, keepView(view)) .. sub(head, 3) .. values
+    end
   end
-  local refusal = not meta and enter(index) or change(pend, key, meta)
+  local refusal = change(pend, key, meta)
   if refusal then return refusal end
   local since = meta and sub(meta, 4) or nowText
   scores[scored + 1], scores[scored + 2] = since < late and since + maxWait or dueText, key
@@ -225,7 +235,14 @@ end
 
 -- include condition
 
-compose = function(index, key, values, packed)
+compose = function(index, key, values, packed, mayBePacked)
   read(values)
-  return (condition and writeIf or write)(index, key, packed)
+  if condition then return writeIf(index, key) end
+  return write(index, key, packed, mayBePacked and values)
+end
+
+-- A packed change that an operation was added to, after the view has followed it too.
+followPacked = function(key, values, packed)
+  read(values)
+  return sub(packed, 1, 14) .. changeView(viewPrefix .. key) .. sub(packed, 16)
 end

@@ -18,8 +18,8 @@
            empty; positions count from 1; refusals: 'backlog', 'overflow', and where a condition does not hold 'there', 'missing', 'unknown'
 
   A pending change begins packed (packed.lua says how), and stays so while operations of its first shape follow: of all records of a run
-  such changes are read and written by one command each. Any other operation makes a hash of its own of it first, as do a view, a bound, and
-  what is long: of a hash a small part can be changed alone.
+  such changes are read and written by one command each. Any other operation makes a hash of its own of it first, as do a bound and what is
+  long: of a hash a small part can be changed alone.
 
   Fields of a pending change: '~' state, view flag, extras, time of the first write ('iv-1700000000000') · '=name' value set ·
   '+name' increment · '^name' what it is at least after that · '_name' at most · '?name' that of the two '_' came first · '!name' base of
@@ -54,7 +54,7 @@ end
 -- written before `late` is due before the others.
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local nowText, dueText, late = format('%.0f', now), format('%.0f', now + debounce), format('%.0f', math.max(1e12, now + debounce - maxWait))
+local nowText, dueText, late = format('%d', now), format('%d', now + debounce), format('%d', math.max(1e12, now + debounce - maxWait))
 -- Number of dirty records, once a clean one asks for it.
 local dirty
 -- Of the shape at hand. `head` is what a packed change of it begins with, after the time.
@@ -63,7 +63,7 @@ local size, head
 local scores, scored, clean, refused, rows = {}, 0, {}, {}, {}
 
 -- What follows makes functions where they are needed, and not before: each would cost every call as much as a command.
-local enter, addUp, compose
+local enter, addUp, compose, followPacked
 local position, index, last = 1, 0, #entries
 while position <= last do
   local records = entries[position + 1]
@@ -82,9 +82,13 @@ while position <= last do
     local key, values = keys[n], entries[position + 2 * n + 1]
     -- The record's change, if it is packed; false if it is not, nil if that is not known.
     local change, after, refusal = changes and changes[n], nil, nil
-    local mayBePacked = changes and #values <= mostBytes
+    local mayBePacked, isViewed = changes and #values <= mostBytes, false
     if mayBePacked and change then
-      if addsUp and sub(change, 14, from) == head then
+      local isOfShape = addsUp and sub(change, 14, from) == head
+      if addsUp and not isOfShape then
+        isViewed = sub(change, 15, 15) == 'v' and sub(change, 14, 14) .. '-' .. sub(change, 16, from) == head
+      end
+      if isOfShape or isViewed then
         if adds and not addUp then
 -- include addup
         end
@@ -115,20 +119,22 @@ while position <= last do
 -- include enter
         end
         refusal = enter(index)
-        after = nowText .. head .. values
+        after = not refusal and nowText .. head .. values
       end
     end
 
-    if after and not refusal then
+    if not refusal and (isViewed or not after) then
+      if not compose then
+-- include compose
+      end
+      if after then after = followPacked(key, values, after)
+      else refusal, after = compose(index, key, values, change, mayBePacked) end
+    end
+    if after then
       stored[count + 1], stored[count + 2] = key, after
       count = count + 2
       scores[scored + 1], scores[scored + 2] = after < late and sub(after, 1, 13) + maxWait or dueText, key
       scored = scored + 2
-    elseif not refusal then
-      if not compose then
--- include compose
-      end
-      refusal = compose(index, key, values, change)
     end
     if refusal then
       refused[#refused + 1] = index
