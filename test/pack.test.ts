@@ -41,10 +41,16 @@ it('begins a new run with a record that the last one has', async () => {
   expect(await redis.eval(runs, 0, pack(operations))).toEqual([1, 2, 'a', 'b', 1, 1, 'a'])
 })
 
-it('packs numbers exactly', async () => {
+it('packs what a call begins with', async () => {
   const script = `local unpacked = { cmsgpack.unpack(ARGV[1]) }
-    local texts = {} for n = 2, 6 do texts[n - 1] = string.format('%.0f', unpacked[n]) end
-    return { unpacked[1], texts, unpacked[7], unpacked[8] }`
-  const numbers = [2 ** 33 + 1, 300, 0, 2 ** 40, Number.MAX_SAFE_INTEGER].map(String)
-  expect(await redis.eval(script, 0, pack([setting('v')], '00-trace '))).toEqual(['writer', numbers, 1, '00-trace '])
+    for n = 1, 7 do if type(unpacked[n]) == 'number' then unpacked[n] = string.format('%.0f', unpacked[n]) end end
+    return { unpacked[1], unpacked[2], unpacked[3], unpacked[4], unpacked[5], unpacked[6], unpacked[7], unpacked[8] }`
+  const limits = [0, 2 ** 40, Number.MAX_SAFE_INTEGER].map(String)
+  const expected = [...limits, 1, 'writer', String(2 ** 33 + 1), '300', '00-trace ']
+  expect(await redis.eval(script, 0, pack([setting('v')], '00-trace '))).toEqual(expected)
+})
+
+it.each([0, 127, 128, 65_536, 2 ** 31, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER])('packs %i exactly', async (number) => {
+  const script = `local unpacked = { cmsgpack.unpack(ARGV[1]) } return string.format('%.0f', unpacked[7])`
+  expect(await redis.eval(script, 0, packWrite('writer', 1, number, LIMITS, [setting('v')], ''))).toBe(String(number))
 })

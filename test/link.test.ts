@@ -1,0 +1,43 @@
+/** The link's own deadline, on connections whose sockets have none: commands that Redis never answers. */
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Link, LinkTimeout } from '../src/redis/link.js'
+import { createRedis } from './fixture.js'
+
+let connection: ReturnType<typeof createRedis>
+let redis: ReturnType<typeof createRedis>['redis']
+
+beforeEach(async () => {
+  connection = createRedis()
+  redis = connection.redis.duplicate({ autoResendUnfulfilledCommands: false, retryStrategy: () => 10 })
+  await redis.ping()
+})
+
+afterEach(async () => {
+  redis.disconnect()
+  await connection.clean()
+})
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+const forever = (name: string) => () => redis.blpop(`{${connection.namespace}}:${name}`, 0)
+
+test('a call without an answer ends when the timeout has passed', async () => {
+  const link = new Link(redis, 200)
+  const error = await link.call(forever('never')).catch((error: unknown) => error)
+  expect(error).toBeInstanceOf(LinkTimeout)
+  expect(error).toMatchObject({ sent: true })
+  expect(link.load).toBe(0)
+})
+
+test('a call that is sent again keeps its deadline, which may be before those of younger calls', async () => {
+  const link = new Link(redis, 800)
+  const ended: string[] = []
+  await link.call(() => redis.ping())
+  await pause(150)
+  const call = (name: string) => link.call(forever(name)).catch(() => void ended.push(name))
+  const id = await redis.client('ID')
+  const older = call('older')
+  await pause(150)
+  await connection.redis.client('KILL', 'ID', id)
+  await Promise.all([older, call('younger')])
+  expect(ended).toEqual(['older', 'younger'])
+})
