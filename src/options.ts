@@ -15,8 +15,8 @@ export interface Policy {
    */
   queries?: 'stale' | 'flush'
   /**
-   * A record is due when it was not written for this long. It is flushed then, or, if its shard has just been, as much as a debounce later, at
-   * most 250 ms. @default 1000
+   * A record is due when it was not written for this long; one that is written again and again up to an eighth of that later, at most 100 ms.
+   * It is flushed then, or, if its shard has just been, as much as a debounce later, at most 250 ms. @default 1000
    */
   debounce?: number
   /** A record is due at the latest this long after its first unflushed write. @default 5000 */

@@ -1,10 +1,10 @@
 import { shardPrefix } from '../src/redis/keys.js'
-import type { Lease } from '../src/redis/replies.js'
+import type { Lease, WriteLimits } from '../src/redis/replies.js'
 import { Store } from '../src/redis/store.js'
 import type { Operation } from '../src/schema/operation.js'
 import { createRedis } from './fixture.js'
 
-const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100, nameClean: true }
+const LIMITS: WriteLimits = { debounce: 0, maxWait: 1, mostDirty: 100, nameClean: true }
 const TTL = { view: 60_000, missing: 60_000 }
 
 /** A shard of a model, and the steps that a test takes by hand. */
@@ -12,6 +12,8 @@ export class TestShard {
   readonly connection = createRedis()
   readonly store = new Store(this.connection.redis)
   readonly prefix: string
+  /** Of the writes from now on. */
+  limits = LIMITS
   #sequence = 0
 
   constructor(model: string) {
@@ -19,12 +21,12 @@ export class TestShard {
   }
 
   write(...operations: Operation[]) {
-    return this.store.write(this.prefix, 'writer', ++this.#sequence, operations.length, LIMITS, operations)
+    return this.store.write(this.prefix, 'writer', ++this.#sequence, operations.length, this.limits, operations)
   }
 
   /** The last call, as a client that got no reply sends it again. */
   writeAgain(...operations: Operation[]) {
-    return this.store.write(this.prefix, 'writer', this.#sequence, operations.length, LIMITS, operations)
+    return this.store.write(this.prefix, 'writer', this.#sequence, operations.length, this.limits, operations)
   }
 
   /** Makes the view, of a row as the database would hold it. */

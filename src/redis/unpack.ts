@@ -5,7 +5,7 @@ import type { PackedRecords } from './replies.js'
 const NOT_ASCII = /[\x80-\xff]/
 /** Bytes that a list begins with, at most. */
 const LONGEST_HEAD = 5
-/** The first field of a change: its state, then the time. What is packed begins with the time. */
+/** The first field of a change: its state, then the time. What is packed begins with when the record was due, and that time. */
 const STATE = '~'
 const STATE_LENGTH = 3
 const TIME_LENGTH = 13
@@ -26,6 +26,7 @@ export function unpackRecords({ keys, changes }: PackedRecords): { keys: string[
   let head: string | undefined
   for (let left = reader.listSize(); left > 0; left--) {
     reader.textSize()
+    reader.take(TIME_LENGTH)
     const time = reader.take(TIME_LENGTH)
     if (head === undefined || !reader.skip(head)) {
       const from = reader.position

@@ -1,15 +1,15 @@
 -- Included by write.lua, with its variables: a packed change with one more operation of its shape that increments. What is set is set anew, bases
--- stay. Nil if a sum has more digits than a double holds.
-addUp = function(change, values)
-  local from = 13 + #head
+-- stay. `begin`: what comes before its values. Nil if a sum has more digits than a double holds.
+addUp = function(begin, change, values)
+  local from = #begin
   if amounts == 1 and size == 1 then
     -- One number has a head of one byte, which tells its length.
     local a, b = sub(change, from + 2), sub(values, 2)
     if #a > MOST_DIGITS or #b > MOST_DIGITS then return nil end
     local sum = format('%d', a + b)
-    return sub(change, 1, from) .. char(0xa0 + #sum) .. sum
+    return begin .. char(0xa0 + #sum) .. sum
   end
-  if amounts + sets == 0 then return change end
+  if amounts + sets == 0 then return begin .. sub(change, from + 1) end
   local held, added = { unpackSome(change, sets + amounts, from) }, { unpackSome(values, sets + amounts, 0) }
   for n = sets + 2, sets + amounts + 1 do
     local a, b = held[n], added[n]
@@ -17,5 +17,5 @@ addUp = function(change, values)
     added[n] = format('%d', a + b)
   end
   -- The first of what unpack_limit returns is the place where it stopped, or -1 at the end.
-  return sub(change, 1, from) .. pack(unpack(added, 2)) .. (held[1] == -1 and '' or sub(change, held[1] + 1))
+  return begin .. pack(unpack(added, 2)) .. (held[1] == -1 and '' or sub(change, held[1] + 1))
 end

@@ -80,7 +80,9 @@ local function pack(flat)
     if flat[n] == '~' then meta = flat[n + 1]
     else names[#names + 1], values[#values + 1] = flat[n], flat[n + 1] end
   end
-  return string.sub(meta, 4) .. string.sub(meta, 1, 3) .. cmsgpack.pack(names) .. (#values > 0 and cmsgpack.pack(unpack(values)) or '')
+  -- When a claimed record was due nobody asks.
+  local time = string.sub(meta, 4)
+  return time .. time .. string.sub(meta, 1, 3) .. cmsgpack.pack(names) .. (#values > 0 and cmsgpack.pack(unpack(values)) or '')
 end
 
 -- The change of a candidate that is a hash, packed. False if it is clean.
@@ -115,7 +117,7 @@ local function take()
       size = size + 1
       keys[size], changes[size] = key, change
       if not packed[n] then hashes[#hashes + 1] = prefix .. 'pend:' .. key end
-      local flag = string.sub(change, 15, 15)
+      local flag = string.sub(change, 28, 28)
       if flag == 'm' then views = 'any' elseif flag == 'v' then views = views or 'rows' end
     else
       redis.call('ZREM', dirtyKey, key)

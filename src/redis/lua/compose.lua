@@ -211,7 +211,7 @@ local function open(pend, key, packed)
   return content[2]
 end
 
--- Returns why the operation is refused, or nil; then the change, if it is a packed one.
+-- Returns why the operation is refused, or nil; then when the record is due, and its change, if it is a packed one.
 local function write(index, key, packed, values)
   local pend = pendPrefix .. key
   local meta = open(pend, key, packed)
@@ -223,14 +223,13 @@ local function write(index, key, packed, values)
     if refusal then return refusal end
     if values then
       local view = viewPrefix .. key
-      return nil, nowText .. sub(head, 1, 1) .. follow(view, keepView(view)) .. sub(head, 3) .. values
+      return nil, soonest, soonest .. nowText .. sub(head, 1, 1) .. follow(view, keepView(view)) .. sub(head, 3) .. values
     end
   end
   local refusal = change(pend, key, meta)
   if refusal then return refusal end
-  local since = meta and sub(meta, 4) or nowText
-  scores[scored + 1], scores[scored + 2] = since < late and since + maxWait or dueText, key
-  scored = scored + 2
+  local since = meta and sub(meta, 4)
+  return nil, not since and soonest or since < late and since + maxWait or latest
 end
 
 -- include condition
@@ -244,5 +243,5 @@ end
 -- A packed change that an operation was added to, after the view has followed it too.
 followPacked = function(key, values, packed)
   read(values)
-  return sub(packed, 1, 14) .. changeView(viewPrefix .. key) .. sub(packed, 16)
+  return sub(packed, 1, 27) .. changeView(viewPrefix .. key) .. sub(packed, 29)
 end

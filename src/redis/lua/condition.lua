@@ -40,9 +40,10 @@ local function writeIf(index, key)
   elseif present == '1' and not fits(view) then
     return 'overflow'
   end
-  local refusal = write(index, key)
+  local refusal, due = write(index, key)
   if refusal then return refusal end
   if epoch ~= '' and (kind == 'delete' or present == '0') then call('HSET', view, '@', epoch) end
   rows[#rows + 1] = index
   rows[#rows + 1] = row or rowOf(view)
+  return nil, due
 end

@@ -1,12 +1,12 @@
 -- Included by the scripts that read changes. A pending change is packed, and lies with the others in the hash 'packed', or it is a hash of its own,
--- of its fields (write.lua says which they are). What is packed is a text: the time of '~', which is 13 digits, the three characters before
--- it, the names of the other fields (a list, packed), and their values (packed, one after the other).
+-- of its fields (write.lua says which they are). What is packed is a text: when the record is due and the time of '~', 13 digits each, the
+-- three characters before the latter, the names of the other fields (a list, packed), and their values (packed, one after the other).
 
 -- A change as a flat list of names and values, '~' first.
 local function flatten(packed)
-  local from, names = cmsgpack.unpack_one(packed, 16)
+  local from, names = cmsgpack.unpack_one(packed, 29)
   local values = from ~= -1 and { cmsgpack.unpack(string.sub(packed, from + 1)) }
-  local flat = { '~', string.sub(packed, 14, 16) .. string.sub(packed, 1, 13) }
+  local flat = { '~', string.sub(packed, 27, 29) .. string.sub(packed, 14, 26) }
   for n, name in ipairs(names) do flat[2 * n + 1], flat[2 * n + 2] = name, values[n] end
   return flat
 end
@@ -24,7 +24,7 @@ end
 local function flagView(key, flag)
   local packed = packedChange(key)
   if packed then
-    redis.call('HSET', prefix .. 'packed', key, string.sub(packed, 1, 14) .. flag .. string.sub(packed, 16))
+    redis.call('HSET', prefix .. 'packed', key, string.sub(packed, 1, 27) .. flag .. string.sub(packed, 29))
     return true
   end
   local pend = prefix .. 'pend:' .. key

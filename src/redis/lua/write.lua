@@ -41,6 +41,9 @@ local MOST_TRACES = 32 * 56
 local MOST_PACKED = 1024
 -- Of decimal numbers with so many characters a double holds the sum.
 local MOST_DIGITS = 15
+-- So many ms, and so much of a debounce, a record that is written again may be due later than a debounce from then: most writes to what is
+-- written all the time so find it where it may stay in the index.
+local MOST_SLACK, SLACK_SHARE = 100, 1 / 8
 
 local writerKey, dirtyKey, packedKey = prefix .. 'writer:' .. writer, prefix .. 'dirty', prefix .. 'packed'
 local pendPrefix, viewPrefix = prefix .. 'pend:', prefix .. 'view:'
@@ -50,29 +53,31 @@ if before then
   if sequence <= seen then return reply end
 end
 
--- Times are turned into text once, and compared as such (they have as many digits): for a number Lua does it anew each time. What was first
--- written before `late` is due before the others.
+-- Times are turned into text once, and compared as such (they have as many digits): for a number Lua does it anew each time. What is written
+-- now is due at `soonest` if it was clean, else at `latest` or somewhat before, and maxWait after its first write if that was before `late`.
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local nowText, dueText, late = format('%d', now), format('%d', now + debounce), format('%d', math.max(1e12, now + debounce - maxWait))
+local slack = math.min(MOST_SLACK, math.floor(debounce * SLACK_SHARE))
+local nowText, soonest, latest = format('%d', now), format('%d', now + debounce), format('%d', now + debounce + slack)
+local late = format('%d', math.max(1e12, now + debounce + slack - maxWait))
 -- Number of dirty records, once a clean one asks for it.
 local dirty
--- Of the shape at hand. `head` is what a packed change of it begins with, after the time.
+-- Of the shape at hand. `head` is what a packed change of it begins with, after the times.
 local kind, condition, sets, amounts, bases, bounds, setsCounter, addsUp, names, limits
 local size, head
 local scores, scored, clean, refused, rows = {}, 0, {}, {}, {}
 
 -- What follows makes functions where they are needed, and not before: each would cost every call as much as a command.
 local enter, addUp, compose, followPacked
-local position, index, last = 1, 0, #entries
-while position <= last do
+local position, index = 1, 0
+while position <= #entries do
   local records = entries[position + 1]
   kind, condition, sets, amounts, bases, bounds, setsCounter, addsUp, names, limits = unpack(shapes[entries[position]])
   size = sets + amounts + bases + bounds
   local adds = amounts + bases > 0
   head = (kind == 'update' and 'u-' or kind == 'create' and 'c-' or 'i-') .. (adds and (setsCounter and 'b' or 'x') or setsCounter and 's' or '-')
     .. names
-  local from, mostBytes = 13 + #head, MOST_PACKED - #head
+  local from, mostBytes = 26 + #head, MOST_PACKED - #head
   local keys, changes, areClean, stored, count = {}, nil, nil, {}, 0
   for n = 1, records do keys[n] = entries[position + 2 * n] end
   if not condition and kind ~= 'delete' and bounds == 0 then changes = call('HMGET', packedKey, unpack(keys)) end
@@ -80,19 +85,25 @@ while position <= last do
   for n = 1, records do
     index = index + 1
     local key, values = keys[n], entries[position + 2 * n + 1]
-    -- The record's change, if it is packed; false if it is not, nil if that is not known.
-    local change, after, refusal = changes and changes[n], nil, nil
+    -- The record's change, if it is packed; false if it is not, nil if that is not known. `due`: where it moves to in the index, if it does.
+    local change, after, due, refusal = changes and changes[n], nil, nil, nil
     local mayBePacked, isViewed = changes and #values <= mostBytes, false
     if mayBePacked and change then
-      local isOfShape = addsUp and sub(change, 14, from) == head
+      local isOfShape = addsUp and sub(change, 27, from) == head
       if addsUp and not isOfShape then
-        isViewed = sub(change, 15, 15) == 'v' and sub(change, 14, 14) .. '-' .. sub(change, 16, from) == head
+        isViewed = sub(change, 28, 28) == 'v' and sub(change, 27, 27) .. '-' .. sub(change, 29, from) == head
       end
       if isOfShape or isViewed then
         if adds and not addUp then
 -- include addup
         end
-        after = adds and addUp(change, values) or not adds and sub(change, 1, from) .. values
+        local begin = sub(change, 1, from)
+        if begin < soonest or begin > latest then
+          local since = sub(begin, 14, 26)
+          due = since < late and format('%d', since + maxWait) or latest
+          if due == sub(begin, 1, 13) then due = nil else begin = due .. sub(begin, 14) end
+        end
+        after = adds and addUp(begin, change, values) or not adds and begin .. values
       end
     elseif mayBePacked then
       -- Whether those of the run that have no packed change have none at all, and no view.
@@ -119,7 +130,7 @@ while position <= last do
 -- include enter
         end
         refusal = enter(index)
-        after = not refusal and nowText .. head .. values
+        if not refusal then after, due = soonest .. nowText .. head .. values, soonest end
       end
     end
 
@@ -128,12 +139,14 @@ while position <= last do
 -- include compose
       end
       if after then after = followPacked(key, values, after)
-      else refusal, after = compose(index, key, values, change, mayBePacked) end
+      else refusal, due, after = compose(index, key, values, change, mayBePacked) end
     end
     if after then
       stored[count + 1], stored[count + 2] = key, after
       count = count + 2
-      scores[scored + 1], scores[scored + 2] = after < late and sub(after, 1, 13) + maxWait or dueText, key
+    end
+    if due then
+      scores[scored + 1], scores[scored + 2] = due, key
       scored = scored + 2
     end
     if refusal then
@@ -156,7 +169,8 @@ if scored > 0 then
   end
   call('ZADD', dirtyKey, unpack(scores))
 end
-if traces ~= '' and scored > 0 and call('STRLEN', prefix .. 'traces') < MOST_TRACES then call('APPEND', prefix .. 'traces', traces) end
+local accepted = index - #refused / 2
+if traces ~= '' and accepted > 0 and call('STRLEN', prefix .. 'traces') < MOST_TRACES then call('APPEND', prefix .. 'traces', traces) end
 call('HINCRBY', prefix .. 'stats', 'writes', writes)
 local reply = wasClean
 if #clean + #refused + #rows > 0 then reply = { wasClean, clean, refused, rows } end

@@ -1,0 +1,103 @@
+/** When a record is due: the dirty index says it, and a packed change says it again, so that most writes leave the index alone. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { models } from '../generated/write-behind.js'
+import { Compiler } from '../src/schema/compiler.js'
+import { TestShard } from './shard.js'
+
+const DEBOUNCE = 8000
+/** How much later than it has to be a record that is written again may be due: at most an eighth of the debounce, and 100 ms. */
+const SLACK = 100
+const compiler = new Compiler(models.counter)
+const increment = () => compiler.increment({ name: 'a' }, { value: 1 })
+const bound = () => compiler.max({ name: 'a' }, { value: 5 })
+
+let shard: TestShard
+
+beforeEach(() => {
+  shard = new TestShard('Counter')
+})
+
+afterEach(() => shard.connection.clean())
+
+function setPolicy(debounce: number, maxWait = 5 * debounce): void {
+  shard.limits = { ...shard.limits, debounce, maxWait }
+}
+
+async function due(): Promise<number> {
+  const said = (await shard.store.due(shard.prefix, 'a')) as number
+  const packed = await shard.connection.redis.hget(`${shard.prefix}packed`, 'a')
+  if (packed !== null) expect(packed.slice(0, 13)).toBe(String(said))
+  return said
+}
+
+/** Runs something, and says between which times of Redis' clock it ran. */
+async function during(run: () => Promise<unknown>): Promise<[number, number]> {
+  const before = await shard.store.now()
+  await run()
+  return [before, await shard.store.now()]
+}
+
+async function passTime(): Promise<void> {
+  const before = await shard.store.now()
+  while ((await shard.store.now()) === before);
+}
+
+test('a record is due a debounce after its first write', async () => {
+  setPolicy(DEBOUNCE)
+  const [before, after] = await during(() => shard.write(increment()))
+  expect(await due()).toSatisfy((time) => time >= before + DEBOUNCE && time <= after + DEBOUNCE)
+})
+
+describe.each([
+  ['packed', increment],
+  ['a hash', bound],
+])('a change that is %s', (_, operation) => {
+  test('is due a debounce after its last write, or a little later', async () => {
+    setPolicy(DEBOUNCE)
+    for (let n = 0; n < 20; n++) {
+      const [before, after] = await during(() => shard.write(operation()))
+      expect(await due()).toSatisfy((time) => time >= before + DEBOUNCE && time <= after + DEBOUNCE + SLACK)
+      await passTime()
+    }
+  })
+
+  test('is due maxWait after its first write, however often it is written', async () => {
+    setPolicy(DEBOUNCE, DEBOUNCE)
+    const [before, after] = await during(() => shard.write(operation()))
+    for (let n = 0; n < 5; n++) {
+      await passTime()
+      await shard.write(operation())
+      expect(await due()).toSatisfy((time) => time >= before + DEBOUNCE && time <= after + DEBOUNCE)
+    }
+  })
+})
+
+test('the slack is an eighth of a short debounce, and nothing of none', async () => {
+  for (const debounce of [0, 40]) {
+    setPolicy(debounce, 5000)
+    await shard.write(increment())
+    await passTime()
+    const [before, after] = await during(() => shard.write(increment()))
+    expect(await due()).toSatisfy((time) => time >= before + debounce && time <= after + debounce + debounce / 8)
+  }
+})
+
+test('most writes to a record that is written all the time leave the index alone', async () => {
+  setPolicy(DEBOUNCE)
+  const times = new Set<number>()
+  const [before, after] = await during(async () => {
+    for (let n = 0; n < 50; n++) {
+      await shard.write(increment())
+      times.add(await due())
+    }
+  })
+  expect(times.size).toBeLessThanOrEqual(2 + (after - before) / SLACK)
+})
+
+test('a write takes over the due time of a debounce that was shortened', async () => {
+  setPolicy(DEBOUNCE)
+  await shard.write(increment())
+  setPolicy(400)
+  const [before, after] = await during(() => shard.write(increment()))
+  expect(await due()).toSatisfy((time) => time >= before + 400 && time <= after + 450)
+})
