@@ -1,4 +1,4 @@
-/** Data that the database refuses, in the five ways that happen: it costs the good records nothing, is never dropped, and heals. */
+/** Data that the database refuses, in the six ways that happen: it costs the good records nothing, is never dropped, and heals. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { type Cache, createWriteBehind } from '../src/index.js'
@@ -6,7 +6,7 @@ import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 vi.setConfig({ expect: { poll: { timeout: 10_000 } } })
 
-const RECORDS = 5000
+const RECORDS = 6000
 const BAD_IN = 1000
 /** The defaults, but for the wait before a flush. */
 const soon = { debounce: 100, maxWait: 500 }
@@ -36,6 +36,7 @@ const KINDS: readonly Kind[] = [
   { id: 'enum', bad: { state: 'ARCHIVED' }, good: { state: 'DRAFT' }, reason: /\(22P02\)$/ },
   { id: 'long', bad: { title: `${SECRET} ${'x'.repeat(40)}` }, good: { title: 'short' }, reason: /\(22001\)$/ },
   { id: 'parent', bad: { note: `${SECRET} parent` }, good: { note: 'known' }, reason: /\(23503, constraint parent\)$/ },
+  { id: 'trigger', bad: { note: `${SECRET} trigger` }, good: { note: 'known' }, reason: /\(P0001\)$/ },
   { id: 'unique', bad: { blob: new TextEncoder().encode(SECRET) }, good: { blob: new Uint8Array([2]) }, reason: /\(23505/ },
 ]
 const BAD_IDS = KINDS.map(({ id }) => id).sort()
@@ -58,6 +59,9 @@ beforeAll(async () => {
     `create type "DocumentState" as enum ('DRAFT', 'published')`,
     'alter table "Document" alter column state type "DocumentState" using state::text::"DocumentState"',
     `alter table "Document" alter column state set default 'DRAFT'`,
+    `create function refuse() returns trigger language plpgsql as $$ begin
+      if new.note = '${SECRET} trigger' then raise exception 'no column "%"', new.note; end if; return new; end $$`,
+    'create trigger refuse before insert or update on "Document" for each row execute function refuse()',
   ])
     await database.query(sql)
 })
@@ -77,7 +81,7 @@ afterEach(async () => {
   await database.query(`delete from "Document" where id <> 'taken'`)
 })
 
-test('one record in a thousand is refused: the others are in the database, the five are listed with their reasons', async () => {
+test('one record in a thousand is refused: the others are in the database, the six are listed with their reasons', async () => {
   const took = await timeToWrite('good', KINDS, RECORDS - KINDS.length)
   await expect.poll(parkedIds).toEqual(BAD_IDS)
   for (const { key, reason } of await cache.parked()) expect(reason).toMatch(kindOf(key).reason)

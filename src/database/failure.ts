@@ -3,8 +3,11 @@ import { PersistError, WriteBehindError } from '../errors.js'
 
 /** SQLSTATE classes and codes after which the same statement can succeed later, unchanged. */
 const OUTAGE = /^(08|40|53|57|58|XX)|^(55P03|25006|21000)$/
-/** 54: a row that passes a limit of PostgreSQL's, as a key too long for its index does. */
-const REFUSED = /^(22|23|54)/
+/**
+ * 54: a row that passes a limit of PostgreSQL's, as a key too long for its index does. 44: one that its view's check option refuses. 09, 27, 2F, 38,
+ * 39, P0: one that a trigger refuses, or stumbles over.
+ */
+const REFUSED = /^(22|23|44|54|09|27|2F|38|39|P0)/
 const SCHEMA_MISMATCH = /^(42|3F|3D)/
 /** Prisma's codes: refused rows that reach us without a SQLSTATE, and what is the schema's fault. */
 const PRISMA_REFUSED = /^P20(00|02|03|04|05|06|07|11|12|13|19|20)$/
@@ -28,7 +31,7 @@ interface Clues {
 const MEANING = {
   OUTAGE: 'the database could not be reached, or was busy; it will be tried again',
   REFUSED: 'the database refuses this record; correct the data or the constraint, then retry',
-  SCHEMA_MISMATCH: 'the database lacks a table or column of this model; apply the migrations',
+  SCHEMA_MISMATCH: 'the database lacks a table or column of this model, or the right to write it; apply the migrations, or grant it',
 } as const
 
 export function toPersistError(model: string, error: unknown): PersistError {
@@ -36,7 +39,9 @@ export function toPersistError(model: string, error: unknown): PersistError {
   for (const each of causes(error)) collect(clues, each)
   const databaseCode = clues.sqlState ?? clues.kind ?? clues.prismaCode
   const code = classify(clues)
-  const details = [databaseCode, clues.constraint && `constraint ${clues.constraint}`].filter(Boolean).join(', ')
+  // What a trigger says is its author's, and may quote a value as if it were a name.
+  const constraint = databaseCode?.startsWith('P0') ? undefined : clues.constraint
+  const details = [databaseCode, constraint && `constraint ${constraint}`].filter(Boolean).join(', ')
   // The cause stays out of reach of logs: PostgreSQL's messages contain values of the row.
   return new PersistError(code, `${model}: ${MEANING[code]}${details ? ` (${details})` : ''}`, databaseCode, { model })
 }
@@ -75,7 +80,8 @@ function collect(clues: Clues, error: Record<string, unknown>): void {
   const { code, originalCode, kind, constraint, originalMessage, message } = error
   if (typeof originalCode === 'string') clues.sqlState ??= originalCode
   if (typeof code === 'string') {
-    if (/^P\d{4}$/.test(code)) clues.prismaCode ??= code
+    // PL/pgSQL's own SQLSTATEs begin with P0.
+    if (/^P[1-9]\d{3}$/.test(code)) clues.prismaCode ??= code
     else if (/^[0-9A-Z]{5}$/.test(code)) clues.sqlState ??= code
   }
   if (typeof kind === 'string') clues.kind ??= kind
