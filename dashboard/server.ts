@@ -5,7 +5,7 @@ import { createBullBoard } from '@bull-board/api'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { ExpressAdapter } from '@bull-board/express'
 import express, { type Express } from 'express'
-import type { WriteBehind } from '../src/index.js'
+import { type WriteBehind, WriteBehindError } from '../src/index.js'
 import {
   type Credentials,
   checkAccess,
@@ -85,10 +85,17 @@ function createApp(cache: DashboardOptions['cache'], onlyThisMachine: boolean, c
   if (credentials !== undefined) app.use(requireCredentials(credentials))
   app.get('/', (_request, response) => response.redirect(BOARD))
   app.get(STATUS, async (_request, response) => {
-    const [models, parked] = await Promise.all([cache.status(), cache.parked()])
-    response.type('json').send(JSON.stringify({ models, parked }, undefined, 2))
+    const answer = await Promise.all([cache.status(), cache.parked()]).then(([models, parked]) => ({ models, parked }), toProblem)
+    response.status('problem' in answer ? 503 : 200)
+    response.type('json').send(JSON.stringify(answer, undefined, 2))
   })
   return app.use(BOARD, createBoard(cache.queues))
+}
+
+/** Redis does not answer, or the cache is closed. */
+function toProblem(error: unknown): { problem: string } {
+  if (error instanceof WriteBehindError) return { problem: error.message }
+  throw error
 }
 
 function createBoard(queues: DashboardOptions['cache']['queues']): Express {

@@ -1,6 +1,6 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import { Database, type SqlClient } from './database/database.js'
-import { ConfigurationError } from './errors.js'
+import { ConfigurationError, UnavailableError } from './errors.js'
 import { createEvents, type Events } from './events.js'
 import { Barrier } from './flush/barrier.js'
 import { Flusher } from './flush/flusher.js'
@@ -39,7 +39,7 @@ const WRITE_CONNECTIONS = 4
 export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }
 
 export interface Setup<M extends Models, P extends Policies<M>> extends Options {
-  /** The application's Prisma client; only `$queryRawUnsafe` is used. */
+  /** The application's Prisma client, without the extension of the cache; only `$queryRawUnsafe` is used. */
   readonly prisma: SqlClient
   /** A connection to copy the settings of; it is not used itself, and stays yours to close. */
   readonly redis: Redis
@@ -55,9 +55,12 @@ export type Cache<M extends Models, P extends Policies<M>> = WriteBehind<Pick<M,
 }
 
 /**
- * Connects, and checks that this Redis is safe to write to. Records of models that are written behind no more are flushed first.
+ * Connects, and checks that this Redis is safe to write to. Records of models whose strategy is write-behind no more are flushed first, for up to
+ * 30 s a model.
  * @throws ConfigurationError when options, policies or models cannot work as given, or such records are refused by the database
  * @throws UnsafeRedisError when Redis would lose dirty data (eviction policy), or is too old
+ * @throws UnavailableError when Redis cannot be reached
+ * @throws PersistError, TimeoutError when such records could not be flushed
  */
 export async function createWriteBehind<const M extends Models, const P extends Policies<M>>(setup: Setup<M, P>): Promise<Cache<M, P>> {
   const { prisma, redis, models, policies, ...given } = setup
@@ -94,10 +97,20 @@ interface Assembly<M extends Models> {
   connect(overrides: Partial<RedisOptions>): Redis
 }
 
-/** Commands that are under way when the connection is lost would never end without the link. */
+/**
+ * Commands that are under way when the connection is lost would never end without the link.
+ * @throws UnavailableError when Redis cannot be reached
+ */
 async function openCalls(connect: Assembly<Models>['connect'], timeout: number): Promise<Calls & { redis: Redis }> {
   const redis = connect(Link.options(timeout))
-  await redis.connect()
+  let problem: Error | undefined
+  redis.once('error', (error) => {
+    problem = error
+  })
+  await redis.connect().catch((error) => {
+    // ioredis' own says only that the connection is closed.
+    throw new UnavailableError(undefined, problem ?? error)
+  })
   return { redis, link: new Link(redis, timeout), store: new Store(redis) }
 }
 
@@ -124,7 +137,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   }
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
   await drainSwitched(parts, shared.barrier)
-  const cache = new WriteBehind(events, parts, store, connections)
+  const cache = new WriteBehind(events, parts, shared.barrier, calls, connections)
   for (const part of parts) Object.defineProperty(cache, part.name, { value: part.cache, enumerable: true })
   return cache as unknown as Cache<M, P>
 }

@@ -1,4 +1,4 @@
-/** Codes are stable: match on them, not on messages. */
+/** Codes are stable: match on them, not on messages. Each is that of one class, but for the last three, which are PersistError's. */
 export type ErrorCode =
   | 'INVALID_INPUT'
   | 'CONFIGURATION'
@@ -24,7 +24,9 @@ interface ErrorDetails {
 /** Base of every error that this library throws. */
 export class WriteBehindError extends Error {
   readonly code: ErrorCode
+  /** As in the Prisma schema. */
   readonly model: string | undefined
+  /** As in ParkedRecord. */
   readonly key: string | undefined
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -66,7 +68,7 @@ export class UnsafeRedisError extends WriteBehindError {
   }
 }
 
-/** The shard holds as many dirty records as the policy's `maxDirty` allows. Nothing was stored; try again later. */
+/** The record's shard holds its share of the policy's `maxDirty`. Nothing was stored; try again later. */
 export class BacklogFullError extends WriteBehindError {
   constructor(model: string, key: string, limit: number) {
     super('BACKLOG_FULL', `${model}: the backlog limit of ${limit} dirty records in a shard is reached`, { model, key })
@@ -80,18 +82,27 @@ export class RedisFullError extends WriteBehindError {
   }
 }
 
-/** Redis did not answer within `writeTimeout`: the write may or may not have been stored. Repeating it may apply it twice. */
+/**
+ * Redis did not answer within `writeTimeout`, or with an error that tells nothing: the write may or may not have been stored. Repeating it may
+ * apply it twice.
+ */
 export class OutcomeUnknownError extends WriteBehindError {
   constructor(model: string, cause: unknown) {
-    super('OUTCOME_UNKNOWN', `${model}: Redis did not answer in time; the write may or may not have been stored`, { model, cause })
+    super('OUTCOME_UNKNOWN', `${model}: the write may or may not have been stored: ${messageOf(cause)}`, { model, cause })
   }
 }
 
-/** Redis could not be reached, or refused the call. Nothing was stored. */
+/** Redis could not be reached, did not answer a question, or refused the call. Nothing was stored. */
 export class UnavailableError extends WriteBehindError {
-  constructor(model: string, cause: unknown) {
-    super('UNAVAILABLE', `${model}: Redis refused the call: ${cause instanceof Error ? cause.message : String(cause)}`, { model, cause })
+  /** @param model `undefined`: the call is not one of a model */
+  constructor(model: string | undefined, cause: unknown) {
+    const subject = model === undefined ? '' : `${model}: `
+    super('UNAVAILABLE', `${subject}Redis is not available: ${messageOf(cause)}`, { model, cause })
   }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
 }
 
 /** The cache is closed, or closing. Nothing was stored. */
@@ -111,7 +122,7 @@ export class ParkedError extends WriteBehindError {
   }
 }
 
-/** A flush or a close did not end within its deadline. What it did not write stays dirty in Redis. */
+/** A flush did not end within its deadline. What it did not write stays dirty in Redis. */
 export class TimeoutError extends WriteBehindError {
   constructor(message: string) {
     super('TIMEOUT', message)

@@ -41,7 +41,9 @@ export interface FlushedEvent {
 export interface ParkedEvent {
   readonly model: string
   readonly shard: number
+  /** As in ParkedRecord. */
   readonly key: string
+  /** Times that the database has refused it. */
   readonly attempts: number
   /** SQLSTATE and constraint, never values. */
   readonly reason: string
@@ -60,11 +62,17 @@ export interface AdoptedEvent {
   readonly shard: number
   /** The batch that found it out; undefined: a read did. */
   readonly batch: string | undefined
+  /** Id of the last batch that the database has; null: it has none. */
   readonly ledger: string | null
 }
 
-/** Something failed that no call reports: it will be tried again, unless it is a `listener` of these events that threw. */
+/** Something failed that no call reports. */
 export interface FailureEvent {
+  /**
+   * `schedule` the alarm of a dirty shard: the sweeper finds it · `flush` a job, which is tried again, or the drain of a close, whose records stay
+   * dirty · `sweep` of a worker: comes again · `redis`, `queue` a connection: is made again · `release` of a hold: it expires · `listener` of these
+   * events: nothing is tried again
+   */
   readonly step: 'schedule' | 'flush' | 'sweep' | 'redis' | 'queue' | 'release' | 'listener'
   readonly model: string | undefined
   readonly error: WriteBehindError | Error

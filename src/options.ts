@@ -31,15 +31,15 @@ export interface Policy {
   /** One job a dirty shard, or one job a dirty record, so that the board shows every key. @default 'shard' */
   jobs?: 'shard' | 'record'
   /**
-   * Most dirty records of the model, without those of batches in flight; past it, writes to records that have no pending change are refused
-   * with BacklogFullError. @default 1000000
+   * Most dirty records of the model, without those of batches in flight. Each shard takes its share, `maxDirty / shards`; past that, writes to
+   * records of the shard that have no pending change are refused with BacklogFullError. @default 1000000
    */
   maxDirty?: number
   /** How long a clean record stays readable from Redis. @default 60000 */
   viewTtl?: number
   /** How long it is remembered that a row is missing. @default 5000 */
   missingTtl?: number
-  /** How often a failing flush is tried before it is listed as failed; the sweeper then starts a new one. @default 20 */
+  /** How often a failing flush is tried before it is listed as failed; the sweeper then starts a new one, for a parked record after 5 minutes. @default 20 */
   attempts?: number
   /** First wait between attempts; doubles with each, with jitter. @default 500 */
   backoff?: number
@@ -55,7 +55,10 @@ export interface Options {
   concurrency?: number
   /** How often a worker looks for overdue shards that have no job. @default 2000 */
   sweepInterval?: number
-  /** After this long without an answer of Redis a write fails with OutcomeUnknownError. @default 10000 */
+  /**
+   * After this long without an answer of Redis a write fails with OutcomeUnknownError, or with UnavailableError if it was never sent, and a read
+   * with the latter. @default 10000
+   */
   writeTimeout?: number
   /**
    * A statement without an answer for this long counts as an outage, and is tried again; the ledger sees to it that it counts once.
@@ -98,6 +101,11 @@ const CHOICES = {
 } as const satisfies { [N in keyof Policy]?: readonly ResolvedPolicy[N][] }
 
 const SMALLEST: Partial<Record<keyof Policy | keyof Options, number>> = { debounce: 0 }
+/** Of anything: a time of Redis' clock has 13 digits, that much later too. */
+const LARGEST = 1e12
+/** What Node's timers are set to: longer ones fire at once. */
+const LONGEST_TIMER = 1e9
+const TIMERS: readonly string[] = ['sweepInterval', 'writeTimeout', 'statementTimeout'] satisfies (keyof Options)[]
 
 /** @throws ConfigurationError naming the option, what was expected and what came. */
 export function resolveOptions(options: Options): ResolvedOptions {
@@ -126,8 +134,9 @@ function withDefaults<T extends object>(where: string, defaults: T, given: Parti
     if (value === undefined) continue
     if (typeof value !== typeof defaults[name]) throw wrong(`${where}.${name}`, `a ${typeof defaults[name]}`, value)
     const smallest = SMALLEST[name as keyof Policy] ?? 1
-    if (typeof value === 'number' && !(Number.isInteger(value) && value >= smallest))
-      throw wrong(`${where}.${name}`, `a whole number of at least ${smallest}`, value)
+    const largest = TIMERS.includes(name) ? LONGEST_TIMER : LARGEST
+    if (typeof value === 'number' && !(Number.isInteger(value) && value >= smallest && value <= largest))
+      throw wrong(`${where}.${name}`, `a whole number from ${smallest} to ${largest}`, value)
     resolved[name] = value
   }
   return resolved

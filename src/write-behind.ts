@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import { ClosedError, InvalidInputError } from './errors.js'
 import type { Events } from './events.js'
 import { createExtension, type Extension } from './extension/extension.js'
-import { Barrier, range, within } from './flush/barrier.js'
+import { type Barrier, range, within } from './flush/barrier.js'
 import type { Flusher } from './flush/flusher.js'
 import type { Scheduler } from './flush/scheduler.js'
 import type { Sweeper } from './flush/sweeper.js'
@@ -13,38 +13,46 @@ import type { ResolvedPolicy } from './options.js'
 import type { ShardNames } from './redis/keys.js'
 import type { Reader } from './redis/reader.js'
 import type { Store } from './redis/store.js'
-import type { Writer } from './redis/writer.js'
+import type { Calls, Writer } from './redis/writer.js'
 import type { Where } from './schema/arguments.js'
 import { describe } from './schema/codec.js'
 import { isObject, KeyEncoder } from './schema/key.js'
 import type { Model, Models } from './schema/model.js'
 import type { Holds } from './strategies/holds.js'
 
-/** What is to be known of one model at 3 a.m. Counts since Redis was set up, over all processes. */
+/** What is to be known of one model at 3 a.m., over all processes. */
 export interface ModelStatus {
+  /** As in the Prisma schema. */
   readonly model: string
+  /** Records with changes that are not in the database, parked ones included. */
   readonly dirty: number
+  /** Records whose change the database refuses. */
   readonly parked: number
-  /** Writes accepted. */
+  /** Writes accepted since Redis was set up. */
   readonly writes: number
-  /** Rows written to the database. */
+  /** Rows written to the database since then. */
   readonly rows: number
+  /** Batches acknowledged since then. */
   readonly batches: number
   /** Ms since the first due record was due; 0 if none is. */
   readonly overdue: number
 }
 
 export interface ParkedRecord {
+  /** As in the Prisma schema. */
   readonly model: string
+  /** The key fields' values, joined by `:`, with what would be taken for something else as `%XX`. */
   readonly key: string
+  /** Times that the database has refused it. */
   readonly attempts: number
+  /** When it was refused first. */
   readonly since: Date
   /** SQLSTATE and constraint, never values. */
   readonly reason: string
 }
 
 export interface CloseOptions {
-  /** Ms for all of it. @default 10000 */
+  /** Ms for letting calls end and flushing; saying what is left takes up to a second more. @default 10000 */
   readonly deadline?: number
 }
 
@@ -90,17 +98,17 @@ export class WriteBehind<C extends Models = NoModels> {
   /** Emits `written`, `flushed`, `parked`, `unparked`, `adopted`, `backlog`, `failure`, of this process. A listener that throws breaks nothing. */
   readonly events: Events
   readonly #parts: readonly Part[]
-  readonly #store: Store
   readonly #barrier: Barrier
+  readonly #calls: Calls
   readonly #connections: readonly Redis[]
   #closing: Promise<CloseReport> | undefined
 
   /** @internal made by createWriteBehind */
-  constructor(events: Events, parts: readonly Part[], store: Store, connections: readonly Redis[]) {
+  constructor(events: Events, parts: readonly Part[], barrier: Barrier, calls: Calls, connections: readonly Redis[]) {
     this.events = events
     this.#parts = parts
-    this.#store = store
-    this.#barrier = new Barrier(store, events)
+    this.#barrier = barrier
+    this.#calls = calls
     this.#connections = connections
   }
 
@@ -114,7 +122,7 @@ export class WriteBehind<C extends Models = NoModels> {
    * many records it brought there itself. An outage is retried until the timeout. Parked records get another chance.
    * @throws InvalidInputError when there is no such model or key
    * @throws ParkedError when the database refuses records; all others are in the database
-   * @throws PersistError the outage that outlasted the timeout
+   * @throws PersistError the outage that outlasted the timeout, or at once what keeps all records from being written (`SCHEMA_MISMATCH`)
    * @throws TimeoutError when the timeout passed before everything was flushed
    * @throws ClosedError
    */
@@ -145,33 +153,25 @@ export class WriteBehind<C extends Models = NoModels> {
     for (const { sweeper } of this.#parts) sweeper.start()
   }
 
-  /** Status of every model, in the order of the policies. */
+  /**
+   * Status of every model, in the order of the policies.
+   * @throws UnavailableError when Redis did not answer within `writeTimeout`
+   * @throws ClosedError
+   */
   async status(): Promise<ModelStatus[]> {
-    const now = await this.#store.now()
-    return Promise.all(
-      this.#parts.map(async ({ model, shards }) => {
-        const status = { model: model.name, dirty: 0, parked: 0, writes: 0, rows: 0, batches: 0, overdue: 0 }
-        for (const shard of await Promise.all(range(shards.count).map((each) => this.#store.status(shards.prefix(each))))) {
-          status.dirty += shard.dirty
-          status.parked += shard.parked
-          status.writes += shard.writes
-          status.rows += shard.rows
-          status.batches += shard.batches
-          if (shard.firstDue !== undefined) status.overdue = Math.max(status.overdue, now - shard.firstDue)
-        }
-        return status
-      }),
-    )
+    if (this.#closing !== undefined) throw new ClosedError()
+    return this.#status()
   }
 
-  /** Records whose change the database refuses. */
+  /**
+   * Records whose change the database refuses.
+   * @throws UnavailableError when Redis did not answer within `writeTimeout`
+   * @throws ClosedError
+   */
   async parked(): Promise<ParkedRecord[]> {
-    const entries = this.#parts.flatMap(({ model, shards }) =>
-      range(shards.count).map(async (shard) =>
-        (await this.#store.parked(shards.prefix(shard))).map((entry) => ({ model: model.name, ...entry })),
-      ),
-    )
-    return (await Promise.all(entries)).flat()
+    if (this.#closing !== undefined) throw new ClosedError()
+    const shards = await this.#eachShard((store, prefix) => store.parked(prefix))
+    return shards.flatMap(({ model, answer }) => answer.map((entry) => ({ model, ...entry })))
   }
 
   /**
@@ -205,6 +205,29 @@ export class WriteBehind<C extends Models = NoModels> {
     return { part, key: key === undefined ? undefined : new KeyEncoder(part.model).encode(key), timeout }
   }
 
+  async #status(): Promise<ModelStatus[]> {
+    const { link, store } = this.#calls
+    const now = await link.ask(undefined, () => store.now())
+    const shards = await this.#eachShard((each, prefix) => each.status(prefix))
+    return this.#parts.map(({ model }) => {
+      const status = { model: model.name, dirty: 0, parked: 0, writes: 0, rows: 0, batches: 0, overdue: 0 }
+      for (const { answer } of shards.filter((shard) => shard.model === model.name)) {
+        for (const count of ['dirty', 'parked', 'writes', 'rows', 'batches'] as const) status[count] += answer[count]
+        if (answer.firstDue !== undefined) status.overdue = Math.max(status.overdue, now - answer.firstDue)
+      }
+      return status
+    })
+  }
+
+  /** @throws UnavailableError */
+  #eachShard<T>(ask: (store: Store, prefix: string) => Promise<T>): Promise<{ model: string; answer: T }[]> {
+    const { link, store } = this.#calls
+    const answers = this.#parts.flatMap(({ model: { name }, shards }) =>
+      range(shards.count).map(async (shard) => ({ model: name, answer: await link.ask(name, () => ask(store, shards.prefix(shard))) })),
+    )
+    return Promise.all(answers)
+  }
+
   async #close(deadline: number): Promise<CloseReport> {
     let flushed = 0
     const drain = async () => {
@@ -215,7 +238,7 @@ export class WriteBehind<C extends Models = NoModels> {
       })
     }
     await within(deadline, drain()).catch((error: Error) => void this.events.emit('failure', { step: 'flush', model: undefined, error }))
-    const left = await within(deadline + 1000, this.status()).catch(() => undefined)
+    const left = await within(deadline + 1000, this.#status()).catch(() => undefined)
     await Promise.allSettled(this.#parts.map(({ scheduler }) => within(deadline + 1000, scheduler.stop())))
     // ioredis holds the process up for 2 s when a connection is disconnected that has ended.
     for (const connection of this.#connections) if (connection.status !== 'end') connection.disconnect()

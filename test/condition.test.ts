@@ -73,6 +73,21 @@ describe('the view', () => {
     expect(await writeIf(adds(1), 'there')).toEqual(['old', '6'])
   })
 
+  test('says nothing, and is dropped by an increment, if it lacks a field that the model has got since', async () => {
+    const loadOlder = () => shard.load(id, FIELDS.slice(0, 1), ['old'])
+    const isView = async () => (await shard.connection.redis.exists(`${shard.prefix}view:${id}`)) === 1
+    await loadOlder()
+    expect(await writeIf(adds(1), 'there')).toBe('unknown')
+    const names = FIELDS.map(({ name }) => name)
+    expect(await shard.store.read(shard.prefix, 'lease', 1000, names, [id])).toEqual([{ lease: expect.stringContaining('lease') }])
+    await load(['old', '5'])
+    expect(await writeIf(adds(1), 'there')).toEqual(['old', '6'])
+    await shard.store.invalidate(shard.prefix, [id])
+    await loadOlder()
+    await shard.write(adds(1))
+    expect(await isView()).toBe(false)
+  })
+
   test('of an earlier epoch says nothing, and one made by a write is of this epoch', async () => {
     await shard.store.hold(shard.prefix, 'hold', 1000, [])
     await shard.store.release(shard.prefix, 'hold', [])

@@ -184,6 +184,15 @@ describe('in the browser', () => {
   }
 })
 
+test('the status says what is wrong when there is none', async () => {
+  const { cache } = await startCache()
+  const url = await startDashboard({ cache })
+  expect((await send(`${url}/status`)).status).toBe(200)
+  await cache.close()
+  const { status, body } = await send(`${url}/status`)
+  expect([status, JSON.parse(body)]).toEqual([503, { problem: 'the cache is closed' }])
+})
+
 describe('access', () => {
   test('an address that is not loopback is refused without credentials, and with ones that protect nothing', async () => {
     const { cache } = await startCache()

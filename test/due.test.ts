@@ -94,6 +94,32 @@ test('most writes to a record that is written all the time leave the index alone
   expect(times.size).toBeLessThanOrEqual(2 + (after - before) / SLACK)
 })
 
+test.each([
+  ['packed', increment],
+  ['a hash', bound],
+])('when the clock is put back, a change that is %s counts from its next write', async (_, operation) => {
+  setPolicy(DEBOUNCE, DEBOUNCE)
+  await shard.write(operation())
+  const later = (await shard.store.now()) + 1_000_000
+  await shard.putBack('a', later, later + DEBOUNCE)
+  const [before, after] = await during(() => shard.write(operation()))
+  for (let n = 0; n < 3; n++) {
+    expect(await due()).toSatisfy((time) => time >= before + DEBOUNCE && time <= after + DEBOUNCE)
+    await passTime()
+    await shard.write(operation())
+  }
+})
+
+test('a barrier takes what was written before the clock was put back', async () => {
+  setPolicy(DEBOUNCE)
+  await shard.write(increment())
+  const now = await shard.store.now()
+  await shard.putBack('a', now + 1_000_000, now + 1_000_000 + DEBOUNCE)
+  expect(await shard.store.claim(shard.prefix, 'id', { records: 10, bytes: 1000 }, { before: now }, DEBOUNCE)).toMatchObject({
+    batch: { size: 1 },
+  })
+})
+
 test('a write takes over the due time of a debounce that was shortened', async () => {
   setPolicy(DEBOUNCE)
   await shard.write(increment())

@@ -194,6 +194,16 @@ describe('jobs per record', () => {
   })
 })
 
+test('a parked record that is written again is flushed when it is due, also where each record has its job', async () => {
+  const cache = await connect({ counter: { ...quick, jobs: 'record', backoff: 60_000, maxBackoff: 60_000 } }, { sweepInterval: 60_000 })
+  await database.query('alter table "Counter" add constraint small check (value < 1000)')
+  await cache.startWorker()
+  await cache.counter.set({ name: 'a' }, { value: 5000 })
+  await expect.poll(() => cache.parked()).toHaveLength(1)
+  await cache.counter.set({ name: 'a' }, { value: 1 })
+  await expect.poll(values).toEqual([{ name: 'a', value: '1' }])
+})
+
 describe('a refused record', () => {
   beforeEach(async () => {
     await database.query('alter table "Counter" add constraint small check (value < 1000)')
@@ -388,16 +398,17 @@ describe('close', () => {
     expect(await values()).toEqual([{ name: 'a', value: '1' }])
   })
 
-  test('leaves no key behind but the ids and counts of the shards', async () => {
+  test('leaves no key behind but the ids and counts of the shards, and for a minute the sequence of the writer', async () => {
     const cache = await connect({ counter: still })
     await Promise.all(Array.from({ length: 50 }, (_, n) => cache.counter.increment({ name: `n${n}` }, { value: 1 })))
     await cache.close()
     const left: string[] = []
     for await (const keys of connection.redis.scanStream({ match: `{${connection.namespace}*` })) left.push(...keys)
     const prefix = shardPrefix(connection.namespace, 'Counter', 0)
-    expect(left.filter((key) => !key.includes(':queues')).sort()).toEqual(
-      [`${prefix}acked`, `${prefix}stats`, `{${connection.namespace}}:shards`].sort(),
-    )
+    const [sequence = '', ...others] = left.filter((key) => !key.includes(':queues')).sort((a, b) => b.length - a.length)
+    expect(sequence).toContain(`${prefix}writer:`)
+    expect(await connection.redis.pttl(sequence)).toSatisfy((ttl) => ttl > 0 && ttl <= 60_000)
+    expect(others.sort()).toEqual([`${prefix}acked`, `${prefix}stats`, `{${connection.namespace}}:shards`].sort())
   })
 })
 

@@ -28,6 +28,17 @@ test('a call without an answer ends when the timeout has passed', async () => {
   expect(link.load).toBe(0)
 })
 
+test('a refusal of a call that may have been carried out before says nothing', async () => {
+  const link = new Link(redis, 800)
+  const refused = () => redis.eval('return redis.error_reply("OOM refused")', 0)
+  await expect(link.call(refused)).rejects.toMatchObject({ name: 'ReplyError' })
+  const answers = [() => Promise.reject(new Error('the connection was lost')), refused]
+  await expect(link.call(() => (answers.shift() as () => Promise<unknown>)())).rejects.toMatchObject({
+    sent: true,
+    cause: { message: 'OOM refused' },
+  })
+})
+
 test('a call that is sent again keeps its deadline, which may be before those of younger calls', async () => {
   const link = new Link(redis, 800)
   const ended: string[] = []

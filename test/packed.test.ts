@@ -134,6 +134,15 @@ test('a sum outside 64 bits is refused, and leaves the change as it was', async 
   expect(await pending()).toMatchObject({ '+views': String(2n ** 63n - 6n) })
 })
 
+test('what was added before the sum that is refused is taken back, whatever it was', async () => {
+  const both = (views: bigint, bytes: bigint) => compiler.increment(where, { views, bytes })
+  await shard.write(both(1n, 2n ** 63n - 1n))
+  const before = await pending()
+  const { refused } = await shard.write(both(-(2n ** 63n), 1n))
+  expect([...refused]).toEqual([[0, 'overflow']])
+  expect(await pending()).toEqual(before)
+})
+
 test('long values make it a hash, of which a counter is changed alone', async () => {
   const document = new Compiler(models.document)
   const id = '/'

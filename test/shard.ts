@@ -41,6 +41,16 @@ export class TestShard {
     await this.store.load(this.prefix, TTL, fields, { ledger, rows: [{ key, values }] }, [(found as Lease).lease], '')
   }
 
+  /** As if the record, which is dirty, had been written first at another time, and become due at another. */
+  async putBack(key: string, since: number, due: number): Promise<void> {
+    const { redis } = this.connection
+    const packed = await redis.hgetBuffer(`${this.prefix}packed`, key)
+    const meta = await redis.hget(`${this.prefix}pend:${key}`, '~')
+    if (packed !== null) await redis.hset(`${this.prefix}packed`, key, Buffer.concat([Buffer.from(`${due}${since}`), packed.subarray(26)]))
+    if (meta !== null) await redis.hset(`${this.prefix}pend:${key}`, '~', `${meta.slice(0, 3)}${since}`)
+    await redis.zadd(`${this.prefix}dirty`, due, key)
+  }
+
   /** Claims the record, and has the database refuse it, with `between` done meanwhile. */
   async park(key: string, between: () => Promise<unknown> = async () => {}): Promise<void> {
     const { batch } = await this.store.claim(this.prefix, `batch-${++this.#sequence}`, { records: 10, bytes: 1000 }, { key })

@@ -14,7 +14,7 @@ import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const HOUR = 3_600_000
 const still = { shards: 1, debounce: HOUR, maxWait: HOUR }
-const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100, nameClean: false }
+const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100_000, nameClean: false }
 const BATCH = { records: 100, bytes: 1000 }
 const TTL = { view: 60_000, missing: 5000 }
 const FIELDS = [{ name: 'value', start: '0' }]
@@ -202,6 +202,14 @@ test('a claimed record is dirty until its batch is acknowledged, and counts once
   await store.acknowledge(prefix, '3', '3', '4', TTL, 1, false)
   expect(await store.status(prefix)).toMatchObject({ dirty: 1, inFlight: false })
   expect(await store.due(prefix, 'b')).toBeUndefined()
+})
+
+test('a batch of any size can be split', async () => {
+  const records = 20_000
+  for (let from = 0; from < records; from += 500) await increment(...Array.from({ length: 500 }, (_, n) => `n${from + n}`))
+  const { batch } = await store.claim(prefix, '1', { records, bytes: 2 ** 30 }, { before: (await store.now()) + 1000 })
+  await store.split(prefix, batch?.id as string, '2')
+  expect((await claim('3'))?.size).toBe(records / 2)
 })
 
 test('an acknowledgement, a split and a park that come late leave a newer batch alone', async () => {

@@ -358,6 +358,16 @@ describe('a Redis of its own', () => {
     expect(await database.prisma.counter.findUnique({ where: { name: 'n3' } })).toEqual({ name: 'n3', value: 250n })
   })
 
+  test.each([
+    [{ policies: { counter: { debounce: -1 } } }, /^policies\.counter\.debounce: expected a whole number from 0 to 1000000000000, got -1$/],
+    [{ policies: { counter: { debounce: Number.MAX_SAFE_INTEGER } } }, /^policies\.counter\.debounce: expected .* to 1000000000000, got 9/],
+    [{ policies: { counter: { shards: 0 } } }, /^policies\.counter\.shards: expected a whole number from 1 /],
+    [{ policies: {}, sweepInterval: 2 ** 31 }, /^options\.sweepInterval: expected a whole number from 1 to 1000000000, got 2147483648$/],
+  ])('is not asked for anything with %j', async (options, message) => {
+    const refused = createWriteBehind({ prisma: database.prisma, redis, models, ...options })
+    await expect(refused).rejects.toMatchObject({ code: 'CONFIGURATION', message: expect.stringMatching(message) })
+  })
+
   test('that may evict is refused at the start', async () => {
     await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
     const refused = createWriteBehind({ prisma: database.prisma, redis, models, policies: { counter: {} } })
@@ -409,7 +419,25 @@ describe('a Redis of its own', () => {
       .poll(() => cache.counter.increment({ name: 'gone' }, { value: 1 }).catch((error: { code: string }) => error.code))
       .toBe('UNAVAILABLE')
     await expect(cache.flush({ timeout: 300 })).rejects.toMatchObject({ code: 'TIMEOUT' })
+    await expect(cache.status()).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    await expect(cache.parked()).rejects.toMatchObject({ code: 'UNAVAILABLE' })
     expect(await cache.close({ deadline: 500 })).toEqual({ flushed: 0, dirty: undefined, parked: undefined })
+    await expect(cache.status()).rejects.toMatchObject({ code: 'CLOSED' })
+    await expect(cache.parked()).rejects.toMatchObject({ code: 'CLOSED' })
+    const next = createWriteBehind({ prisma: database.prisma, redis, models, policies: { counter: quiet } })
+    await expect(next).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('ECONNREFUSED') })
+  })
+
+  test('gets writes of 4 MiB in a call each', async () => {
+    const cache = await createWriteBehind({ prisma: database.prisma, redis, models, policies: { document: quiet } })
+    const body = { text: 't'.repeat(4 * 2 ** 20) }
+    const write = (n: number) => cache.document.upsert({ where: { id: `${n}` }, create: { title: 't', body }, update: { body } })
+    const calls: number[] = []
+    cache.events.on('written', ({ records }) => void calls.push(records))
+    await Promise.all([0, 1, 2].map(write))
+    expect(calls).toEqual([1, 1, 1])
+    await redis.flushall()
+    await cache.close()
   })
 })
 

@@ -36,11 +36,11 @@ export class Scheduler {
 
   /**
    * Sets the alarm after a write has made the shard dirty.
-   * @param keys the records that were clean, for jobs per record
+   * @param keys the records that were clean, for jobs per record; none if it was a parked one that was written again
    */
   async wake(shard: number, keys: readonly string[]): Promise<void> {
     const { jobs, debounce } = this.#policy
-    if (jobs === 'shard') await this.wakeShard(shard, debounce)
+    if (jobs === 'shard' || keys.length === 0) await this.wakeShard(shard, debounce)
     else await this.wakeRecords(shard, new Map(keys.map((key) => [key, debounce])))
   }
 

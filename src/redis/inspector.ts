@@ -1,4 +1,4 @@
-import { ConfigurationError, UnavailableError, WriteBehindError } from '../errors.js'
+import { ConfigurationError } from '../errors.js'
 import type { PendingRecord } from '../schema/arguments.js'
 import {
   ChangeReader,
@@ -38,13 +38,13 @@ export class Inspector {
 
   async isPersisted(shard: number, key: string): Promise<boolean> {
     const { store, shards } = this.#context
-    return (await this.#call(() => store.due(shards.prefix(shard), key))) === undefined
+    return (await this.#ask(() => store.due(shards.prefix(shard), key))) === undefined
   }
 
   /** @throws ConfigurationError when the change names a field that the model does not have any more */
   async pending(shard: number, key: string): Promise<PendingRecord<Model> | null> {
     const { store, shards } = this.#context
-    const { claimed, pending, parked } = await this.#call(() => store.pending(shards.prefix(shard), key))
+    const { claimed, pending, parked } = await this.#ask(() => store.pending(shards.prefix(shard), key))
     const next = pending.length === 0 ? undefined : this.#describe(parked === undefined ? 'pending' : 'parked', pending, parked)
     if (claimed.length === 0) return next ?? null
     const { reason: _, attempts: __, ...written } = next === undefined ? {} : { ...next, state: 'pending' as const }
@@ -88,12 +88,8 @@ export class Inspector {
     }
   }
 
-  async #call<T>(send: () => Promise<T>): Promise<T> {
-    try {
-      return await this.#context.link.call(send)
-    } catch (error) {
-      throw error instanceof WriteBehindError ? error : new UnavailableError(this.#context.model.name, error)
-    }
+  #ask<T>(send: () => Promise<T>): Promise<T> {
+    return this.#context.link.ask(this.#context.model.name, send)
   }
 }
 

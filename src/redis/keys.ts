@@ -1,6 +1,7 @@
 /**
  * Names in Redis. All keys of a shard share its prefix, whose braces put them into one slot of a cluster; the scripts append
- * `view:<key>`, `packed`, `pend:<key>`, `dirty`, `batch`, `acked`, `parked`, `writer:<id>`, `stats`.
+ * `view:<key>`, `packed`, `pend:<key>`, `dirty`, `batch`, `acked`, `parked`, `writer:<id>`, `stats`, `lease:<key>`, `hold:<key>`, `holds`, `epoch`,
+ * `traces`.
  */
 export function shardPrefix(namespace: string, model: string, shard: number): string {
   return `{${namespace}:${model}:${shard}}:`

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { UnavailableError } from '../errors.js'
 
 /** A call was not answered within the link's timeout. `sent`: Redis may have carried it out. */
 export class LinkTimeout extends Error {
@@ -80,12 +81,28 @@ export class Link {
       try {
         return await this.#attempt(send, deadline)
       } catch (error) {
-        if (isReply(error) && !TURNED_AWAY.test(error.message)) throw error
+        // ioredis hangs the call's arguments on its errors: values of rows, which have no place in a log.
+        if (isReply(error)) Reflect.deleteProperty(error, 'command')
+        // Of a call that may have been carried out before, a refusal says nothing.
+        if (isReply(error) && !TURNED_AWAY.test(error.message)) throw sent ? new LinkTimeout(sent, error) : error
         sent ||= !isReply(error) && !NOT_WRITTEN.test((error as Error).message)
         cause = error
       }
       await new Promise((resolve) => setTimeout(resolve, Math.min(50, msUntil(deadline))))
       if (performance.now() >= deadline) throw new LinkTimeout(sent, cause)
+    }
+  }
+
+  /**
+   * As `call`, of what changes nothing that would be counted twice.
+   * @param model that it is about; `undefined`: all of them
+   * @throws UnavailableError
+   */
+  async ask<T>(model: string | undefined, send: () => Promise<T>): Promise<T> {
+    try {
+      return await this.call(send)
+    } catch (error) {
+      throw new UnavailableError(model, error)
     }
   }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { UnavailableError, WriteBehindError } from '../errors.js'
+import { UnavailableError } from '../errors.js'
 import { plainFields, startOf } from '../schema/change.js'
 import { shardOf } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
@@ -71,7 +71,7 @@ export class Reader {
 
   #read(shard: number, keys: readonly string[]): Promise<(View | Lease)[]> {
     const newLease = `${this.#id}.${++this.#reads}`
-    return this.#call(() => this.#context.store.read(this.#context.shards.prefix(shard), newLease, LEASE_TTL, this.#names, keys))
+    return this.#ask(() => this.#context.store.read(this.#context.shards.prefix(shard), newLease, LEASE_TTL, this.#names, keys))
   }
 
   async #loadAll(shard: number, requests: readonly string[]): Promise<View[]> {
@@ -95,7 +95,7 @@ export class Reader {
       shard,
       wanted.map(({ key }) => key),
     )
-    const loaded = await this.#call(() => store.load(shards.prefix(shard), ttl, this.#fields, taken, leases, lastState))
+    const loaded = await this.#ask(() => store.load(shards.prefix(shard), ttl, this.#fields, taken, leases, lastState))
     if (loaded.outcome === 'adopted') onAdopted(shard, taken.ledger)
     wanted.forEach((each, n) => {
       each.view = loaded.views[n]
@@ -103,12 +103,8 @@ export class Reader {
     return loaded.state
   }
 
-  async #call<T>(send: () => Promise<T>): Promise<T> {
-    try {
-      return await this.#context.link.call(send)
-    } catch (error) {
-      throw error instanceof WriteBehindError ? error : new UnavailableError(this.#context.model.name, error)
-    }
+  #ask<T>(send: () => Promise<T>): Promise<T> {
+    return this.#context.link.ask(this.#context.model.name, send)
   }
 }
 

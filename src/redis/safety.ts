@@ -10,9 +10,10 @@ const OLDEST_VERSION = 7
 /**
  * What is unsafe but can be wanted; reported as warnings.
  * @throws UnsafeRedisError if this Redis would lose dirty data, or cannot run the scripts
+ * @throws UnavailableError
  */
 export async function checkRedis(redis: Redis, link: Link): Promise<string[]> {
-  const info = new Map((await link.call(() => redis.info())).split('\r\n').map((line) => line.split(':', 2) as [string, string]))
+  const info = new Map((await link.ask(undefined, () => redis.info())).split('\r\n').map((line) => line.split(':', 2) as [string, string]))
   const version = info.get('valkey_version') ?? info.get('redis_version') ?? '0'
   if (Number.parseInt(version, 10) < OLDEST_VERSION)
     throw new UnsafeRedisError(`Redis: expected version ${OLDEST_VERSION} or later, got ${version}`)
@@ -30,15 +31,16 @@ export async function checkRedis(redis: Redis, link: Link): Promise<string[]> {
 /**
  * Records are spread over shards by their key: a changed number would leave dirty records where nobody looks.
  * @throws ConfigurationError if the number changed while the model has dirty records
+ * @throws UnavailableError
  */
 export async function checkShardCount(redis: Redis, link: Link, namespace: string, model: string, count: number): Promise<void> {
   const key = shardCountsKey(namespace)
-  await link.call(() => redis.hsetnx(key, model, count))
-  const before = Number(await link.call(() => redis.hget(key, model)))
+  await link.ask(model, () => redis.hsetnx(key, model, count))
+  const before = Number(await link.ask(model, () => redis.hget(key, model)))
   if (before === count) return
   const store = new Store(redis)
   for (let shard = 0; shard < before; shard++) {
-    const { dirty, inFlight } = await link.call(() => store.status(shardPrefix(namespace, model, shard)))
+    const { dirty, inFlight } = await link.ask(model, () => store.status(shardPrefix(namespace, model, shard)))
     if (dirty > 0 || inFlight) {
       throw new ConfigurationError(
         `policies: ${model} has dirty records in ${before} shards; flush them with the old number before setting shards to ${count}`,
@@ -46,5 +48,5 @@ export async function checkShardCount(redis: Redis, link: Link, namespace: strin
       )
     }
   }
-  await link.call(() => redis.hset(key, model, count))
+  await link.ask(model, () => redis.hset(key, model, count))
 }

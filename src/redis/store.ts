@@ -32,6 +32,9 @@ type Commands = {
   ): Promise<[Buffer, Buffer | null, Buffer, Buffer, Buffer, Buffer | null] | [null, number | null]>
 }
 
+/** Ms. */
+const FORGET_AFTER = 60_000
+
 /** Nothing refused, nothing named. */
 const ALL_WELL: WriteReply = { shardWasClean: false, clean: [], refused: new Map(), rows: new Map() }
 const ALL_WELL_FROM_CLEAN: WriteReply = { ...ALL_WELL, shardWasClean: true }
@@ -236,8 +239,9 @@ export class Store {
     return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
   }
 
+  /** Not at once: a call that was sent twice may still be on its way over the connection that broke. */
   async forgetWriter(prefix: string, writer: string): Promise<void> {
-    await this.#redis.del(`${prefix}writer:${writer}`)
+    await this.#redis.pexpire(`${prefix}writer:${writer}`, FORGET_AFTER)
   }
 }
 

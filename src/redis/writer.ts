@@ -18,6 +18,9 @@ import type { Store } from './store.js'
 /** Most operations in one call: it bounds how long one script holds Redis up, and how many arguments Lua unpacks. */
 const MOST_IN_A_CALL = 500
 
+/** No operation is added to a call of so many bytes, or so. */
+const MOST_BYTES = 4 * 2 ** 20
+
 /** Told when records became dirty that no alarm is set for; `keys` only with `nameClean`. */
 export type OnDirty = (shard: number, keys: readonly string[]) => void
 
@@ -141,7 +144,10 @@ class Lane {
   }
 
   #take(): Entry[] {
-    const group = this.#waiting.splice(0, MOST_IN_A_CALL)
+    let [size, bytes] = [0, 0]
+    while (size < this.#waiting.length && size < MOST_IN_A_CALL && bytes < MOST_BYTES)
+      bytes += sizeOf((this.#waiting[size++] as Entry).operation)
+    const group = this.#waiting.splice(0, size)
     if (this.#waiting.length === 0) this.#lastByKey = new Map()
     else for (const entry of group) if (this.#lastByKey.get(entry.operation.key) === entry) this.#lastByKey.delete(entry.operation.key)
     return group
@@ -217,13 +223,17 @@ class Lane {
   }
 }
 
+function sizeOf({ key, values }: Operation): number {
+  let size = key.length
+  for (const value of values) if (typeof value === 'string') size += value.length
+  return size
+}
+
 function countWrites(entries: readonly Entry[]): number {
   return entries.reduce((total, { writes }) => total + writes, 0)
 }
 
 function toWriteError(model: string, error: unknown): WriteBehindError {
-  // ioredis hangs the call's arguments on its errors: values of rows, which have no place in a log.
-  if (isReply(error)) Reflect.deleteProperty(error, 'command')
   if (isReply(error) && error.message.startsWith('OOM')) return new RedisFullError(model, error)
   if (error instanceof LinkTimeout && !error.sent) return new UnavailableError(model, error)
   return new OutcomeUnknownError(model, error)

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { isUndecided } from '../database/failure.js'
-import { UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ShardNames } from '../redis/keys.js'
 import type { Link } from '../redis/link.js'
@@ -110,12 +109,9 @@ export class Holds {
     }
   }
 
-  async #each<T>(pieces: readonly Piece[], send: (piece: Piece) => Promise<T>): Promise<T[]> {
-    try {
-      return await Promise.all(pieces.map((piece) => this.#context.link.call(() => send(piece))))
-    } catch (error) {
-      throw new UnavailableError(this.#context.model, error)
-    }
+  #each<T>(pieces: readonly Piece[], send: (piece: Piece) => Promise<T>): Promise<T[]> {
+    const { link, model } = this.#context
+    return Promise.all(pieces.map((piece) => link.ask(model, () => send(piece))))
   }
 
   #pieces(scope: Scope): Piece[] {

@@ -17,7 +17,7 @@ const PACKAGES = {
   brew: ['redis', 'valkey'],
 }
 
-const HINT = 'Set REDIS_URL to a Redis (6.2 or later) for tests, or put redis-server or valkey-server on the PATH.'
+const HINT = 'Set REDIS_URL to a Redis (7 or later) for tests, or put redis-server or valkey-server on the PATH.'
 
 /** @throws Error naming REDIS_URL when there is no Redis, and none can be installed */
 export function findOrInstallRedis(): Promise<RedisBinary> {

@@ -65,7 +65,12 @@ end
 local function keysBefore(limit)
   local keys, sure = {}, string.format('%.0f', limit + debounce)
   gather(keys, '-inf', sure)
-  if #keys < batchSize then gather(keys, '(' .. sure, '(inf', function(key) return firstWrite(key) <= limit end) end
+  -- What was first written after now was written before the clock was put back.
+  local function isBefore(key)
+    local first = firstWrite(key)
+    return first <= limit or first > now
+  end
+  if #keys < batchSize then gather(keys, '(' .. sure, '(inf', isBefore) end
   return keys
 end
 

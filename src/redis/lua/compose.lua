@@ -4,6 +4,8 @@
 -- include bounds
 -- include packed
 
+local LEAST, MOST = '-9223372036854775808', '9223372036854775807'
+
 -- Of the operation at hand: what it carries, and the arguments of HSET for it, each second one to be filled in.
 local data, fields
 local fieldsOf = {}
@@ -46,7 +48,10 @@ end
 local function subtract(pend, list, count, amount)
   local negative = sub(amount, 1, 1) == '-' and sub(amount, 2) or '-' .. amount
   for n = 1, count do
-    if call('HINCRBY', pend, list[n], negative) == 0 and sub(list[n], 1, 1) == '+' then call('HDEL', pend, list[n]) end
+    -- The negative of the least number of 64 bits is none itself.
+    local before = amount == LEAST and call('HINCRBY', pend, list[n], '1')
+    local left = call('HINCRBY', pend, list[n], before and MOST or negative)
+    if left == 0 and sub(list[n], 1, 1) == '+' then call('HDEL', pend, list[n]) end
   end
 end
 
@@ -106,7 +111,9 @@ local function changeView(view)
   if sets > 0 then call('HSET', view, unpack(changed)) end
   for n = 1, amounts do
     local name = counter(n)
-    if call('HGET', view, name) ~= NULL and type(pcall('HINCRBY', view, name, data[sets + n])) == 'table' then
+    local value = call('HGET', view, name)
+    -- The view may be of a time when the model had not got this field yet.
+    if not value or value ~= NULL and type(pcall('HINCRBY', view, name, data[sets + n])) == 'table' then
       call('DEL', view)
       return '-'
     end
@@ -122,6 +129,12 @@ local function insertView(view)
   for n, name in ipairs(rowNames) do row[2 * n + 1], row[2 * n + 2] = name, data[before + n] end
   call('HSET', view, unpack(row))
   return 'v'
+end
+
+-- When the record was first written; not in the future, if the clock was put back since.
+local function firstWrite(meta)
+  local since = sub(meta, 4)
+  return since < nowText and since or nowText
 end
 
 -- The flag of a view; one that is there stays from now on until the record is clean.
@@ -178,7 +191,7 @@ end
 local function change(pend, key, meta)
   local view = viewPrefix .. key
   local state, flag, extras, since = 'u', nil, '-', nowText
-  if meta then state, flag, extras, since = sub(meta, 1, 1), sub(meta, 2, 2), sub(meta, 3, 3), sub(meta, 4)
+  if meta then state, flag, extras, since = sub(meta, 1, 1), sub(meta, 2, 2), sub(meta, 3, 3), firstWrite(meta)
   else flag = keepView(view) end
   if kind == 'delete' then return delete(pend, view, flag, since) end
   if kind == 'update' and state == 'd' then return end
@@ -228,7 +241,7 @@ local function write(index, key, packed, values)
   end
   local refusal = change(pend, key, meta)
   if refusal then return refusal end
-  local since = meta and sub(meta, 4)
+  local since = meta and firstWrite(meta)
   return nil, not since and soonest or since < late and since + maxWait or latest
 end
 

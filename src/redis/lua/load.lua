@@ -40,10 +40,11 @@ for n = 1, count do
   position = position + 2
 end
 
--- Adds to a number of the view; false if the sum leaves 64 bits, which the database will refuse.
+-- Adds to a number of the view; false if the sum leaves 64 bits, which the database will refuse. A field that this process does not know of is
+-- not in the view.
 local function add(view, name, amount)
   local value = redis.call('HGET', view, name)
-  return value == NULL or type(redis.pcall('HINCRBY', view, name, amount)) ~= 'table'
+  return not value or value == NULL or type(redis.pcall('HINCRBY', view, name, amount)) ~= 'table'
 end
 
 -- Lays the bounds of a field, if it has any, over its value in the view.
@@ -104,10 +105,14 @@ local function answer(view)
   return values
 end
 
--- A view of an earlier epoch is none.
+-- A view of an earlier epoch is none, nor is one that lacks a field which the model has got since.
 local function isThere(view)
-  local present = redis.call('HMGET', view, '~', '@')
-  return present[1] and (present[2] or '') == epoch
+  local said = redis.call('HMGET', view, '@', unpack(names))
+  if not said[2] or (said[1] or '') ~= epoch then return false end
+  for n = 3, #names + 1 do
+    if said[2] == '1' and not said[n] then return false end
+  end
+  return true
 end
 
 local function isLeased(key, lease)

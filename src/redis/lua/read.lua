@@ -26,12 +26,20 @@ local function lease(key)
   return newLease
 end
 
+-- Whether the view has every field: the model may have got one since the view was made.
+local function isWhole(values)
+  for n = 2, count + 1 do
+    if not values[n] then return false end
+  end
+  return true
+end
+
 local result = {}
 for n = count + 4, #ARGV do
   local values = redis.call('HMGET', prefix .. 'view:' .. ARGV[n], unpack(fields))
   if epoch and values[count + 2] ~= epoch then values[1] = false end
   values[count + 2] = nil
-  if values[1] == '1' then result[#result + 1] = values
+  if values[1] == '1' and isWhole(values) then result[#result + 1] = values
   elseif values[1] == '0' then result[#result + 1] = { '0' }
   else result[#result + 1] = lease(ARGV[n]) end
 end

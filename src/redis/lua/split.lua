@@ -16,7 +16,13 @@ if batch[1] ~= id then return 0 end
 local keys, changes = cmsgpack.unpack(batch[2]), cmsgpack.unpack(batch[4])
 if #keys == 1 then return 0 end
 
-local function part(first, last) return cmsgpack.pack({ unpack(keys, first, last) }), cmsgpack.pack({ unpack(changes, first, last) }) end
+local function slice(list, first, last)
+  local part = {}
+  for n = first, last do part[n - first + 1] = list[n] end
+  return cmsgpack.pack(part)
+end
+
+local function part(first, last) return slice(keys, first, last), slice(changes, first, last) end
 
 local half = math.floor(#keys / 2)
 local rest = batch[3] and cmsgpack.unpack(batch[3]) or {}

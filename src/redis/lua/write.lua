@@ -100,8 +100,10 @@ while position <= #entries do
         local begin = sub(change, 1, from)
         if begin < soonest or begin > latest then
           local since = sub(begin, 14, 26)
+          -- The clock may have been put back.
+          if since > nowText then since = nowText end
           due = since < late and format('%d', since + maxWait) or latest
-          if due == sub(begin, 1, 13) then due = nil else begin = due .. sub(begin, 14) end
+          if due == sub(begin, 1, 13) then due = nil else begin = due .. since .. sub(begin, 27) end
         end
         after = adds and addUp(begin, change, values) or not adds and begin .. values
       end
@@ -152,7 +154,7 @@ while position <= #entries do
     if refusal then
       refused[#refused + 1] = index
       refused[#refused + 1] = refusal
-      if condition then writes = writes - 1 end
+      writes = writes - 1
     end
   end
   if count > 0 then call('HSET', packedKey, unpack(stored)) end
