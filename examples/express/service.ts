@@ -10,7 +10,7 @@ import express, { type ErrorRequestHandler } from 'express'
 import { Redis } from 'ioredis'
 import { PrismaClient } from '../../generated/client/client.js'
 import { models } from '../../generated/write-behind.js'
-import { createWriteBehind, InvalidInputError, WriteBehindError } from '../../src/index.js'
+import { createWriteBehind, InvalidInputError, OutcomeUnknownError, WriteBehindError } from '../../src/index.js'
 
 const { REDIS_URL = 'redis://127.0.0.1:6379', DATABASE_URL = '', NAMESPACE = 'pages', PORT = '3000' } = process.env
 
@@ -46,6 +46,8 @@ app.get('/health', async (_request, response) => {
 
 const answerErrors: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (error instanceof InvalidInputError) response.status(400).json({ error: error.message })
+  // The write may have been stored: sent again, an increment may count twice.
+  else if (error instanceof OutcomeUnknownError) response.status(500).json({ error: error.code })
   // A backlog that is full, a Redis that is away: it passes.
   else if (error instanceof WriteBehindError) response.status(503).set('Retry-After', '1').json({ error: error.code })
   else next(error)

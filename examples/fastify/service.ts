@@ -7,7 +7,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import { PrismaClient } from '../../generated/client/client.js'
 import { models } from '../../generated/write-behind.js'
-import { type Cache, createWriteBehind, InvalidInputError, WriteBehindError } from '../../src/index.js'
+import { type Cache, createWriteBehind, InvalidInputError, OutcomeUnknownError, WriteBehindError } from '../../src/index.js'
 
 const { REDIS_URL = 'redis://127.0.0.1:6379', DATABASE_URL = '', NAMESPACE = 'pages', PORT = '3000' } = process.env
 const policies = { pageView: { debounce: 500, maxWait: 2000 } }
@@ -50,6 +50,8 @@ app.get('/health', () => app.cache.status())
 
 app.setErrorHandler((error, _request, reply) => {
   if (error instanceof InvalidInputError) return reply.code(400).send({ error: error.message })
+  // The write may have been stored: sent again, an increment may count twice.
+  if (error instanceof OutcomeUnknownError) return reply.code(500).send({ error: error.code })
   // A backlog that is full, a Redis that is away: it passes.
   if (error instanceof WriteBehindError) return reply.code(503).header('Retry-After', '1').send({ error: error.code })
   throw error

@@ -1,6 +1,6 @@
 import { type ArgumentsHost, Catch, Controller, type ExceptionFilter, Get, HttpCode, Inject, Param, Post, UseFilters } from '@nestjs/common'
 import type { Response } from 'express'
-import { InvalidInputError, type ModelStatus, WriteBehindError } from '../../src/index.js'
+import { InvalidInputError, type ModelStatus, OutcomeUnknownError, WriteBehindError } from '../../src/index.js'
 import { CACHE, type PageCache } from './cache.module.js'
 
 @Catch(WriteBehindError)
@@ -8,6 +8,8 @@ class CacheErrors implements ExceptionFilter<WriteBehindError> {
   catch(error: WriteBehindError, host: ArgumentsHost): void {
     const response = host.switchToHttp().getResponse<Response>()
     if (error instanceof InvalidInputError) response.status(400).json({ error: error.message })
+    // The write may have been stored: sent again, an increment may count twice.
+    else if (error instanceof OutcomeUnknownError) response.status(500).json({ error: error.code })
     // A backlog that is full, a Redis that is away: it passes.
     else response.status(503).set('Retry-After', '1').json({ error: error.code })
   }
