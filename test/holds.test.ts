@@ -267,7 +267,7 @@ describe('invalidate', () => {
     await read()
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     await cache.counter.invalidate({ name: 'a' })
-    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await cache.counter.set({ name: 'a' }, { value: 1 })
     await cache.flush()
     expect(await connection.redis.keys(`{${connection.namespace}:Counter*}:view:*`)).toEqual([])
   })
