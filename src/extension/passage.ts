@@ -1,4 +1,4 @@
-import { ParkedError, TimeoutError, TransactionBlockedError } from '../errors.js'
+import { InvalidInputError, ParkedError, TimeoutError, TransactionBlockedError } from '../errors.js'
 import type { Barrier } from '../flush/barrier.js'
 import { keyOfRow } from '../schema/key.js'
 import type { Scope } from '../strategies/holds.js'
@@ -111,8 +111,14 @@ export class Passage {
 
 /** A row has been inserted whose key nobody knew: the records of which a view may say that they are missing. */
 function createdScope({ model }: Part, row: unknown): Scope {
-  const key = keyOfRow(model, row)
-  if (key !== undefined) return [key]
+  try {
+    const key = keyOfRow(model, row)
+    if (key !== undefined) return [key]
+  } catch (error) {
+    // With a fluent call, as `create(…).author()`, it is a row of another model.
+    if (error instanceof InvalidInputError) return 'all'
+    throw error
+  }
   // Nobody has asked for a key made at random; numbers can be guessed.
   return model.fields.some(({ name, type }) => model.key.includes(name) && type !== 'String') ? 'all' : []
 }

@@ -61,7 +61,8 @@ export class Surveyor {
   #write({ model, operation, args }: Call): Concern[] {
     const name = model as string
     const { data, create, update, where, ...read } = args as Arguments
-    const written = this.#cached(this.#reach.named(name, { data, create, update }))
+    const payload = { data, create, update }
+    const written = this.#cached(new Set([...this.#reach.named(name, payload), ...this.#reach.nestedDependents(name, payload)]))
     const concerns: Concern[] = [...written, ...this.#dependents(name, operation, args as Arguments)].map((part) => ({
       part,
       scope: 'all',
@@ -69,7 +70,7 @@ export class Surveyor {
     }))
     for (const part of this.#cached(this.#reach.named(name, { where, ...read })).filter(isFlushedFirst))
       concerns.push({ part, scope: 'all', changes: false })
-    concerns.push(...this.#referred(name, [data, create, update].flat()))
+    concerns.push(...this.#referred(name, payload))
     const part = this.#parts.get(name)
     if (part !== undefined) concerns.push({ part, scope: this.#own(part, operation, args as Arguments), changes: true, own: true })
     return concerns
@@ -78,16 +79,25 @@ export class Surveyor {
   #dependents(model: string, operation: string, { data, update }: Arguments): Part[] {
     if (operation.startsWith('delete')) return this.#cached(this.#reach.dependents(model))
     if (operation.startsWith('create')) return []
-    const changed = Object.keys(Object(operation === 'upsert' ? update : data))
-    return this.#cached(this.#reach.dependents(model, changed))
+    return this.#cached(this.#reach.dependents(model, this.#reach.touched(model, operation === 'upsert' ? update : data)))
   }
 
-  /** Records that foreign keys of the written rows refer to: the database wants to see them. */
-  #referred(model: string, rows: readonly unknown[]): Concern[] {
+  /** Records that foreign keys of the written rows refer to, nested ones too: the database wants to see them. */
+  #referred(name: string, payload: Arguments): Concern[] {
+    const rows = new Map<string, Arguments[]>()
+    for (const { model, object } of this.#reach.objects(name, payload)) {
+      const found = rows.get(model)
+      if (found === undefined) rows.set(model, [object])
+      else found.push(object)
+    }
+    return [...rows].flatMap(([model, found]) => this.#referredBy(model, found))
+  }
+
+  #referredBy(model: string, rows: readonly Arguments[]): Concern[] {
     return this.#reach.references(model).flatMap(({ parent, fields, references }) => {
       const part = this.#parts.get(parent)
       if (part === undefined) return []
-      const given = rows.filter((row): row is Arguments => isObject(row) && fields.some((field) => row[field] != null))
+      const given = rows.filter((row) => fields.some((field) => row[field] != null))
       const scope = given.map((row) =>
         this.#referredKey(parent, Object.fromEntries(references.map((name, n) => [name, row[fields[n] as string]]))),
       )
@@ -106,14 +116,16 @@ export class Surveyor {
 
   #own(part: Part, operation: string, args: Arguments): Concern['scope'] {
     const { name, key } = part.model
-    if (!isRecordOperation(operation)) return 'all'
+    if (!isRecordOperation(operation) || [args.data, args.create, args.update].some((data) => this.#reach.takesOver(name, data)))
+      return 'all'
     const inserted = operation === 'create' ? args.data : args.create
     const created = inserted === undefined ? [] : [this.#createdKey(part, inserted)]
-    if (operation === 'create') return created[0] === undefined ? 'returned' : [created[0]]
-    const changed = Object(operation === 'upsert' ? args.update : args.data)
+    const touched = this.#reach.touched(name, operation === 'upsert' ? args.update : args.data)
+    const touchesKey = key.some((field) => touched.includes(field))
+    if (operation === 'create') return created[0] !== undefined ? [created[0]] : touchesKey ? 'all' : 'returned'
     const found = this.#key(name, args.where)
     const keys = [found, ...created]
-    return keys.includes(undefined) || key.some((field) => changed[field] !== undefined) ? 'all' : (keys as string[])
+    return keys.includes(undefined) || touchesKey ? 'all' : (keys as string[])
   }
 
   #createdKey({ model }: Part, data: unknown): string | undefined {

@@ -4,13 +4,20 @@ import type { Relation, Relations } from '../schema/model.js'
 
 /** `undefined` where no model has a relation. */
 export function describeRelations(models: readonly DMMF.Model[]): Relations | undefined {
-  const described = models.map(({ name, fields }) => [name, Object.fromEntries(fields.flatMap(describeRelation))] as const)
+  const described = models.map(
+    ({ name, fields }) => [name, Object.fromEntries(fields.flatMap((field) => describeRelation(models, field)))] as const,
+  )
   const related = described.filter(([, relations]) => Object.keys(relations).length > 0)
   return related.length === 0 ? undefined : Object.fromEntries(related)
 }
 
-function describeRelation(field: DMMF.Field): [string, Relation][] {
+function describeRelation(models: readonly DMMF.Model[], field: DMMF.Field): [string, Relation][] {
   if (field.kind !== 'object' || field.relationName === undefined) return []
   const [fields, references] = [field.relationFromFields ?? [], field.relationToFields ?? []]
-  return [[field.name, { to: field.type, ...(fields.length > 0 ? { fields: [...fields], references: [...references] } : {}) }]]
+  if (fields.length === 0) return [[field.name, { to: field.type }]]
+  const others = models.find(({ name }) => name === field.type)?.fields ?? []
+  const single = others.some(
+    (other) => other.relationName === field.relationName && other.relationFromFields?.length === 0 && !other.isList,
+  )
+  return [[field.name, { to: field.type, fields: [...fields], references: [...references], ...(single ? { single } : {}) }]]
 }

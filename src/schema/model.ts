@@ -55,6 +55,8 @@ export interface Relation {
   readonly to: string
   readonly fields?: readonly string[]
   readonly references?: readonly string[]
+  /** With these: at most one row refers to a row, so that one which comes to refer to it may take it from another. */
+  readonly single?: true
 }
 
 /** The relation fields of every model of the schema, cached or not: model → field → relation. */
