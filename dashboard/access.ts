@@ -47,9 +47,11 @@ export function checkAccess(host: string, credentials: Credentials | undefined):
       `dashboard: expected credentials with a host that is not loopback, or the host 127.0.0.1; got host ${JSON.stringify(host)} without credentials`,
     )
   }
-  if (!/^[^:]+$/.test(credentials.user))
+  const { user, password } = credentials
+  if (typeof user !== 'string' || !/^[^:]+$/.test(user))
     throw new ConfigurationError('dashboard.credentials.user: expected a name without ":", got none or one with it')
-  if (credentials.password === '') throw new ConfigurationError('dashboard.credentials.password: expected a password, got an empty one')
+  if (typeof password !== 'string' || password === '')
+    throw new ConfigurationError('dashboard.credentials.password: expected a password, got none')
 }
 
 export const securityHeaders: RequestHandler = (_request, response, next) => {

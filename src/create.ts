@@ -122,14 +122,14 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
     await checkShardCount(calls.redis, calls.link, options.namespace, (models[name] as Model).name, policy.shards)
 
   const others = Array.from({ length: WRITE_CONNECTIONS - 1 }, () => openCalls(connect, options.writeTimeout))
+  const [telemetry, queueTelemetry, ...writes] = await Promise.all([loadTelemetry(), loadQueueTelemetry(), ...others])
   const store = new Store(connect({ socketTimeout: options.writeTimeout }))
-  const [telemetry, queueTelemetry] = await Promise.all([loadTelemetry(), loadQueueTelemetry()])
   const shared: Shared = {
     ...assembly,
     telemetry,
     queueTelemetry,
     calls,
-    writes: [calls, ...(await Promise.all(others))],
+    writes: [calls, ...writes],
     store,
     barrier: new Barrier(store, events),
     queueConnection: connect({ socketTimeout: QUEUE_SOCKET_TIMEOUT }),

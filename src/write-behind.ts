@@ -147,9 +147,14 @@ export class WriteBehind<C extends Models = NoModels> {
     return createExtension({ parts: this.#parts, barrier: this.#barrier, isClosed: () => this.#closing !== undefined })
   }
 
-  /** Starts flushing in this process, for all models. Resolves when the workers listen. */
+  /**
+   * Starts flushing in this process, for all models. Resolves when the workers listen.
+   * @throws ClosedError
+   */
   async startWorker(): Promise<void> {
+    if (this.#closing !== undefined) throw new ClosedError()
     await Promise.all(this.#parts.map(({ worker }) => worker.start()))
+    if (this.#closing !== undefined) throw new ClosedError()
     for (const { sweeper } of this.#parts) sweeper.start()
   }
 

@@ -201,6 +201,9 @@ describe('access', () => {
       expect(() => new Dashboard({ cache, host })).toThrow(`got host "${host}" without credentials`)
       expect(() => new Dashboard({ cache, host, credentials: { user: 'operator', password: '' } })).toThrow('expected a password')
       expect(() => new Dashboard({ cache, host, credentials: { user: 'a:b', password: 'secret' } })).toThrow('expected a name without ":"')
+      const unset = process.env.NO_SUCH_VARIABLE as string
+      expect(() => new Dashboard({ cache, host, credentials: { user: unset, password: 'secret' } })).toThrow('expected a name')
+      expect(() => new Dashboard({ cache, host, credentials: { user: 'operator', password: unset } })).toThrow('expected a password')
       expect(new Dashboard({ cache, host, credentials: CREDENTIALS })).toBeInstanceOf(Dashboard)
     }
     for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) expect(new Dashboard({ cache, host })).toBeInstanceOf(Dashboard)

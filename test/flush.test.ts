@@ -200,6 +200,8 @@ test('a parked record that is written again is flushed when it is due, also wher
   await cache.startWorker()
   await cache.counter.set({ name: 'a' }, { value: 5000 })
   await expect.poll(() => cache.parked()).toHaveLength(1)
+  // Others come first.
+  await expect.poll(() => cache.queues[0]?.getDelayed()).toMatchObject([{ opts: { priority: 10 } }])
   await cache.counter.set({ name: 'a' }, { value: 1 })
   await expect.poll(values).toEqual([{ name: 'a', value: '1' }])
 })
@@ -396,6 +398,14 @@ describe('close', () => {
     const next = await connect({ counter: still }, { gate: new Gate() })
     await next.flush()
     expect(await values()).toEqual([{ name: 'a', value: '1' }])
+  })
+
+  test('is the end: no worker starts after it, nor while it goes on', async () => {
+    const cache = await connect({ counter: still })
+    const closing = cache.close()
+    await expect(cache.startWorker()).rejects.toMatchObject({ code: 'CLOSED' })
+    await closing
+    await expect(cache.startWorker()).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
   test('leaves no key behind but the ids and counts of the shards, and for a minute the sequence of the writer', async () => {

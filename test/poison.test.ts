@@ -1,5 +1,7 @@
 /** Data that the database refuses, in the six ways that happen: it costs the good records nothing, is never dropped, and heals. */
+import { PrismaPg } from '@prisma/adapter-pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { PrismaClient } from '../generated/client/client.js'
 import { models } from '../generated/write-behind.js'
 import { type Cache, createWriteBehind } from '../src/index.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
@@ -109,6 +111,53 @@ test('each kind is repaired by the next good write', async () => {
     expect(row).toMatchObject(kindOf(row.id).good)
     expect(await cache.document.findUnique({ where: { id: row.id } })).toEqual(row)
   }
+})
+
+test('a unique value that is taken parks an upsert whose insert and update differ, and holds up nobody', async () => {
+  const blob = new TextEncoder().encode(SECRET)
+  await Promise.all([
+    cache.document.upsert({ where: { id: 'clash' }, create: { title: 'one', body: {}, blob }, update: { title: 'other' } }),
+    write('neighbour', {}),
+  ])
+  await expect.poll(parkedIds).toEqual(['clash'])
+  expect(await cache.parked()).toMatchObject([{ reason: expect.stringContaining('23505') }])
+  await expect.poll(written).toBe(1)
+})
+
+test('data that the database refuses to read is parked, also by a Redis that has forgotten the batches before', async () => {
+  await write('before', {})
+  await expect.poll(written).toBe(1)
+  await cache.close()
+  await connection.empty()
+  const { redis, namespace } = connection
+  const adopted: (string | null)[] = []
+  cache = await createWriteBehind({ prisma: database.prisma, redis, namespace, models, policies })
+  cache.events.on('adopted', ({ ledger }) => void adopted.push(ledger))
+  await cache.startWorker()
+  const ids = Array.from({ length: 30 }, (_, n) => `enum${n}`)
+  await Promise.all(ids.map((id) => write(id, { state: 'ARCHIVED' })))
+  await expect.poll(parkedIds).toEqual(ids.sort())
+  expect(adopted.length).toBeGreaterThan(0)
+})
+
+test('a batch that the server stops for the time it takes comes through in parts', async () => {
+  const { redis, namespace } = connection
+  const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: database.url, options: '-c statement_timeout=500' }) })
+  await database.query(`create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(0.02); return new; end $$`)
+  await database.query('create trigger dawdle before insert on "Counter" for each row execute function dawdle()')
+  const slow = await createWriteBehind({
+    prisma,
+    redis,
+    namespace: `${namespace}-slow`,
+    models,
+    policies: { counter: { shards: 1, debounce: 60_000, maxWait: 60_000 } },
+  })
+  await Promise.all(Array.from({ length: 60 }, (_, n) => slow.counter.set({ name: `slow ${n}` }, { value: n })))
+  expect(await slow.flush()).toEqual({ records: 60 })
+  expect(await slow.parked()).toEqual([])
+  await slow.close()
+  await prisma.$disconnect()
+  await database.query('drop trigger dawdle on "Counter"')
 })
 
 test('a child heals by itself when its parent arrives', async () => {

@@ -16,7 +16,7 @@ export type PersistOutcome =
   | { readonly outcome: 'applied'; readonly rows: number }
   /** They were before; the ledger may have moved on since. */
   | { readonly outcome: 'applied before'; readonly ledger: string }
-  /** The batch was void before: it is to be split, or its one record parked. */
+  /** The batch is void: it is to be split, or its one record parked. */
   | { readonly outcome: 'void' }
   /** The ledger is where neither this batch nor the one before it has left it. */
   | { readonly outcome: 'elsewhere'; readonly ledger: string | null }
@@ -73,8 +73,7 @@ export class Database {
     const [result] = await this.#query<{ moved: number; written: number }>(sql, ledgerShard, id, previous, ...columns)
     if (result?.moved === 1) return { outcome: 'applied', rows: upserted + result.written }
     const ledger = await this.#ledger(ledgerShard)
-    if (ledger !== undefined && (ledger.batch === id || ledger.recent.includes(id)))
-      return { outcome: 'applied before', ledger: ledger.batch }
+    if (ledger !== undefined && holds(ledger, id)) return { outcome: 'applied before', ledger: ledger.batch }
     if (ledger?.batch === voidId(id)) return { outcome: 'void' }
     return { outcome: 'elsewhere', ledger: ledger?.batch ?? null }
   }
@@ -89,12 +88,15 @@ export class Database {
   }
 
   /**
-   * Moves the ledger past a refused batch, so that no paused worker can apply it later. `false`: the ledger is elsewhere.
+   * Moves the ledger past a refused batch, so that no paused worker can apply it later.
    * @throws PersistError
    */
-  async void(ledgerShard: string, { id, previous }: BatchHead): Promise<boolean> {
+  async void(ledgerShard: string, { id, previous }: BatchHead): Promise<Exclude<PersistOutcome, { outcome: 'applied' }>> {
     const { outcome } = await this.persist(ledgerShard, { id: voidId(id), previous }, this.prepare([]))
-    return outcome === 'applied' || outcome === 'applied before'
+    if (outcome === 'applied' || outcome === 'applied before') return { outcome: 'void' }
+    const ledger = await this.#ledger(ledgerShard)
+    if (ledger !== undefined && holds(ledger, id)) return { outcome: 'applied before', ledger: ledger.batch }
+    return { outcome: 'elsewhere', ledger: ledger?.batch ?? null }
   }
 
   /**
@@ -140,6 +142,10 @@ export class Database {
       clearTimeout(timer)
     }
   }
+}
+
+function holds({ batch, recent }: LedgerRow, id: string): boolean {
+  return batch === id || recent.includes(id)
 }
 
 export function voidId(id: string): string {

@@ -2,12 +2,15 @@
 import { PersistError, WriteBehindError } from '../errors.js'
 
 /** SQLSTATE classes and codes after which the same statement can succeed later, unchanged. */
-const OUTAGE = /^(08|40|53|57|58|XX)|^(55P03|25006|21000)$/
+const OUTAGE = /^(08|40|53|57|58|XX)|^(55P03|25006)$/
 /**
  * 54: a row that passes a limit of PostgreSQL's, as a key too long for its index does. 44: one that its view's check option refuses. 09, 27, 2F, 38,
- * 39, P0: one that a trigger refuses, or stumbles over.
+ * 39, P0: one that a trigger refuses, or stumbles over. 428C9: a value for a column that the database makes. 21: one that its trigger lets vanish,
+ * or that somebody inserts at the same moment.
  */
-const REFUSED = /^(22|23|44|54|09|27|2F|38|39|P0)/
+const REFUSED = /^(21|22|23|44|54|09|27|2F|38|39|P0)|^428C9$/
+/** The SQLSTATE of a row that a policy refuses is that of a missing right. */
+const REFUSED_BY_POLICY = /row-level security policy/
 const SCHEMA_MISMATCH = /^(42|3F|3D)/
 /** Prisma's codes: refused rows that reach us without a SQLSTATE, and what is the schema's fault. */
 const PRISMA_REFUSED = /^P20(00|02|03|04|05|06|07|11|12|13|19|20)$/
@@ -26,6 +29,7 @@ interface Clues {
   prismaCode: string | undefined
   kind: string | undefined
   constraint: string | undefined
+  byPolicy: boolean
 }
 
 const MEANING = {
@@ -35,7 +39,7 @@ const MEANING = {
 } as const
 
 export function toPersistError(model: string, error: unknown): PersistError {
-  const clues: Clues = { sqlState: undefined, prismaCode: undefined, kind: undefined, constraint: undefined }
+  const clues: Clues = { sqlState: undefined, prismaCode: undefined, kind: undefined, constraint: undefined, byPolicy: false }
   for (const each of causes(error)) collect(clues, each)
   const databaseCode = clues.sqlState ?? clues.kind ?? clues.prismaCode
   const code = classify(clues)
@@ -45,6 +49,13 @@ export function toPersistError(model: string, error: unknown): PersistError {
   // The cause stays out of reach of logs: PostgreSQL's messages contain values of the row.
   return new PersistError(code, `${model}: ${MEANING[code]}${details ? ` (${details})` : ''}`, databaseCode, { model })
 }
+
+/** What a `statement_timeout` of the server ends with, and a cancellation. */
+export const QUERY_CANCELED = '57014'
+/** A row was inserted by somebody else since the statement's snapshot: sent again, it finds the row there. */
+export const CARDINALITY_VIOLATION = '21000'
+/** A statement with one that goes on is sent again so often; then it is not the moment that is at fault. */
+export const MOST_COLLISIONS = 20
 
 /** Codes with which a statement failed for sure; Prisma's P2010 and P2039 say nothing without a SQLSTATE. */
 const NOT_CARRIED_OUT = /^(21|25|40001|40002|40P01|53|55|P2(?!010|039))/
@@ -63,7 +74,8 @@ export function isUndecided(error: unknown): boolean {
   return code === 'OUTAGE' && !NOT_CARRIED_OUT.test(databaseCode ?? '')
 }
 
-function classify({ sqlState, prismaCode, kind }: Clues): PersistError['code'] {
+function classify({ sqlState, prismaCode, kind, byPolicy }: Clues): PersistError['code'] {
+  if (byPolicy) return 'REFUSED'
   if (sqlState !== undefined) {
     if (OUTAGE.test(sqlState)) return 'OUTAGE'
     if (REFUSED.test(sqlState)) return 'REFUSED'
@@ -85,7 +97,11 @@ function collect(clues: Clues, error: Record<string, unknown>): void {
     else if (/^[0-9A-Z]{5}$/.test(code)) clues.sqlState ??= code
   }
   if (typeof kind === 'string') clues.kind ??= kind
-  for (const text of [originalMessage, message]) if (typeof text === 'string') clues.constraint ??= NAMED.exec(text)?.[1]
+  for (const text of [originalMessage, message]) {
+    if (typeof text !== 'string') continue
+    clues.constraint ??= NAMED.exec(text)?.[1]
+    clues.byPolicy ||= REFUSED_BY_POLICY.test(text)
+  }
   if (typeof constraint === 'string') clues.constraint ??= constraint
   else if (typeof constraint === 'object' && constraint !== null)
     clues.constraint ??= Object.values(constraint).flat().map(String).join(', ')

@@ -175,7 +175,7 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   #irregularPart(rows: string, changed: readonly Changed[], n: number): PartText {
     const source = `rows${n} r`
     const missing = `not exists (select from ${this.#model.table} t where ${this.#matches()})`
-    const insert = `insert${n} as (${this.#insert(source)} where ${missing} on conflict do nothing returning 1)`
+    const insert = `insert${n} as (${this.#insert(source)} where ${missing} ${onConflict(this.#keys, [])} returning 1)`
     const counts = [`insert${n}`]
     const parts = [`rows${n} as materialized (select * from ${rows} where ${FENCED})`, insert]
     if (changed.length > 0) {

@@ -48,7 +48,7 @@ export class Barrier {
     const shard = shardOf(key, part.shards.count)
     const prefix = part.shards.prefix(shard)
     if ((await within(deadline, this.#store.due(prefix, key))) === undefined) return
-    const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { key }))
+    const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { key }, undefined, deadline))
     count(report.records)
     // Another worker may have been the one whose batch was refused.
     if (await within(deadline, this.#store.isParked(prefix, key))) throw new ParkedError(part.model.name, [key])
@@ -59,7 +59,7 @@ export class Barrier {
       // A record that is refused on the way is reported by flushParked.
       for (let complete = false; !complete; ) {
         if (performance.now() > deadline) throw new TimeoutError(`flush: ${part.name} was not flushed within the timeout`)
-        const report = await part.flusher.flush(shard, { before }, 1)
+        const report = await part.flusher.flush(shard, { before }, 1, deadline)
         count(report.records)
         complete = report.complete
       }
@@ -70,7 +70,7 @@ export class Barrier {
     const refused: string[] = []
     for (const shard of range(part.shards.count)) {
       for (const { key } of await within(deadline, this.#store.parked(part.shards.prefix(shard)))) {
-        const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { key }))
+        const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { key }, undefined, deadline))
         count(report.records)
         if (report.parked.has(key)) refused.push(key)
       }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import type { BatchHead, Database, PersistOutcome } from '../database/database.js'
+import { CARDINALITY_VIOLATION, MOST_COLLISIONS, QUERY_CANCELED } from '../database/failure.js'
 import type { RowChange, Statement } from '../database/statement.js'
-import { PersistError } from '../errors.js'
+import { PersistError, TimeoutError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import type { ShardNames } from '../redis/keys.js'
@@ -56,11 +57,21 @@ export class Flusher {
 
   /**
    * @param mostBatches ends the flush early; the report then says when the rest is due
+   * @param deadline of performance.now(): nothing is begun after it
    * @throws PersistError on an outage, or when the tables do not fit the schema; the batch stays in flight
+   * @throws TimeoutError when its turn came after the deadline
    */
-  flush(shard: number, target: ClaimTarget, mostBatches = Number.POSITIVE_INFINITY): Promise<FlushReport> {
+  flush(
+    shard: number,
+    target: ClaimTarget,
+    mostBatches = Number.POSITIVE_INFINITY,
+    deadline = Number.POSITIVE_INFINITY,
+  ): Promise<FlushReport> {
     // In turn within this process: at the same time they would send the same batch.
-    return (this.#turns[shard] as Limit).run(() => this.#flush(shard, target, mostBatches))
+    return (this.#turns[shard] as Limit).run(() => {
+      if (performance.now() > deadline) throw new TimeoutError('flush: its turn came after the timeout')
+      return this.#flush(shard, target, mostBatches)
+    })
   }
 
   async #flush(shard: number, target: ClaimTarget, mostBatches: number): Promise<FlushReport> {
@@ -95,7 +106,7 @@ export class Flusher {
 
   async #settle(shard: number, batch: Batch, report: FlushReport): Promise<void> {
     let head: BatchHead = batch
-    for (;;) {
+    for (let collisions = 1; ; collisions++) {
       try {
         const claimed = await this.#decoding.run(() => this.#decodeInTurn(batch, head))
         const { result, statement } = await this.#context.limit.run(() => this.#persist(shard, claimed))
@@ -104,15 +115,32 @@ export class Flusher {
           return await this.#acknowledge(shard, claimed, result.ledger, claimed.size, statement, report)
         if (result.outcome === 'void')
           return await this.#refuse(shard, batch, new PersistError('REFUSED', 'refused before', undefined), report)
-        if (!(await this.#context.store.isInFlight(this.#context.shards.prefix(shard), batch.id))) return
-        this.#context.events.emit('adopted', { model: this.#context.model.name, shard, batch: batch.id, ledger: result.ledger })
+        if (!(await this.#adopt(shard, batch, result.ledger))) return
         head = { id: batch.id, previous: result.ledger }
       } catch (error) {
-        if (!(error instanceof PersistError) || error.code !== 'REFUSED') throw error
-        const isVoid = await this.#context.limit.run(() => this.#context.database.void(this.#context.shards.ledger(shard), head))
-        if (isVoid) return await this.#refuse(shard, batch, error, report)
+        if (!(error instanceof PersistError) || !isRefusal(error, batch)) throw error
+        if (error.databaseCode === CARDINALITY_VIOLATION && collisions < MOST_COLLISIONS) continue
+        const { database, limit, shards, model } = this.#context
+        const result = await limit.run(() => database.void(shards.ledger(shard), head))
+        if (result.outcome === 'void') return await this.#refuse(shard, batch, error, report)
+        if (result.outcome === 'applied before')
+          throw new PersistError(
+            'OUTAGE',
+            `${model.name}: another worker has the batch in the database, and is to acknowledge it`,
+            undefined,
+          )
+        if (!(await this.#adopt(shard, batch, result.ledger))) return
+        head = { id: batch.id, previous: result.ledger }
       }
     }
+  }
+
+  /** The ledger is where this batch does not follow: false if a later flusher has moved on, else Redis has forgotten something. */
+  async #adopt(shard: number, batch: Batch, ledger: string | null): Promise<boolean> {
+    const { store, shards, events, model } = this.#context
+    if (!(await store.isInFlight(shards.prefix(shard), batch.id))) return false
+    events.emit('adopted', { model: model.name, shard, batch: batch.id, ledger })
+    return true
   }
 
   /** `statement`: ms that the database took. */
@@ -202,4 +230,9 @@ export class Flusher {
       throw new PersistError('REFUSED', `${model}: ${error.message}`, undefined, { model, key })
     }
   }
+}
+
+/** A statement that the server stops for the time it takes can come through in parts. */
+function isRefusal({ code, databaseCode }: PersistError, { size }: Batch): boolean {
+  return code === 'REFUSED' || (databaseCode === QUERY_CANCELED && size > 1)
 }

@@ -11,6 +11,8 @@ export type FlushJobData =
 
 export type FlushJob = Job<FlushJobData, Record<string, unknown>>
 
+/** Jobs without a priority come first. */
+const PARKED_PRIORITY = 10
 /** Jobs of each kind that stay on the board after they completed. */
 const KEPT_COMPLETED = 100
 const KEPT_FAILED = 1000
@@ -91,6 +93,8 @@ export class Scheduler {
       attempts: this.#policy.attempts,
       backoff: { type: 'custom' },
       stackTraceLimit: 1,
+      // Thousands of refused records are not to keep the others waiting.
+      ...(data.kind === 'parked' ? { priority: PARKED_PRIORITY } : {}),
       removeOnComplete: { count: KEPT_COMPLETED },
       removeOnFail: { count: KEPT_FAILED },
     }

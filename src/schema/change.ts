@@ -62,7 +62,9 @@ const [SET, AMOUNT, BASE, SET_BEFORE, AMOUNT_BEFORE, LOWER, UPPER, UPPER_FIRST] 
 const BEFORE = 3
 const NOTHING: readonly string[] = []
 /** Integers of so many characters fit the column, whatever their digits. */
-const SAFE_LENGTH = { Int: 9, BigInt: 18 }
+function safeLength({ type, small }: Field): number {
+  return type === 'BigInt' ? 18 : small ? 4 : 9
+}
 
 /** What changes of the same fields have in common. */
 interface Form {
@@ -222,10 +224,10 @@ export class ChangeReader {
 
   #follows(n: number, mark: PlainMark, value: string, inserted: string): boolean {
     if (mark === '=') return inserted === value
-    const { type } = this.#fields[n] as Field
+    const field = this.#fields[n] as Field
     const start = counterStart(this.#starts[n] as string)
-    if (inserted === value && start === '0' && value.length <= SAFE_LENGTH[type as 'Int' | 'BigInt']) return true
-    return isInteger(inserted) && isInteger(value) && fits(type, BigInt(inserted)) && BigInt(inserted) - BigInt(value) === BigInt(start)
+    if (inserted === value && start === '0' && value.length <= safeLength(field)) return true
+    return isInteger(inserted) && isInteger(value) && fits(field, BigInt(inserted)) && BigInt(inserted) - BigInt(value) === BigInt(start)
   }
 }
 
@@ -249,8 +251,8 @@ export function isCounter(field: Field): boolean {
   return !field.list && (field.type === 'Int' || field.type === 'BigInt')
 }
 
-function fits(type: string, value: bigint): boolean {
-  const limit = type === 'BigInt' ? 2n ** 63n : 2n ** 31n
+function fits({ type, small }: Field, value: bigint): boolean {
+  const limit = type === 'BigInt' ? 2n ** 63n : small ? 2n ** 15n : 2n ** 31n
   return value >= -limit && value < limit
 }
 

@@ -1,13 +1,10 @@
+import { CARDINALITY_VIOLATION, MOST_COLLISIONS } from '../database/failure.js'
 import type { RowChange } from '../database/statement.js'
 import { PersistError } from '../errors.js'
 import { ChangeReader } from '../schema/change.js'
 import type { Model } from '../schema/model.js'
 import type { Operation } from '../schema/operation.js'
 import type { Hold, Scope } from './holds.js'
-
-/** A statement that met a row which somebody inserted since its snapshot is sent again, at most so often. */
-const MOST_ATTEMPTS = 20
-const CARDINALITY_VIOLATION = '21000'
 
 export interface DirectWriterContext {
   readonly model: Model
@@ -62,7 +59,7 @@ export class DirectWriter {
       try {
         return await this.#context.database.write(change)
       } catch (error) {
-        const again = error instanceof PersistError && error.databaseCode === CARDINALITY_VIOLATION && attempt < MOST_ATTEMPTS
+        const again = error instanceof PersistError && error.databaseCode === CARDINALITY_VIOLATION && attempt < MOST_COLLISIONS
         if (!again) throw error
       }
     }

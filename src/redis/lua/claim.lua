@@ -46,11 +46,13 @@ local function dueKeys(limit)
   return keys
 end
 
+local PAGE = 1000
+
 -- Adds keys of a part of the index, a page at a time. `isWanted`: left out, all are.
 local function gather(keys, from, to, isWanted)
   local offset, size = 0, #keys
   repeat
-    local page = redis.call('ZRANGEBYSCORE', dirtyKey, from, to, 'LIMIT', offset, batchSize)
+    local page = redis.call('ZRANGEBYSCORE', dirtyKey, from, to, 'LIMIT', offset, PAGE)
     for _, key in ipairs(page) do
       if size < batchSize and not (anyParked and isParked(key)) and (not isWanted or isWanted(key)) then
         size = size + 1
@@ -58,7 +60,7 @@ local function gather(keys, from, to, isWanted)
       end
     end
     offset = offset + #page
-  until size == batchSize or #page < batchSize
+  until size == batchSize or #page < PAGE
 end
 
 -- A record is due a debounce after its last write at the earliest, so that the score mostly tells without a look at the record.

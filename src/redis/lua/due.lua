@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=no-writes
 --[[
   When a record is due.
 

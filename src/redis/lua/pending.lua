@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=no-writes
 --[[
   What of one record is not in the database yet.
 

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=no-writes
 --[[
   What is to be known of a shard.
 
