@@ -17,6 +17,9 @@ import { BatchSize } from './batch-size.js'
 import { Limit } from './limit.js'
 import { emptyReport, type FlushReport } from './report.js'
 
+/** This worker cannot read a batch, as it knows less of the model, or the database cannot any more. */
+const NOT_OURS = 'another worker has brought the batch into the database, and is to acknowledge it'
+
 export interface FlusherContext {
   readonly model: Model
   readonly policy: ResolvedPolicy
@@ -105,42 +108,32 @@ export class Flusher {
   }
 
   async #settle(shard: number, batch: Batch, report: FlushReport): Promise<void> {
+    const { database, store, limit, shards, model, events } = this.#context
     let head: BatchHead = batch
     for (let collisions = 1; ; collisions++) {
+      let ledger: string | null
       try {
         const claimed = await this.#decoding.run(() => this.#decodeInTurn(batch, head))
-        const { result, statement } = await this.#context.limit.run(() => this.#persist(shard, claimed))
+        const { result, statement } = await limit.run(() => this.#persist(shard, claimed))
         if (result.outcome === 'applied') return await this.#acknowledge(shard, claimed, batch.id, result.rows, statement, report)
         if (result.outcome === 'applied before')
           return await this.#acknowledge(shard, claimed, result.ledger, claimed.size, statement, report)
         if (result.outcome === 'void')
           return await this.#refuse(shard, batch, new PersistError('REFUSED', 'refused before', undefined), report)
-        if (!(await this.#adopt(shard, batch, result.ledger))) return
-        head = { id: batch.id, previous: result.ledger }
+        ledger = result.ledger
       } catch (error) {
         if (!(error instanceof PersistError) || !isRefusal(error, batch)) throw error
         if (error.databaseCode === CARDINALITY_VIOLATION && collisions < MOST_COLLISIONS) continue
-        const { database, limit, shards, model } = this.#context
-        const result = await limit.run(() => database.void(shards.ledger(shard), head))
-        if (result.outcome === 'void') return await this.#refuse(shard, batch, error, report)
-        if (result.outcome === 'applied before')
-          throw new PersistError(
-            'OUTAGE',
-            `${model.name}: another worker has the batch in the database, and is to acknowledge it`,
-            undefined,
-          )
-        if (!(await this.#adopt(shard, batch, result.ledger))) return
-        head = { id: batch.id, previous: result.ledger }
+        const voided = await limit.run(() => database.void(shards.ledger(shard), head))
+        if (voided.outcome === 'void') return await this.#refuse(shard, batch, error, report)
+        if (voided.outcome === 'applied before') throw new PersistError('OUTAGE', `${model.name}: ${NOT_OURS}`, undefined)
+        ledger = voided.ledger
       }
+      // The ledger is where the batch does not follow: a later flusher has moved on, or Redis has forgotten something.
+      if (!(await store.isInFlight(shards.prefix(shard), batch.id))) return
+      events.emit('adopted', { model: model.name, shard, batch: batch.id, ledger })
+      head = { id: batch.id, previous: ledger }
     }
-  }
-
-  /** The ledger is where this batch does not follow: false if a later flusher has moved on, else Redis has forgotten something. */
-  async #adopt(shard: number, batch: Batch, ledger: string | null): Promise<boolean> {
-    const { store, shards, events, model } = this.#context
-    if (!(await store.isInFlight(shards.prefix(shard), batch.id))) return false
-    events.emit('adopted', { model: model.name, shard, batch: batch.id, ledger })
-    return true
   }
 
   /** `statement`: ms that the database took. */
