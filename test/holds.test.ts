@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import type { SqlClient } from '../src/database/database.js'
+import { preparing } from '../src/database/failure.js'
 import { createEvents, type FailureEvent } from '../src/events.js'
 import { type Cache, createWriteBehind } from '../src/index.js'
 import { ShardNames } from '../src/redis/keys.js'
@@ -210,6 +211,9 @@ describe.each(SCOPES)('a hold of %s', (_, scope) => {
     expect(await holds().during(scope, async () => 'result')).toBe('result')
     const refused = holds().during(scope, () => database.prisma.$executeRawUnsafe(`insert into "Counter" values ('a', 1)`))
     await expect(refused).rejects.toThrow('23505')
+    expect([await isStored(), await isStored()]).toEqual([false, true])
+    const lostBefore = holds().during(scope, () => preparing(Promise.reject(new Error('Connection terminated unexpectedly'))))
+    await expect(lostBefore).rejects.toThrow('terminated')
     expect([await isStored(), await isStored()]).toEqual([false, true])
     const lost = holds({ ttl: 200 }).during(scope, () => Promise.reject(new Error('Connection terminated unexpectedly')))
     await expect(lost).rejects.toThrow('terminated')

@@ -63,8 +63,22 @@ const NOT_CARRIED_OUT = /^(21|25|40001|40002|40P01|53|55|P2(?!010|039))/
 /** What Prisma's query compiler says of arguments that it cannot read, under a name that other failures have too. */
 const NOT_COMPILED = /^(Could not convert argument value|JSON Error)/m
 
+/** Failures of what has to be done before a statement. */
+const ofPreparation = new WeakSet<object>()
+
+/** Runs what has to be done before a statement: when it fails, the statement was not sent. */
+export async function preparing<T>(task: Promise<T>): Promise<T> {
+  try {
+    return await task
+  } catch (error) {
+    if (error instanceof Error) ofPreparation.add(error)
+    throw error
+  }
+}
+
 /** Whether the statement that failed may have been carried out, or may be yet. */
 export function isUndecided(error: unknown): boolean {
+  if (error instanceof Error && ofPreparation.has(error)) return false
   if (error instanceof Error && error.name === 'PrismaClientValidationError') return false
   if (error instanceof Error && error.name === 'PrismaClientUnknownRequestError' && NOT_COMPILED.test(error.message)) return false
   // Prisma's client stumbles over a null where it looks for an object.

@@ -1,3 +1,4 @@
+import { preparing } from '../database/failure.js'
 import { InvalidInputError, ParkedError, TimeoutError, TransactionBlockedError } from '../errors.js'
 import type { Barrier } from '../flush/barrier.js'
 import { keyOfRow } from '../schema/key.js'
@@ -34,7 +35,7 @@ export class Passage {
     const held = concerns.filter(({ scope, changes }) => changes && scope !== 'returned')
     const read = concerns.filter(({ changes }) => !changes)
     const result = await this.#hold(held, [], async (dirty) => {
-      await this.#flush([...read, ...dirty], deadline)
+      await preparing(this.#flush([...read, ...dirty], deadline))
       return query()
     })
     if (created === undefined) return result

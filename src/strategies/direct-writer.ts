@@ -1,4 +1,4 @@
-import { CARDINALITY_VIOLATION, MOST_COLLISIONS } from '../database/failure.js'
+import { CARDINALITY_VIOLATION, MOST_COLLISIONS, preparing } from '../database/failure.js'
 import type { RowChange } from '../database/statement.js'
 import { PersistError } from '../errors.js'
 import { ChangeReader } from '../schema/change.js'
@@ -49,7 +49,7 @@ export class DirectWriter {
   async #write({ key, ...operation }: Operation): Promise<void> {
     const { change } = this.#changes.read(contentOf(operation))
     await this.#context.holds.during([key], async ({ dirty }) => {
-      if (dirty.length > 0) await this.#context.flush(key)
+      if (dirty.length > 0) await preparing(this.#context.flush(key))
       await this.#persist({ key, change })
     })
   }
