@@ -1,4 +1,5 @@
 /** The link's own deadline, on connections whose sockets have none: commands that Redis never answers. */
+import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Link, LinkTimeout } from '../src/redis/link.js'
 import { createRedis } from './fixture.js'
@@ -40,15 +41,18 @@ test('a refusal of a call that may have been carried out before says nothing', a
 })
 
 test('a call that is sent again keeps its deadline, which may be before those of younger calls', async () => {
-  const link = new Link(redis, 800)
-  const ended: string[] = []
+  const link = new Link(redis, 1500)
   await link.call(() => redis.ping())
-  await pause(150)
-  const call = (name: string) => link.call(forever(name)).catch(() => void ended.push(name))
+  const call = (name: string) => link.call(forever(name)).catch(() => performance.now())
   const id = await redis.client('ID')
+  const began = performance.now()
   const older = call('older')
-  await pause(150)
+  await pause(700)
+  // The younger one has to come after the connection was seen to break, and so is sent before the older one is again.
+  const closed = once(redis, 'close')
   await connection.redis.client('KILL', 'ID', id)
-  await Promise.all([older, call('younger')])
-  expect(ended).toEqual(['older', 'younger'])
+  await closed
+  const younger = call('younger')
+  expect((await older) as number).toBeLessThan(began + 1500 + 350)
+  await younger
 })
