@@ -1,38 +1,26 @@
 /** Where the extension differs from plain Prisma, as docs/extension.md says: what only the database can know, and queries left stale. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { connect } from './application/extended-client.js'
-import { createMigratedDatabase, createRedis, type MigratedDatabase } from './fixture.js'
+import { createRelatedStage } from './extension/stage.js'
 
-const { redis, namespace, clean } = createRedis()
-/** Flushed when a test says so. */
-const policy = { shards: 1, debounce: 3_600_000, maxWait: 3_600_000 }
-const policies = { user: policy, post: policy, like: { ...policy, queries: 'flush' }, postStat: { ...policy, queries: 'stale' } } as const
-
-let database: MigratedDatabase
-let connection: Awaited<ReturnType<typeof connect>>
+let stage: Awaited<ReturnType<typeof createRelatedStage>>
 let author: { id: string; email: string }
 let postId: string
 
 beforeAll(async () => {
-  database = await createMigratedDatabase(new URL('application/prisma/migrations/', import.meta.url))
-  connection = await connect(database.url, { redis, namespace, policies })
+  stage = await createRelatedStage()
 })
 
-afterAll(async () => {
-  await connection.close()
-  await clean()
-  await database.drop()
-})
+afterAll(() => stage.close())
 
 beforeEach(async () => {
-  const { prisma } = connection
+  const { prisma } = stage
   author = await prisma.user.create({ data: { email: `${randomUUID()}@example.org`, name: 'Ada' } })
   postId = (await prisma.post.create({ data: { authorId: author.id, title: 'On engines' } })).id
 })
 
 test('a value that is taken, in a field that is not the key: the record is parked, and written when it is mended', async () => {
-  const { db, cache, prisma } = connection
+  const { db, cache, prisma } = stage
   const id = randomUUID()
   expect(await db.user.create({ data: { id, email: author.email, name: 'Eve' } })).toMatchObject({ id, email: author.email })
   await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED', model: 'User' })
@@ -48,7 +36,7 @@ test('a value that is taken, in a field that is not the key: the record is parke
 })
 
 test('a parent that is not there: the record is parked, and written when the parent has come', async () => {
-  const { db, cache, prisma } = connection
+  const { db, cache, prisma } = stage
   const missing = randomUUID()
   const where = { userId_postId: { userId: author.id, postId: missing } }
   await db.like.create({ data: { userId: author.id, postId: missing, weight: 3 } })
@@ -63,17 +51,17 @@ test('a parent that is not there: the record is parked, and written when the par
 })
 
 test('a child that keeps its parent: the parent that cannot be deleted is refused at once, as the database is asked', async () => {
-  const { db, cache, prisma } = connection
-  await database.query(`create table kept (author text references users (id) on delete restrict)`)
-  await database.query('insert into kept values ($1)', [author.id])
+  const { db, cache, prisma } = stage
+  await stage.query(`create table kept (author text references users (id) on delete restrict)`)
+  await stage.query('insert into kept values ($1)', [author.id])
   await expect(db.user.delete({ where: { id: author.id } })).rejects.toMatchObject({ code: 'P2003' })
   await cache.flush()
   expect(await prisma.user.findUnique({ where: { id: author.id } })).toMatchObject({ name: 'Ada' })
-  await database.query('drop table kept')
+  await stage.query('drop table kept')
 })
 
 test('queries over many records: `flush` sees what was written, `stale` what was flushed; reads by key see all', async () => {
-  const { db, cache } = connection
+  const { db, cache } = stage
   await db.like.create({ data: { userId: author.id, postId } })
   await db.postStat.create({ data: { postId, views: 5 } })
   expect(await db.like.count({ where: { postId } })).toBe(1)

@@ -2,34 +2,22 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../generated/application/write-behind.js'
-import { connect } from './application/extended-client.js'
-import { createMigratedDatabase, createRedis, type MigratedDatabase } from './fixture.js'
+import { createRelatedStage } from './extension/stage.js'
 
-const HOUR = 3_600_000
-const still = { debounce: HOUR, maxWait: HOUR }
-const policies = { post: still, like: still, postStat: still } as const
-
-const { redis, namespace, clean } = createRedis()
-let database: MigratedDatabase
-let connection: Awaited<ReturnType<typeof connect>>
+let stage: Awaited<ReturnType<typeof createRelatedStage>>
 
 beforeAll(async () => {
-  database = await createMigratedDatabase(new URL('application/prisma/migrations/', import.meta.url))
-  connection = await connect(database.url, { redis, namespace, policies })
+  stage = await createRelatedStage()
 })
 
-afterAll(async () => {
-  await connection.close()
-  await clean()
-  await database.drop()
-})
+afterAll(() => stage.close())
 
 const someone = () => ({ name: 'someone', email: `${randomUUID()}@example.com` })
 
 /** A user with two posts, in the database. */
 async function userWithPosts(): Promise<{ userId: string; postId: string; otherId: string }> {
   const data = { ...someone(), posts: { create: [{ title: 'one' }, { title: 'two' }] } }
-  const { id, posts } = await connection.prisma.user.create({ data, include: { posts: true } })
+  const { id, posts } = await stage.prisma.user.create({ data, include: { posts: true } })
   const [postId = '', otherId = ''] = posts.map((post) => post.id)
   return { userId: id, postId, otherId }
 }
@@ -37,7 +25,7 @@ async function userWithPosts(): Promise<{ userId: string; postId: string; otherI
 const likeOf = (userId: string, postId: string) => ({ userId_postId: { userId, postId } })
 
 test('a row whose key is given by relations is not taken by an older delete of that key', async () => {
-  const { db, cache, prisma } = connection
+  const { db, cache, prisma } = stage
   const { userId, postId } = await userWithPosts()
   const where = likeOf(userId, postId)
   await db.like.create({ data: { userId, postId } })
@@ -49,7 +37,7 @@ test('a row whose key is given by relations is not taken by an older delete of t
 })
 
 test('a row whose key is changed by a relation is found under the new one, and not under the old one', async () => {
-  const { db } = connection
+  const { db } = stage
   const { userId, postId, otherId } = await userWithPosts()
   await db.like.create({ data: { userId, postId } })
   expect(await db.like.findUnique({ where: likeOf(userId, otherId) })).toBeNull()
@@ -59,7 +47,7 @@ test('a row whose key is changed by a relation is found under the new one, and n
 })
 
 test('what goes along with a row that a nested write deletes is gone', async () => {
-  const { db } = connection
+  const { db } = stage
   const { userId, postId, otherId } = await userWithPosts()
   for (const id of [postId, otherId]) {
     await db.postStat.create({ data: { postId: id, views: 5 } })
@@ -73,7 +61,7 @@ test('what goes along with a row that a nested write deletes is gone', async () 
 })
 
 test('a nested create finds the row that it refers to, though that is not flushed yet', async () => {
-  const { db } = connection
+  const { db } = stage
   const { userId } = await userWithPosts()
   const { id: postId } = await db.post.create({ data: { authorId: userId, title: 'pending' } })
   const { id } = await db.user.create({ data: { ...someone(), likes: { create: { postId } } } })
@@ -81,7 +69,7 @@ test('a nested create finds the row that it refers to, though that is not flushe
 })
 
 test('a fluent call answers with the related row', async () => {
-  const { db } = connection
+  const { db } = stage
   const { userId } = await userWithPosts()
   const author = await db.post.create({ data: { author: { connect: { id: userId } }, title: 'fluent' } }).author()
   expect(author).toMatchObject({ id: userId })

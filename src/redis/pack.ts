@@ -98,8 +98,10 @@ function packBytes(bytes: string): string {
 }
 
 function packNumber(value: number): string {
-  if (value >>> 0 === value && value < 0x80) return String.fromCharCode(value)
-  if (value >>> 0 === value) return String.fromCharCode(0xce, value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)
+  if (value >>> 0 === value) {
+    if (value < 0x80) return String.fromCharCode(value)
+    return String.fromCharCode(0xce, value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)
+  }
   DOUBLE.writeDoubleBE(value)
   return `\xcb${DOUBLE.toString('latin1')}`
 }

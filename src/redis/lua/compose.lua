@@ -188,10 +188,10 @@ local function extend(extras)
 end
 
 -- A pending change that begins here takes all that the operation carries as it is; an older one is added to.
-local function change(pend, key, meta)
+local function change(pend, key, meta, since)
   local view = viewPrefix .. key
-  local state, flag, extras, since = 'u', nil, '-', nowText
-  if meta then state, flag, extras, since = sub(meta, 1, 1), sub(meta, 2, 2), sub(meta, 3, 3), firstWrite(meta)
+  local state, flag, extras = 'u', nil, '-'
+  if meta then state, flag, extras = sub(meta, 1, 1), sub(meta, 2, 2), sub(meta, 3, 3)
   else flag = keepView(view) end
   if kind == 'delete' then return delete(pend, view, flag, since) end
   if kind == 'update' and state == 'd' then return end
@@ -239,10 +239,10 @@ local function write(index, key, packed, values)
       return nil, soonest, soonest .. nowText .. sub(head, 1, 1) .. follow(view, keepView(view)) .. sub(head, 3) .. values
     end
   end
-  local refusal = change(pend, key, meta)
+  local since = meta and firstWrite(meta) or nowText
+  local refusal = change(pend, key, meta, since)
   if refusal then return refusal end
-  local since = meta and firstWrite(meta)
-  return nil, not since and soonest or since < late and since + maxWait or latest
+  return nil, not meta and soonest or since < late and since + maxWait or latest
 end
 
 -- include condition
