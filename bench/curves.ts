@@ -1,5 +1,5 @@
 import { Crowd } from './growth.js'
-import { generator, throughput } from './load.js'
+import { generator, median, throughput } from './load.js'
 import { at, type Context, keysOf, OURS } from './measure.js'
 import type { Curve, Panel } from './plot.js'
 import { against, alternate, type Contender } from './rounds.js'
@@ -68,8 +68,10 @@ async function costCurves({ servers, sizes }: Context): Promise<Curve[]> {
     const crowd = await Crowd.start(servers, `of_${rows}`, rows)
     try {
       const dirty = Math.min(ROWS, rows)
-      await crowd.flush(dirty, 1)
-      points.push([rows, ((await crowd.flush(dirty, sizes.growth.repeats)) * ROWS) / dirty])
+      await crowd.flush(dirty)
+      const durations: number[] = []
+      for (let flushes = 0; flushes < sizes.plot.flushes; flushes++) durations.push(await crowd.flush(dirty))
+      points.push([rows, (median(durations) * ROWS) / dirty])
     } finally {
       await crowd.close()
     }

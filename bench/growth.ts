@@ -1,9 +1,9 @@
 import { models } from '../generated/write-behind.js'
 import { shardPrefix } from '../src/redis/keys.js'
 import { shardOf } from '../src/schema/key.js'
-import { generator, median, throughput } from './load.js'
+import { generator, throughput } from './load.js'
 import { at, type Measure } from './measure.js'
-import { against, alternate } from './rounds.js'
+import { against, alternate, inShortRuns } from './rounds.js'
 import { QUIET, type Servers, Stage } from './stage.js'
 
 const NAMESPACE = 'bench-growth'
@@ -15,14 +15,14 @@ const nameOf = (record: number) => `record-${record}`
 export const growthMeasure: Measure = {
   figures: ['flushGrowth', 'rawGrowth'],
   run: async ({ servers, sizes }) => {
-    const { few, many, dirty, repeats } = sizes.growth
+    const { few, many, dirty } = sizes.growth
     const crowds = [await Crowd.start(servers, 'many', many), await Crowd.start(servers, 'few', few)]
     try {
       const contenders = crowds.flatMap((crowd) => [
-        { name: crowd.name, count: dirty, run: (count: number) => crowd.flush(count, repeats) },
-        { name: rawNameOf(crowd), count: dirty, run: (count: number) => crowd.upsertRaw(count, repeats) },
+        { name: crowd.name, count: dirty, run: (count: number) => crowd.flush(count) },
+        { name: rawNameOf(crowd), count: dirty, run: (count: number) => crowd.upsertRaw(count) },
       ])
-      const samples = await alternate(sizes, contenders)
+      const samples = await alternate(inShortRuns(sizes), contenders)
       const [most, least] = [at(crowds, 0), at(crowds, 1)]
       return {
         flushGrowth: against(samples, most.name, [least.name]),
@@ -70,31 +70,23 @@ export class Crowd {
     return new Crowd(size, stage, write, () => cache.flush({ timeout: 600_000 }))
   }
 
-  /** The median duration, in ms, of flushes of `dirty` records of the crowd. */
-  async flush(dirty: number, repeats: number): Promise<number> {
-    const durations: number[] = []
-    for (let repeat = 0; repeat < repeats; repeat++) {
-      await this.#dirty(dirty)
-      const started = performance.now()
-      await this.#flush()
-      durations.push(performance.now() - started)
-    }
-    return median(durations)
+  /** How long, in ms, a flush of some records of the crowd takes. */
+  async flush(dirty: number): Promise<number> {
+    await this.#dirty(dirty)
+    const started = performance.now()
+    await this.#flush()
+    return performance.now() - started
   }
 
   /** The same of upserts through pg, in as many statements as there are shards. */
-  async upsertRaw(count: number, repeats: number): Promise<number> {
+  async upsertRaw(count: number): Promise<number> {
     const sql = `insert into "Counter" as t select name, 1 from unnest($1::text[]) name order by name
       on conflict (name) do update set value = t.value + excluded.value`
-    const durations: number[] = []
-    for (let repeat = 0; repeat < repeats; repeat++) {
-      const names = this.#choose(count).map(nameOf)
-      const started = performance.now()
-      const parts = Array.from({ length: SHARDS }, (_, part) => names.filter((_, n) => n % SHARDS === part))
-      await Promise.all(parts.map((part) => this.#stage.pool.query(sql, [part])))
-      durations.push(performance.now() - started)
-    }
-    return median(durations)
+    const names = this.#choose(count).map(nameOf)
+    const started = performance.now()
+    const parts = Array.from({ length: SHARDS }, (_, part) => names.filter((_, n) => n % SHARDS === part))
+    await Promise.all(parts.map((part) => this.#stage.pool.query(sql, [part])))
+    return performance.now() - started
   }
 
   close(): Promise<void> {

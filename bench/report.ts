@@ -66,11 +66,11 @@ function goalEntry(name: FigureName, value: number): [string, { goal: number; st
   return goal === undefined ? [] : [[name, { goal: goal.value, stretch: goal.stretch, reached: reaches(value, goal) }]]
 }
 
-/** What took so long that it had fewer rounds, or is measured once. */
+/** What took so long that it had fewer rounds, or is measured once; and what had more, of short runs. */
 function exceptions(figures: Figures, rounds: number): string {
-  const fewer = measured(figures).filter(([, figure]) => figure.rounds < rounds)
-  if (fewer.length === 0) return ''
-  return ` (${fewer.map(([name, figure]) => `${name} ${figure.rounds}`).join(', ')})`
+  const others = measured(figures).filter(([, figure]) => figure.rounds !== rounds)
+  if (others.length === 0) return ''
+  return ` (${others.map(([name, figure]) => `${name} ${figure.rounds}`).join(', ')})`
 }
 
 function measured(figures: Figures): [FigureName, Figure][] {

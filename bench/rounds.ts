@@ -23,15 +23,29 @@ export interface Patience {
   readonly patience: number
 }
 
-/** A B C, A B C, …, after a warm-up of each: what disturbs a round disturbs all of them. */
+/** Short runs that a round is cut into, where pauses of the machine are as long as what is measured: then most runs have none. */
+const SHORT_RUNS = 20
+
+export function inShortRuns<P extends Patience>(patience: P): P {
+  return { ...patience, rounds: patience.rounds * SHORT_RUNS }
+}
+
+/**
+ * A B C, A C B, A B C, …, after a warm-up of each: what disturbs a round disturbs all of them, and what one leaves behind for the next,
+ * garbage or caches, meets each neighbour as often.
+ */
 export async function alternate({ rounds, warmUp, patience }: Patience, contenders: readonly Contender[]): Promise<Samples> {
   for (const contender of contenders) await warm(contender, warmUp)
   const samples = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
   const started = performance.now()
   for (let round = 0; round < rounds && (round === 0 || performance.now() - started < patience); round++) {
-    for (const { name, count, run } of contenders) samples.get(name)?.push(await run(count))
+    for (const { name, count, run } of order(contenders, round)) samples.get(name)?.push(await run(count))
   }
   return samples
+}
+
+function order([first, ...others]: readonly Contender[], round: number): Contender[] {
+  return first === undefined ? [] : [first, ...(round % 2 === 0 ? others : others.reverse())]
 }
 
 async function warm({ count, run }: Contender, warmUp: number): Promise<void> {

@@ -16,13 +16,13 @@ export interface Sizes {
   readonly queueAdds: number
   readonly flushedRows: number
   readonly upserts: number
-  /** Writes of the latency measure, at 5,000/s. */
+  /** Writes of a short run of the latency measure, at 5,000/s. */
   readonly pacedWrites: number
-  readonly growth: { readonly few: number; readonly many: number; readonly dirty: number; readonly repeats: number }
+  readonly growth: { readonly few: number; readonly many: number; readonly dirty: number }
   readonly endToEnd: { readonly ours: number; readonly naive: number }
   readonly hotWrites: number
   readonly backlog: number
-  readonly plot: { readonly records: readonly number[]; readonly writes: number }
+  readonly plot: { readonly records: readonly number[]; readonly writes: number; readonly flushes: number }
 }
 
 const FULL: Sizes = {
@@ -37,12 +37,12 @@ const FULL: Sizes = {
   queueAdds: 160_000,
   flushedRows: 50_000,
   upserts: 2000,
-  pacedWrites: 5000,
-  growth: { few: 10_000, many: 1_000_000, dirty: 1000, repeats: 20 },
+  pacedWrites: 1000,
+  growth: { few: 10_000, many: 1_000_000, dirty: 1000 },
   endToEnd: { ours: 150_000, naive: 40_000 },
   hotWrites: 100_000,
   backlog: 100_000,
-  plot: { records: [1000, 10_000, 100_000, 1_000_000], writes: 60_000 },
+  plot: { records: [1000, 10_000, 100_000, 1_000_000], writes: 60_000, flushes: 20 },
 }
 
 const QUICK: Sizes = {
@@ -50,17 +50,16 @@ const QUICK: Sizes = {
   rounds: 3,
   warmUp: 0,
   patience: 2500,
-  budget: 28_000,
-  writes: 12_000,
+  budget: 33_000,
+  writes: 30_000,
   viewed: 2000,
-  queueAdds: 6000,
-  flushedRows: 10_000,
+  queueAdds: 15_000,
+  flushedRows: 20_000,
   upserts: 200,
-  pacedWrites: 2000,
-  growth: { few: 10_000, many: 100_000, dirty: 1000, repeats: 3 },
+  growth: { few: 10_000, many: 100_000, dirty: 1000 },
   endToEnd: { ours: 40_000, naive: 2000 },
   backlog: 20_000,
-  plot: { records: [1000, 10_000, 100_000], writes: 10_000 },
+  plot: { records: [1000, 10_000, 100_000], writes: 10_000, flushes: 3 },
 }
 
 const FEWEST = 20
@@ -87,6 +86,6 @@ function scaled(sizes: Sizes, scale: number): Sizes {
     endToEnd: { ours: of(endToEnd.ours), naive: of(endToEnd.naive) },
     hotWrites: of(sizes.hotWrites),
     backlog: of(sizes.backlog),
-    plot: { records: plot.records.map(of), writes: of(plot.writes) },
+    plot: { ...plot, records: plot.records.map(of), writes: of(plot.writes) },
   }
 }

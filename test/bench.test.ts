@@ -52,6 +52,7 @@ describe('a comparison', () => {
     const contenders = [contender('ours', [0, 10, 40, 30]), contender('slow', [0, 1, 1, 1]), contender('fast', [0, 10, 10, 10])]
     const figure = against(await alternate({ rounds: 3, warmUp: 0, patience: 60_000 }, contenders), 'ours', ['fast', 'slow'])
     expect(order.slice(0, 6)).toEqual(['ours 5', 'slow 5', 'fast 5', 'ours 10', 'slow 10', 'fast 10'])
+    expect(order.slice(6, 9)).toEqual(['ours 10', 'fast 10', 'slow 10'])
     expect(figure).toEqual({
       value: 3,
       ours: 30,
