@@ -4,7 +4,7 @@ import { type AddressInfo, isIPv6 } from 'node:net'
 import { createBullBoard } from '@bull-board/api'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { ExpressAdapter } from '@bull-board/express'
-import express, { type Express } from 'express'
+import express, { type Express, type RequestHandler } from 'express'
 import { type WriteBehind, WriteBehindError } from '../src/index.js'
 import {
   type Credentials,
@@ -89,7 +89,16 @@ function createApp(cache: DashboardOptions['cache'], onlyThisMachine: boolean, c
     response.status('problem' in answer ? 503 : 200)
     response.type('json').send(JSON.stringify(answer, undefined, 2))
   })
-  return app.use(BOARD, createBoard(cache.queues))
+  return app.use(BOARD, requireRedis(cache.queues), createBoard(cache.queues))
+}
+
+/** What the board asks of a Redis that is away would wait for it, without a word. */
+function requireRedis(queues: DashboardOptions['cache']['queues']): RequestHandler {
+  return async (_request, response, next) => {
+    const client = await queues[0]?.backend.client
+    if (client === undefined || client.status === 'ready') return next()
+    response.status(503).type('text').send('Redis cannot be reached, or the cache is closed. What is wrong is at /status.')
+  }
 }
 
 /** Redis does not answer, or the cache is closed. */

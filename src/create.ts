@@ -25,8 +25,12 @@ import { loadQueueTelemetry, type QueueTelemetry } from './telemetry/queue-telem
 import { loadTelemetry, type Telemetry } from './telemetry/telemetry.js'
 import { type Part, WriteBehind } from './write-behind.js'
 
-/** A connection of BullMQ that answers nothing for so long is dead: its jobs would hold their shards for ever. Longer than BullMQ blocks, 10 s. */
-const QUEUE_SOCKET_TIMEOUT = 15_000
+const QUEUE_CONNECTION = {
+  /** One that answers nothing for so long is dead: its jobs would hold their shards for ever. Longer than BullMQ blocks, 10 s. */
+  socketTimeout: 15_000,
+  /** BullMQ gives one up for good that it opens itself, if Redis is away just then. */
+  lazyConnect: false,
+}
 
 /** A hold lasts as long as so many statements may take. */
 const HOLD_STATEMENTS = 2
@@ -132,7 +136,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
     writes: [calls, ...writes],
     store,
     barrier: new Barrier(store, events),
-    queueConnection: connect({ socketTimeout: QUEUE_SOCKET_TIMEOUT }),
+    queueConnection: connect(QUEUE_CONNECTION),
     limit: new Limit(options.concurrency),
   }
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
@@ -157,7 +161,7 @@ interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' 
 
 function assemblePart(shared: Shared, name: string, model: Model, policy: ResolvedPolicy): Part {
   const { prisma, options, events, connect, store, limit, barrier, telemetry, queueTelemetry } = shared
-  const { namespace, concurrency, sweepInterval, statementTimeout } = options
+  const { namespace, concurrency, sweepInterval, writeTimeout, statementTimeout } = options
   const shards = new ShardNames(namespace, model.name, policy.shards)
   const database = new Database(prisma, model, statementTimeout)
   const scheduler = new Scheduler(namespace, model.name, policy, shared.queueConnection, queueTelemetry)
@@ -190,9 +194,10 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
       ...common,
       namespace,
       concurrency,
+      timeout: writeTimeout,
       flusher,
       queueTelemetry,
-      connect: () => connect({ socketTimeout: QUEUE_SOCKET_TIMEOUT }),
+      connect: () => connect(QUEUE_CONNECTION),
     }),
     sweeper: new Sweeper({ ...common, interval: sweepInterval }),
   }

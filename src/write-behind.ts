@@ -148,7 +148,8 @@ export class WriteBehind<C extends Models = NoModels> {
   }
 
   /**
-   * Starts flushing in this process, for all models. Resolves when the workers listen.
+   * Starts flushing in this process, for all models. Resolves when the workers listen. Calling it again does no harm.
+   * @throws UnavailableError when Redis could not be reached within `writeTimeout`
    * @throws ClosedError
    */
   async startWorker(): Promise<void> {
@@ -245,6 +246,7 @@ export class WriteBehind<C extends Models = NoModels> {
     await within(deadline, drain()).catch((error: Error) => void this.events.emit('failure', { step: 'flush', model: undefined, error }))
     const left = await within(deadline + 1000, this.#status()).catch(() => undefined)
     await Promise.allSettled(this.#parts.map(({ scheduler }) => within(deadline + 1000, scheduler.stop())))
+    await Promise.allSettled(this.#parts.map(({ worker }) => worker.abandon()))
     // ioredis holds the process up for 2 s when a connection is disconnected that has ended.
     for (const connection of this.#connections) if (connection.status !== 'end') connection.disconnect()
     return { flushed, dirty: total(left, 'dirty'), parked: total(left, 'parked') }

@@ -10,6 +10,7 @@ import { Dashboard, type DashboardOptions } from '../dashboard/server.js'
 import { models } from '../generated/write-behind.js'
 import { ConfigurationError, createWriteBehind, type Options, type Policy } from '../src/index.js'
 import { startChromium } from './environment/chromium.js'
+import { startRedis } from './environment/redis.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const INSTALL_TIMEOUT = 300_000
@@ -337,6 +338,38 @@ describe('npm start', () => {
     expect(await service.exit).toBe(0)
     expect(await database.query('select views from page_views')).toEqual([{ views: '2' }])
     await application.close()
+  })
+
+  test('ends with 1 s more than its deadline, whatever server hangs or has gone', async () => {
+    const database = await createDatabase()
+    ending.push(() => database.drop())
+    const redis = await startRedis()
+    ending.push(() => redis.stop())
+    const { namespace, clean } = createRedis()
+    ending.push(clean)
+    const withoutRedis = startService({ REDIS_URL: redis.url, DATABASE_URL: database.url, PORT: '0' })
+    const withoutTable = startService({ NAMESPACE: namespace, DATABASE_URL: database.url, PORT: '0' })
+    const [url = ''] = /http:\S+/.exec(await withoutRedis.line('the dashboard is at')) ?? []
+    await withoutTable.line('the dashboard is at')
+
+    await redis.kill('SIGKILL')
+    await eventually(() => send(`${url}/queues/api/queues`)).toMatchObject({ status: 503, body: expect.stringContaining('/status') })
+    const application = await createWriteBehind({
+      prisma: database.prisma,
+      redis: createRedis().redis,
+      models,
+      policies: { counter: {} },
+      namespace,
+    })
+    await database.query('begin')
+    await database.query('lock table "Counter" in exclusive mode')
+    await application.counter.increment({ name: 'held' }, { value: 1 })
+    await application.close({ deadline: 0 })
+    for (const service of [withoutRedis, withoutTable]) service.kill('SIGTERM')
+    expect(await withoutRedis.line('stopped')).toContain('an unknown number stay dirty')
+    expect(await withoutTable.line('stopped')).toContain('0 records flushed on the way out, 1 stay dirty')
+    expect(await Promise.all([withoutRedis.exit, withoutTable.exit])).toEqual([0, 0])
+    await database.query('rollback')
   })
 
   function startService(environment: NodeJS.ProcessEnv) {

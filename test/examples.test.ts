@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { startRedis } from './environment/redis.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 import { Service } from './service.js'
 
@@ -28,3 +29,15 @@ test.each(['express', 'fastify', 'nest'])(
     expect(await database.query('select views::int from page_views where path = $1', [name])).toEqual([{ views }])
   },
 )
+
+test('a service whose Redis is away ends, too', async () => {
+  const redis = await startRedis()
+  const environment = { REDIS_URL: redis.url, DATABASE_URL: database.url }
+  const service = await Service.start(['--import', 'tsx', 'examples/express/service.ts'], environment)
+  services.push(service)
+  await redis.kill('SIGKILL')
+  // Its connections begin to wait between their tries.
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  await service.stop('an unknown number of')
+  await redis.stop()
+})

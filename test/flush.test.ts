@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Queue } from 'bullmq'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { type Cache, createWriteBehind, type FlushedEvent, type Options, type Policies } from '../src/index.js'
@@ -164,6 +165,53 @@ describe('a worker', () => {
     await expect.poll(() => cache.queues[0]?.getFailedCount()).toBe(1)
     await expect.poll(values).toEqual([{ name: 'a', value: '1' }])
     await expect.poll(() => cache.queues[0]?.getFailedCount()).toBe(0)
+  })
+
+  test.each(['shard', 'record'] as const)('takes them off, a job a %s, while it is written all the time', async (jobs) => {
+    const cache = await connect({ counter: { ...quick, jobs, attempts: 2 } })
+    await cache.startWorker()
+    gate.fail(3, 'before')
+    const writing = setInterval(() => void cache.counter.increment({ name: 'a' }, { value: 1 }), 5)
+    try {
+      await expect.poll(() => cache.queues[0]?.getFailedCount()).toBe(1)
+      await expect.poll(() => cache.queues[0]?.getFailedCount()).toBe(0)
+    } finally {
+      clearInterval(writing)
+    }
+  })
+
+  test('leaves a job alone to which an operator gave no data, and sweeps what is beside it', async () => {
+    const cache = await connect({ counter: { ...quick, attempts: 2 } })
+    const failures: string[] = []
+    cache.events.on('failure', ({ step, error }) => failures.push(`${step}: ${error.message}`))
+    await cache.startWorker()
+    const [queue] = cache.queues
+    await queue?.add('by hand', null, { attempts: 2 })
+    await expect.poll(() => queue?.getFailedCount()).toBe(1)
+    gate.fail(3, 'before')
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await expect.poll(() => queue?.getFailedCount()).toBe(2)
+    await expect.poll(async () => (await queue?.getFailed())?.map(({ name }) => name)).toEqual(['by hand'])
+    expect(failures.filter((failure) => !failure.startsWith('flush: Counter'))).toEqual([expect.stringMatching('^flush: expected { kind:')])
+  })
+
+  test('goes on where another worker has retried or removed a failed job meanwhile', async () => {
+    const counter = { ...quick, attempts: 1, backoff: 60_000, maxBackoff: 60_000 }
+    await database.query('alter table "Counter" add constraint small check (value < 1000)')
+    const caches = await Promise.all(Array.from({ length: 6 }, () => connect({ counter }, { sweepInterval: 10 })))
+    const failures: string[] = []
+    for (const cache of caches) cache.events.on('failure', ({ step, error }) => step === 'sweep' && failures.push(error.message))
+    const [cache] = caches as [Cache<typeof models, { counter: typeof counter }>]
+    await Promise.all(Array.from({ length: 20 }, (_, n) => cache.counter.set({ name: `n${n}` }, { value: 5000 })))
+    await Promise.all(caches.map((each) => each.startWorker()))
+    const [queue] = cache.queues as [Queue]
+    await expect.poll(() => queue.getFailedCount()).toBeGreaterThan(10)
+    // Six sweeps find at once that their pause is over.
+    for (let round = 0; round < 20; round++) {
+      for (const job of await queue.getFailed()) await connection.redis.hset(queue.toKey(job.id as string), 'finishedOn', 1)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    expect(failures).toEqual([])
   })
 })
 

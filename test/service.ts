@@ -47,10 +47,10 @@ export class Service {
   }
 
   /** Tells it to end, and expects that it ends in order. */
-  async stop(): Promise<void> {
+  async stop(dirty = '0'): Promise<void> {
     this.#process.kill('SIGTERM')
     expect((await this.#ended)[0], this.#said).toBe(0)
-    expect(this.#said).toContain('stopped; 0 records stay dirty')
+    expect(this.#said).toContain(`stopped; ${dirty} records stay dirty`)
   }
 
   kill(): void {

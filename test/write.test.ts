@@ -428,6 +428,19 @@ describe('a Redis of its own', () => {
     await expect(next).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('ECONNREFUSED') })
   })
 
+  test('that is away when a worker is to start: it says so, and starts when it is told again', async () => {
+    const own = new Redis(server.url, { maxRetriesPerRequest: null, lazyConnect: true })
+    const policies = { counter: { debounce: 10, maxWait: 10 } }
+    const cache = await createWriteBehind({ prisma: database.prisma, redis: own, models, policies, writeTimeout: 500 })
+    await server.kill('SIGKILL')
+    await expect(cache.startWorker()).rejects.toMatchObject({ code: 'UNAVAILABLE', model: 'Counter' })
+    await server.restart()
+    await vi.waitFor(() => cache.startWorker(), 5000)
+    await cache.counter.set({ name: 'worker' }, { value: 1 })
+    await expect.poll(() => database.prisma.counter.findUnique({ where: { name: 'worker' } })).toEqual({ name: 'worker', value: 1n })
+    await cache.close()
+  })
+
   test('gets writes of 4 MiB in a call each', async () => {
     const cache = await createWriteBehind({ prisma: database.prisma, redis, models, policies: { document: quiet } })
     const body = { text: 't'.repeat(4 * 2 ** 20) }

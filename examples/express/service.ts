@@ -60,7 +60,7 @@ console.log(`listening on http://127.0.0.1:${PORT}`)
 
 process.once('SIGTERM', async () => {
   await new Promise((resolve) => server.close(resolve))
-  const { dirty } = await cache.close()
+  const { dirty = 'an unknown number of' } = await cache.close()
   await prisma.$disconnect()
   console.log(`stopped; ${dirty} records stay dirty in Redis, for the next worker`)
 })

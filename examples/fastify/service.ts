@@ -27,7 +27,7 @@ async function addCache(app: FastifyInstance): Promise<void> {
   await cache.startWorker()
   app.decorate('cache', cache)
   app.addHook('onClose', async () => {
-    const { dirty } = await cache.close()
+    const { dirty = 'an unknown number of' } = await cache.close()
     await prisma.$disconnect()
     app.log.info(`stopped; ${dirty} records stay dirty in Redis, for the next worker`)
   })

@@ -33,7 +33,7 @@ export class CacheModule implements OnApplicationShutdown {
   ) {}
 
   async onApplicationShutdown(): Promise<void> {
-    const { dirty } = await this.cache.close()
+    const { dirty = 'an unknown number of' } = await this.cache.close()
     await this.prisma.$disconnect()
     console.log(`stopped; ${dirty} records stay dirty in Redis, for the next worker`)
   }

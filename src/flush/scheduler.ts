@@ -2,6 +2,7 @@ import { type Job, type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { ResolvedPolicy } from '../options.js'
 import { queuePrefix } from '../redis/keys.js'
+import { isObject } from '../schema/key.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 
 /** A job is an alarm: it says where to look, and holds no values. `key` is the record's, for jobs of one record. */
@@ -61,7 +62,7 @@ export class Scheduler {
   }
 
   /** Adds the job unless one like it lives. A deduplication mark whose job is gone would swallow it: such a mark is removed. */
-  async ensure(data: FlushJobData): Promise<void> {
+  async ensure(data: FlushJobData, delay: number): Promise<void> {
     const id = deduplicationId(data)
     const jobId = await this.queue.getDeduplicationJobId(id)
     if (jobId !== null && jobId !== undefined) {
@@ -69,12 +70,12 @@ export class Scheduler {
       if (state !== 'unknown' && state !== 'completed' && state !== 'failed') return
       await this.queue.removeDeduplicationKey(id)
     }
-    await this.#add(data, 0)
+    await this.#add(data, delay)
   }
 
-  /** Failed jobs, newest first. */
-  failed(most: number): Promise<FlushJob[]> {
-    return this.queue.getFailed(0, most - 1)
+  /** Failed jobs, newest first, without those that an operator has added or changed to hold nothing. */
+  async failed(most: number): Promise<FlushJob[]> {
+    return (await this.queue.getFailed(0, most - 1)).filter(({ data }) => isObject(data))
   }
 
   async stop(): Promise<void> {

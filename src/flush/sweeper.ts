@@ -1,3 +1,4 @@
+import { ErrorCode } from 'bullmq'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import type { ShardNames } from '../redis/keys.js'
@@ -49,10 +50,11 @@ export class Sweeper {
 
   /** One sweep; errors are thrown. */
   async sweep(): Promise<void> {
-    const { shards, store } = this.#context
+    const { shards, store, scheduler } = this.#context
     const now = await store.now()
-    for (let shard = 0; shard < shards.count; shard++) await this.#sweepShard(shard, now)
-    await this.#sweepFailed(now)
+    const failed = await scheduler.failed(MOST_FAILED)
+    for (let shard = 0; shard < shards.count; shard++) await this.#sweepShard(shard, now, failed)
+    await this.#sweepFailed(failed, now)
   }
 
   #next(): void {
@@ -69,36 +71,47 @@ export class Sweeper {
     )
   }
 
-  async #sweepShard(shard: number, now: number): Promise<void> {
+  async #sweepShard(shard: number, now: number, failed: readonly FlushJob[]): Promise<void> {
     const { model, policy, shards, store, scheduler, interval } = this.#context
     const prefix = shards.prefix(shard)
     const { inFlight, firstDue, parked } = await store.status(prefix)
     if (inFlight || (firstDue !== undefined && firstDue < now - interval)) {
       // One alarm serves a shard in both modes: a flush takes all that is due.
       const key = policy.jobs === 'record' ? await store.firstDirty(prefix) : undefined
-      await scheduler.ensure(key === undefined ? { kind: 'shard', model, shard } : { kind: 'record', model, shard, key })
+      await scheduler.ensure(key === undefined ? { kind: 'shard', model, shard } : { kind: 'record', model, shard, key }, 0)
     }
     if (parked === 0) return
-    const failed = new Set((await scheduler.failed(MOST_FAILED)).map((job) => (job.data.kind === 'parked' ? job.data.key : '')))
-    for (const { key } of await store.parked(prefix)) if (!failed.has(key)) await scheduler.ensure({ kind: 'parked', model, shard, key })
+    const listed = new Set(failed.map(({ data }) => (data.kind === 'parked' ? data.key : '')))
+    // Where more are parked than are listed, one that is not may have failed just now.
+    const delay = failed.length < MOST_FAILED ? 0 : PARKED_PAUSE
+    for (const { key } of await store.parked(prefix))
+      if (!listed.has(key)) await scheduler.ensure({ kind: 'parked', model, shard, key }, delay)
   }
 
-  async #sweepFailed(now: number): Promise<void> {
+  async #sweepFailed(failed: readonly FlushJob[], now: number): Promise<void> {
     const seen = new Set<string>()
-    for (const job of await this.#context.scheduler.failed(MOST_FAILED)) {
+    for (const job of failed) {
       const what = JSON.stringify(job.data)
-      if (seen.has(what) || (await this.#isWell(job))) await job.remove()
-      else if (job.data.kind === 'parked' && (job.finishedOn ?? 0) < now - PARKED_PAUSE) await job.retry('failed')
+      if (seen.has(what) || (await this.#isWell(job))) await unlessGone(job.remove())
+      else if (job.data.kind === 'parked' && (job.finishedOn ?? 0) < now - PARKED_PAUSE) await unlessGone(job.retry('failed'))
       seen.add(what)
     }
   }
 
-  async #isWell({ data }: FlushJob): Promise<boolean> {
+  /** Whether all that was due when the job failed is in the database. */
+  async #isWell({ data, finishedOn = Number.POSITIVE_INFINITY }: FlushJob): Promise<boolean> {
     const { shards, store } = this.#context
     const prefix = shards.prefix(data.shard)
     if (data.kind === 'parked') return !(await store.isParked(prefix, data.key))
-    if (data.kind === 'record') return (await store.due(prefix, data.key)) === undefined
-    const { inFlight, firstDue } = await store.status(prefix)
-    return !inFlight && firstDue === undefined
+    const due = data.kind === 'record' ? await store.due(prefix, data.key) : (await store.status(prefix)).firstDue
+    return due === undefined || (due > finishedOn && due !== Number.POSITIVE_INFINITY)
   }
+}
+
+/** Another worker's sweep, or an operator, may have been there first. */
+async function unlessGone(change: Promise<unknown>): Promise<void> {
+  await change.catch((error: Error & { code?: number }) => {
+    const isGone = error.code === ErrorCode.JobNotExist || error.code === ErrorCode.JobNotInState || error.message.includes('is locked')
+    if (!isGone) throw error
+  })
 }

@@ -1,11 +1,12 @@
 import { UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { PersistError } from '../errors.js'
+import { PersistError, UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import { queuePrefix, type ShardNames } from '../redis/keys.js'
 import type { Store } from '../redis/store.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
+import { within } from './barrier.js'
 import type { Flusher } from './flusher.js'
 import { type FlushReport, sentence, summary } from './report.js'
 import { backoffDelay, type FlushJob, type FlushJobData, queueName, type Scheduler } from './scheduler.js'
@@ -23,11 +24,24 @@ const STALLED_INTERVAL = 2000
 
 const CARRIED = 'another batch carried this record'
 
+/** BullMQ's, which would wait for ever for a connection that it has told to end while it was reconnecting. */
+class Consumer extends Worker<FlushJobData, Record<string, unknown>> {
+  /** Ends its timers and connections at once. Jobs under way are another worker's when their locks have expired. */
+  async abandon(): Promise<void> {
+    // Does nothing if it is closing.
+    void this.close(true)
+    await this.lockManager.close()
+    await this.backend.close(true)
+  }
+}
+
 export interface WorkerContext {
   readonly namespace: string
   readonly model: string
   readonly policy: ResolvedPolicy
   readonly concurrency: number
+  /** Ms that a start waits for Redis. */
+  readonly timeout: number
   readonly shards: ShardNames
   readonly store: Store
   readonly flusher: Flusher
@@ -40,18 +54,31 @@ export interface WorkerContext {
 /** Runs the flush jobs of one model. What a job finds to do is in Redis; it may come late, twice, or for nothing. */
 export class FlushWorker {
   readonly #context: WorkerContext
-  #worker: Worker<FlushJobData, Record<string, unknown>> | undefined
+  #starting: Promise<void> | undefined
+  #consumer: Consumer | undefined
   #connection: Redis | undefined
 
   constructor(context: WorkerContext) {
     this.#context = context
   }
 
-  async start(): Promise<void> {
-    if (this.#worker !== undefined) return
-    const { namespace, model, policy, concurrency, events, queueTelemetry } = this.#context
+  /**
+   * Resolves when it listens; after a failure it can be started again.
+   * @throws UnavailableError
+   */
+  start(): Promise<void> {
+    this.#starting ??= this.#start().catch(async (error) => {
+      await this.abandon()
+      this.#starting = undefined
+      throw new UnavailableError(this.#context.model, error)
+    })
+    return this.#starting
+  }
+
+  async #start(): Promise<void> {
+    const { namespace, model, policy, concurrency, timeout, events, queueTelemetry } = this.#context
     this.#connection = this.#context.connect()
-    this.#worker = new Worker(queueName(namespace, model), (job) => this.#run(job), {
+    this.#consumer = new Consumer(queueName(namespace, model), (job) => this.#run(job), {
       connection: this.#connection,
       prefix: queuePrefix(namespace),
       concurrency,
@@ -61,16 +88,19 @@ export class FlushWorker {
       ...queueTelemetry,
       settings: { backoffStrategy: (attemptsMade) => backoffDelay(policy, attemptsMade) },
     })
-    this.#worker.on('error', (error) => events.emit('failure', { step: 'queue', model, error }))
-    this.#worker.on('failed', (_, error) => events.emit('failure', { step: 'flush', model, error }))
-    await this.#worker.waitUntilReady()
+    this.#consumer.on('error', (error) => events.emit('failure', { step: 'queue', model, error }))
+    this.#consumer.on('failed', (_, error) => events.emit('failure', { step: 'flush', model, error }))
+    await within(performance.now() + timeout, this.#consumer.waitUntilReady())
   }
 
-  /** Resolves when the jobs under way have ended. */
+  /** Resolves when the jobs under way have ended, or without them if Redis is away; if it goes away meanwhile, never. */
   async stop(): Promise<void> {
-    const worker = this.#worker
-    this.#worker = undefined
-    await worker?.close()
+    await this.#consumer?.close(this.#connection?.status !== 'ready')
+  }
+
+  /** Lets go of what a stop waits for. */
+  async abandon(): Promise<void> {
+    await this.#consumer?.abandon()
     this.#connection?.disconnect()
   }
 
@@ -98,7 +128,7 @@ export class FlushWorker {
 
   /** Bull Board lets an operator add jobs and change their data. */
   #check({ data }: FlushJob): void {
-    const { kind, shard, key } = data as { kind?: unknown; shard?: unknown; key?: unknown }
+    const { kind, shard, key } = (data ?? {}) as { kind?: unknown; shard?: unknown; key?: unknown }
     const { count } = this.#context.shards
     if (kind === 'shard' || ((kind === 'record' || kind === 'parked') && typeof key === 'string')) {
       if (Number.isInteger(shard) && (shard as number) >= 0 && (shard as number) < count) return

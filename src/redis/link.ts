@@ -144,6 +144,7 @@ export class Link {
   }
 
   #ready(deadline: number): Promise<boolean> {
+    if (this.#redis.status === 'end') return Promise.resolve(false)
     return new Promise((resolve) => {
       const settle = (ready: boolean) => {
         clearTimeout(timer)
