@@ -47,7 +47,7 @@ export interface ModelCacheContext<M extends Model> {
  *
  * Every call throws InvalidInputError when its arguments do not fit the model; nothing is stored then. Writes throw BacklogFullError,
  * RedisFullError and UnavailableError (nothing was stored), OutcomeUnknownError (it may have been), ClosedError; those of the other two
- * strategies UnavailableError and ParkedError (nothing was written), PersistError, ClosedError.
+ * strategies UnavailableError, ParkedError and TimeoutError (nothing was written), PersistError, ClosedError.
  */
 export class ModelCache<M extends Model = Model> {
   readonly #model: M

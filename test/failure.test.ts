@@ -16,6 +16,12 @@ test.each([
   ['44000', 'REFUSED'],
   ['27000', 'REFUSED'],
   ['P0001', 'REFUSED'],
+  ['20000', 'REFUSED'],
+  ['UE001', 'REFUSED'],
+  ['99999', 'REFUSED'],
+  ['55000', 'OUTAGE'],
+  ['72000', 'OUTAGE'],
+  ['HV000', 'OUTAGE'],
 ])('%s is %s', (originalCode, code) => {
   expect(toPersistError('Counter', { code: 'P2010', meta: { driverAdapterError: { cause: { originalCode } } } })).toMatchObject({
     code,

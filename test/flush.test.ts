@@ -5,6 +5,7 @@ import { models } from '../generated/write-behind.js'
 import { type Cache, createWriteBehind, type FlushedEvent, type Options, type Policies } from '../src/index.js'
 import { shardPrefix } from '../src/redis/keys.js'
 import { Store } from '../src/redis/store.js'
+import { shardOf } from '../src/schema/key.js'
 import { Shapes } from '../src/schema/operation.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
@@ -157,6 +158,16 @@ describe('a worker', () => {
     await expect.poll(values, { timeout: 10_000 }).toEqual([{ name: 'a', value: '1' }])
   })
 
+  test('flushes when the alarm of a slower policy, or of a clock that is ahead, waits yet', async () => {
+    const before = await connect({ counter: still })
+    await before.counter.increment({ name: 'a' }, { value: 1 })
+    await expect.poll(() => before.queues[0]?.getDelayedCount()).toBe(1)
+    const cache = await connect({ counter: quick })
+    await cache.counter.increment({ name: 'b' }, { value: 1 })
+    await cache.startWorker()
+    await expect.poll(values).toEqual([{ name: 'b', value: '1' }])
+  })
+
   test('takes failed jobs off the board when their shard is clean again', async () => {
     const cache = await connect({ counter: { ...quick, attempts: 2 } })
     await cache.startWorker()
@@ -292,6 +303,19 @@ describe('a refused record', () => {
     await cache.counter.increment({ name: 'a' }, { value: -4500 })
     await expect.poll(values).toEqual([{ name: 'a', value: '500' }])
     await expect.poll(() => cache.parked()).toHaveLength(0)
+  })
+
+  test('is told by a barrier, whoever was told by the database', async () => {
+    const cache = await connect({ counter: still })
+    await cache.counter.increment({ name: 'a' }, { value: 5000 })
+    await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED' })
+    gate.close()
+    const flushing = cache.flush()
+    await gate.held()
+    const other = await connect({ counter: still }, { gate: new Gate() })
+    await expect(other.flush()).rejects.toMatchObject({ code: 'PARKED' })
+    gate.open()
+    await expect(flushing).rejects.toMatchObject({ code: 'PARKED', keys: ['a'] })
   })
 
   test('is written by its own job once the database takes it', async () => {
@@ -476,6 +500,20 @@ test('the number of shards cannot change while records are dirty', async () => {
   await expect(connect({ counter: { ...still, shards: 3 } })).rejects.toMatchObject({ code: 'CONFIGURATION' })
   await cache.flush()
   await connect({ counter: { ...still, shards: 3 } })
+})
+
+test('a view that is left from before the number of shards changed is none when it changes back', async () => {
+  const name = ['a', 'b', 'c', 'd', 'e', 'f'].find((key) => shardOf(key, 2) !== shardOf(key, 5)) as string
+  const value = async (cache: Cache<typeof models, { counter: typeof still }>) =>
+    (await cache.counter.findUnique({ where: { name } }))?.value
+  const before = await connect({ counter: { ...still, shards: 2 } })
+  await before.counter.set({ name }, { value: 1 })
+  await before.flush()
+  expect(await value(before)).toBe(1n)
+  const between = await connect({ counter: { ...still, shards: 5 } })
+  await between.counter.set({ name }, { value: 2 })
+  await between.flush()
+  expect(await value(await connect({ counter: { ...still, shards: 2 } }))).toBe(2n)
 })
 
 /** Stands before the real client: holds statements up, or loses them or their replies. */

@@ -7,7 +7,9 @@ import { createEvents, type FailureEvent } from '../src/events.js'
 import { type Cache, createWriteBehind } from '../src/index.js'
 import { ShardNames } from '../src/redis/keys.js'
 import { Link } from '../src/redis/link.js'
+import { Reader } from '../src/redis/reader.js'
 import { Store } from '../src/redis/store.js'
+import { shardOf } from '../src/schema/key.js'
 import { Holds, type Scope } from '../src/strategies/holds.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
@@ -106,6 +108,16 @@ function deferred() {
 }
 
 describe.each(SCOPES)('a hold of %s', (_, scope) => {
+  test('lasts as long as it is to, though others that are shorter come after it', async () => {
+    const long = await holds().hold(scope)
+    const short = await holds({ ttl: 50 }).hold(scope)
+    await short.release()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await read()
+    expect(await isStored()).toBe(false)
+    await long.release()
+  })
+
   test('drops the view at its beginning, and lets none be made until its end', async () => {
     await read()
     expect(await isStored()).toBe(true)
@@ -320,4 +332,22 @@ describe('misses', () => {
     expect(await isStored()).toBe(true)
     await other.close()
   })
+})
+
+test('a read that is sent twice, and arrives once more when its lease has gone, lets no old row be stored', async () => {
+  const model = models.counter
+  const store = new Store(connection.redis)
+  const sent: (() => Promise<unknown>)[] = []
+  // As a link does when a connection is lost on the way.
+  const link = { ask: <T>(_: unknown, send: () => Promise<T>) => send().finally(() => sent.push(send)) } as unknown as Link
+  const snapshot = async (shard: number, keys: readonly string[]) => {
+    const hold = await holds().hold(['a'])
+    await hold.release()
+    await sent[0]?.()
+    return { ledger: null, rows: keys.map((key) => ({ key, values: ['1'] })), shard }
+  }
+  const reader = new Reader({ model, store, link, shards, ttl: { view: HOUR, missing: HOUR }, snapshot, onAdopted: () => {} })
+  await set(2)
+  expect(await reader.find(shardOf('a', 2), 'a', (view) => view)).toEqual(['1'])
+  expect(await read()).toBe(2n)
 })

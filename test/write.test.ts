@@ -428,6 +428,21 @@ describe('a Redis of its own', () => {
     await expect(next).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('ECONNREFUSED') })
   })
 
+  test('that turns writes away, as without its replicas, is waited for by a flush', async () => {
+    const cache = await createWriteBehind({ prisma: database.prisma, redis, models, policies: { counter: quiet } })
+    await cache.counter.set({ name: 'replicas' }, { value: 1 })
+    await redis.config('SET', 'min-replicas-to-write', 1)
+    await expect(cache.flush({ timeout: 300 })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('NOREPLICAS'),
+    })
+    const flushing = cache.flush()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await redis.config('SET', 'min-replicas-to-write', 0)
+    expect(await flushing).toEqual({ records: 1 })
+    await cache.close()
+  })
+
   test('that is away when a worker is to start: it says so, and starts when it is told again', async () => {
     const own = new Redis(server.url, { maxRetriesPerRequest: null, lazyConnect: true })
     const policies = { counter: { debounce: 10, maxWait: 10 } }

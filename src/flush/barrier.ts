@@ -1,6 +1,7 @@
-import { ParkedError, PersistError, TimeoutError } from '../errors.js'
+import { ParkedError, PersistError, TimeoutError, UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ShardNames } from '../redis/keys.js'
+import { isReply } from '../redis/link.js'
 import type { Store } from '../redis/store.js'
 import { shardOf } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
@@ -36,7 +37,7 @@ export class Barrier {
 
   /** Flushes all that it can; then throws the first failure. */
   async flush(parts: readonly BarrierPart[], deadline: number, count: Count): Promise<void> {
-    const before = await within(deadline, this.#store.now())
+    const before = await this.#untilUp(undefined, deadline, () => this.#store.now())
     const shards = parts.flatMap((part) => range(part.shards.count).map((shard) => this.#flushShard(part, shard, before, deadline, count)))
     const flushed = await Promise.allSettled(shards)
     const parked = await Promise.allSettled(parts.map((part) => this.#flushParked(part, deadline, count)))
@@ -47,11 +48,8 @@ export class Barrier {
   async flushRecord(part: BarrierPart, key: string, deadline: number, count: Count): Promise<void> {
     const shard = shardOf(key, part.shards.count)
     const prefix = part.shards.prefix(shard)
-    if ((await within(deadline, this.#store.due(prefix, key))) === undefined) return
-    const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { key }, undefined, deadline))
-    count(report.records)
-    // Another worker may have been the one whose batch was refused.
-    if (await within(deadline, this.#store.isParked(prefix, key))) throw new ParkedError(part.model.name, [key])
+    if ((await this.#untilUp(part, deadline, () => this.#store.due(prefix, key))) === undefined) return
+    if (await this.#isRefused(part, shard, key, deadline, count)) throw new ParkedError(part.model.name, [key])
   }
 
   async #flushShard(part: BarrierPart, shard: number, before: number, deadline: number, count: Count): Promise<void> {
@@ -69,22 +67,32 @@ export class Barrier {
   async #flushParked(part: BarrierPart, deadline: number, count: Count): Promise<void> {
     const refused: string[] = []
     for (const shard of range(part.shards.count)) {
-      for (const { key } of await within(deadline, this.#store.parked(part.shards.prefix(shard)))) {
-        const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { key }, undefined, deadline))
-        count(report.records)
-        if (report.parked.has(key)) refused.push(key)
-      }
+      for (const { key } of await this.#untilUp(part, deadline, () => this.#store.parked(part.shards.prefix(shard))))
+        if (await this.#isRefused(part, shard, key, deadline, count)) refused.push(key)
     }
     if (refused.length > 0) throw new ParkedError(part.model.name, refused)
   }
 
-  async #untilUp<T>(part: BarrierPart, deadline: number, task: () => Promise<T>): Promise<T> {
+  /** Flushes a record. */
+  async #isRefused(part: BarrierPart, shard: number, key: string, deadline: number, count: Count): Promise<boolean> {
+    const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { key }, undefined, deadline))
+    count(report.records)
+    // Another worker may have been the one that was told.
+    return this.#untilUp(part, deadline, () => this.#store.isParked(part.shards.prefix(shard), key))
+  }
+
+  /** @param part that the task is about; `undefined`: all of them */
+  async #untilUp<T>(part: BarrierPart | undefined, deadline: number, task: () => Promise<T>): Promise<T> {
+    const model = part?.model.name
     for (;;) {
       try {
         return await within(deadline, task())
-      } catch (error) {
-        if (!(error instanceof PersistError) || error.code !== 'OUTAGE' || performance.now() + RETRY_PAUSE > deadline) throw error
-        this.#events.emit('failure', { step: 'flush', model: part.model.name, error })
+      } catch (cause) {
+        // What Redis turns a command away with, as without its replicas or with its disk full, is its outage.
+        const error = isReply(cause) ? new UnavailableError(model, cause) : (cause as Error)
+        const isOutage = error instanceof UnavailableError || (error instanceof PersistError && error.code === 'OUTAGE')
+        if (!isOutage || performance.now() + RETRY_PAUSE > deadline) throw error
+        this.#events.emit('failure', { step: 'flush', model, error })
         await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE))
       }
     }

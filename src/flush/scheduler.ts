@@ -1,4 +1,4 @@
-import { type Job, type JobsOptions, Queue } from 'bullmq'
+import { ErrorCode, type Job, type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { ResolvedPolicy } from '../options.js'
 import { queuePrefix } from '../redis/keys.js'
@@ -73,6 +73,15 @@ export class Scheduler {
     await this.#add(data, delay)
   }
 
+  /** As `ensure`, of what is overdue: a job that waits for a time yet to come was set by another clock, or another policy. */
+  async hasten(data: FlushJobData): Promise<void> {
+    const jobId = await this.queue.getDeduplicationJobId(deduplicationId(data))
+    const job = jobId ? await this.queue.getJob(jobId) : undefined
+    // One that was tried waits for the database.
+    if (job !== undefined && job.attemptsMade === 0 && (await job.isDelayed())) await unlessGone(job.promote())
+    else await this.ensure(data, 0)
+  }
+
   /** Failed jobs, newest first, without those that an operator has added or changed to hold nothing. */
   async failed(most: number): Promise<FlushJob[]> {
     return (await this.queue.getFailed(0, most - 1)).filter(({ data }) => isObject(data))
@@ -101,6 +110,14 @@ export class Scheduler {
     }
     return { name: jobName(data), data, opts }
   }
+}
+
+/** What is done to a job that another worker, or an operator, may have changed meanwhile. */
+export async function unlessGone(change: Promise<unknown>): Promise<void> {
+  await change.catch((error: Error & { code?: number }) => {
+    const isGone = error.code === ErrorCode.JobNotExist || error.code === ErrorCode.JobNotInState || error.message.includes('is locked')
+    if (!isGone) throw error
+  })
 }
 
 export function queueName(namespace: string, model: string): string {

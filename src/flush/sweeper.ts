@@ -1,9 +1,8 @@
-import { ErrorCode } from 'bullmq'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import type { ShardNames } from '../redis/keys.js'
 import type { Store } from '../redis/store.js'
-import type { FlushJob, Scheduler } from './scheduler.js'
+import { type FlushJob, type FlushJobData, type Scheduler, unlessGone } from './scheduler.js'
 
 /** Failed jobs looked at in one sweep. */
 const MOST_FAILED = 1000
@@ -75,10 +74,12 @@ export class Sweeper {
     const { model, policy, shards, store, scheduler, interval } = this.#context
     const prefix = shards.prefix(shard)
     const { inFlight, firstDue, parked } = await store.status(prefix)
-    if (inFlight || (firstDue !== undefined && firstDue < now - interval)) {
+    const isOverdue = firstDue !== undefined && firstDue < now - interval
+    if (inFlight || isOverdue) {
       // One alarm serves a shard in both modes: a flush takes all that is due.
       const key = policy.jobs === 'record' ? await store.firstDirty(prefix) : undefined
-      await scheduler.ensure(key === undefined ? { kind: 'shard', model, shard } : { kind: 'record', model, shard, key }, 0)
+      const alarm: FlushJobData = key === undefined ? { kind: 'shard', model, shard } : { kind: 'record', model, shard, key }
+      await (isOverdue ? scheduler.hasten(alarm) : scheduler.ensure(alarm, 0))
     }
     if (parked === 0) return
     const listed = new Set(failed.map(({ data }) => (data.kind === 'parked' ? data.key : '')))
@@ -106,12 +107,4 @@ export class Sweeper {
     const due = data.kind === 'record' ? await store.due(prefix, data.key) : (await store.status(prefix)).firstDue
     return due === undefined || (due > finishedOn && due !== Number.POSITIVE_INFINITY)
   }
-}
-
-/** Another worker's sweep, or an operator, may have been there first. */
-async function unlessGone(change: Promise<unknown>): Promise<void> {
-  await change.catch((error: Error & { code?: number }) => {
-    const isGone = error.code === ErrorCode.JobNotExist || error.code === ErrorCode.JobNotInState || error.message.includes('is locked')
-    if (!isGone) throw error
-  })
 }

@@ -70,8 +70,9 @@ export class Reader {
   }
 
   #read(shard: number, keys: readonly string[]): Promise<(View | Lease)[]> {
-    const newLease = `${this.#id}.${++this.#reads}`
-    return this.#ask(() => this.#context.store.read(this.#context.shards.prefix(shard), newLease, LEASE_TTL, this.#names, keys))
+    const { store, shards } = this.#context
+    // A read that is sent again has another name: the first one may arrive when the lease that it gave was dropped.
+    return this.#ask(() => store.read(shards.prefix(shard), `${this.#id}.${++this.#reads}`, LEASE_TTL, this.#names, keys))
   }
 
   async #loadAll(shard: number, requests: readonly string[]): Promise<View[]> {

@@ -48,5 +48,8 @@ export async function checkShardCount(redis: Redis, link: Link, namespace: strin
       )
     }
   }
+  // A record may have been in the same shard before, and have left a view there.
+  const shards = Array.from({ length: count }, (_, shard) => shardPrefix(namespace, model, shard))
+  await Promise.all(shards.map((prefix) => link.ask(model, () => store.invalidate(prefix, []))))
   await link.ask(model, () => redis.hset(key, model, count))
 }

@@ -32,6 +32,7 @@ export class DirectWriter {
    * @throws UnavailableError nothing was written, since Redis could not be told
    * @throws PersistError the database refused it, or could not be reached
    * @throws ParkedError nothing was written: an earlier write of the record, written behind, is refused
+   * @throws TimeoutError nothing was written: an earlier write of the record, written behind, could not be flushed
    */
   write(_shard: number, operation: Operation): Promise<void> {
     const writing = this.#write(operation)

@@ -22,7 +22,7 @@ local function mark(holds)
   if what == 'hold' then
     redis.call('ZREMRANGEBYSCORE', holds, '-inf', now)
     redis.call('ZADD', holds, now + ttl, id)
-    redis.call('PEXPIRE', holds, ttl)
+    if redis.call('PTTL', holds) < ttl then redis.call('PEXPIRE', holds, ttl) end
   elseif what == 'release' then
     redis.call('ZREM', holds, id)
   end
