@@ -141,7 +141,8 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   }
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
   await drainSwitched(parts, shared.barrier)
-  const cache = new WriteBehind(events, parts, shared.barrier, calls, connections)
+  const links = shared.writes.map(({ link }) => link)
+  const cache = new WriteBehind(events, parts, shared.barrier, calls, links, connections)
   for (const part of parts) Object.defineProperty(cache, part.name, { value: part.cache, enumerable: true })
   return cache as unknown as Cache<M, P>
 }

@@ -11,6 +11,7 @@ import type { FlushWorker } from './flush/worker.js'
 import type { ModelCache } from './model-cache.js'
 import type { ResolvedPolicy } from './options.js'
 import type { ShardNames } from './redis/keys.js'
+import type { Link } from './redis/link.js'
 import type { Reader } from './redis/reader.js'
 import type { Store } from './redis/store.js'
 import type { Calls, Writer } from './redis/writer.js'
@@ -100,15 +101,24 @@ export class WriteBehind<C extends Models = NoModels> {
   readonly #parts: readonly Part[]
   readonly #barrier: Barrier
   readonly #calls: Calls
+  readonly #links: readonly Link[]
   readonly #connections: readonly Redis[]
   #closing: Promise<CloseReport> | undefined
 
   /** @internal made by createWriteBehind */
-  constructor(events: Events, parts: readonly Part[], barrier: Barrier, calls: Calls, connections: readonly Redis[]) {
+  constructor(
+    events: Events,
+    parts: readonly Part[],
+    barrier: Barrier,
+    calls: Calls,
+    links: readonly Link[],
+    connections: readonly Redis[],
+  ) {
     this.events = events
     this.#parts = parts
     this.#barrier = barrier
     this.#calls = calls
+    this.#links = links
     this.#connections = connections
   }
 
@@ -247,6 +257,7 @@ export class WriteBehind<C extends Models = NoModels> {
     const left = await within(deadline + 1000, this.#status()).catch(() => undefined)
     await Promise.allSettled(this.#parts.map(({ scheduler }) => within(deadline + 1000, scheduler.stop())))
     await Promise.allSettled(this.#parts.map(({ worker }) => worker.abandon()))
+    for (const link of this.#links) link.close()
     // ioredis holds the process up for 2 s when a connection is disconnected that has ended.
     for (const connection of this.#connections) if (connection.status !== 'end') connection.disconnect()
     return { flushed, dirty: total(left, 'dirty'), parked: total(left, 'parked') }

@@ -56,3 +56,17 @@ test('a call that is sent again keeps its deadline, which may be before those of
   expect((await older) as number).toBeLessThan(began + 1500 + 350)
   await younger
 })
+
+test('a call that waits for a connection ends with it', async () => {
+  const link = new Link(redis, 3_600_000)
+  const id = await redis.client('ID')
+  redis.options.retryStrategy = () => 3_600_000
+  const reconnecting = once(redis, 'reconnecting')
+  await connection.redis.client('KILL', 'ID', id)
+  await reconnecting
+  const call = link.call(() => redis.ping())
+  link.close()
+  redis.disconnect()
+  await expect(call).rejects.toMatchObject({ sent: false })
+  await expect(link.call(() => redis.ping())).rejects.toMatchObject({ sent: false })
+})

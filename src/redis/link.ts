@@ -52,12 +52,14 @@ export class Link {
   /** Of the attempt that has to be answered first: one for all of them, since nearly every one is answered long before. */
   #timer: NodeJS.Timeout | undefined
   #firesAt = Number.POSITIVE_INFINITY
+  /** Calls that wait for the connection: told whether it is there. */
+  readonly #waiting = new Set<(ready: boolean) => void>()
+  #closed = false
 
   constructor(redis: Redis, timeout: number) {
     this.#redis = redis
     this.#timeout = timeout
-    // Every lane of every model may wait for the connection.
-    redis.setMaxListeners(0)
+    redis.on('ready', () => this.#tell(true))
     redis.on('close', () => {
       for (const attempt of this.#underWay) this.#lose(attempt, new Error('the connection to Redis was lost'))
     })
@@ -106,6 +108,12 @@ export class Link {
     }
   }
 
+  /** Before the connection is ended: ioredis does not say that one has ended which it was about to open again. */
+  close(): void {
+    this.#closed = true
+    this.#tell(false)
+  }
+
   #attempt<T>(send: () => Promise<T>, deadline: number): Promise<T> {
     return new Promise((resolve, reject) => {
       const attempt = { deadline, reject }
@@ -144,20 +152,20 @@ export class Link {
   }
 
   #ready(deadline: number): Promise<boolean> {
-    if (this.#redis.status === 'end') return Promise.resolve(false)
+    if (this.#closed) return Promise.resolve(false)
     return new Promise((resolve) => {
       const settle = (ready: boolean) => {
         clearTimeout(timer)
-        this.#redis.off('ready', onReady)
-        this.#redis.off('end', onEnd)
+        this.#waiting.delete(settle)
         resolve(ready)
       }
-      const onReady = () => settle(true)
-      const onEnd = () => settle(false)
-      const timer = setTimeout(onEnd, msUntil(deadline))
-      this.#redis.once('ready', onReady)
-      this.#redis.once('end', onEnd)
+      const timer = setTimeout(() => settle(false), msUntil(deadline))
+      this.#waiting.add(settle)
     })
+  }
+
+  #tell(ready: boolean): void {
+    for (const settle of this.#waiting) settle(ready)
   }
 }
 

@@ -659,11 +659,4 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
     "redis.call('PEXPIRE', holds, ttl)",
   ),
   mutant('no new epoch when the number of shards changes', 'flush', 'redis/safety.ts', 'store.invalidate(prefix, [])', 'store.now()'),
-  mutant(
-    'a worker that waits for its jobs although Redis is away',
-    'examples',
-    'flush/worker.ts',
-    "close(this.#connection?.status !== 'ready')",
-    'close()',
-  ),
 ]
