@@ -14,7 +14,13 @@ export function arrayLiteral(elements: readonly string[]): string {
 
 /** A field's stored text as an element. Every text is one element, also one that the column's type does not take. */
 export function elementEncoder(field: Field): (text: string) => string {
-  return field.list ? (text) => arrayElement(listLiteral(text)) : arrayElement
+  const encode = field.type === 'DateTime' ? encodeTime : arrayElement
+  return field.list ? (text) => arrayElement(listLiteral(text, encode)) : encode
+}
+
+/** Without its zone, as Prisma sends it and reads it: a `timestamptz` takes it for a time in the zone of the session. */
+function encodeTime(text: string): string {
+  return arrayElement(text.endsWith('Z') ? text.slice(0, -1) : text)
 }
 
 function arrayElement(text: string): string {
@@ -24,10 +30,10 @@ function arrayElement(text: string): string {
 }
 
 /** A list's stored text is JSON. A text that is not, of a field that was no list before, is left for the database to refuse. */
-function listLiteral(text: string): string {
+function listLiteral(text: string, encode: (element: string) => string): string {
   try {
     const elements: unknown = JSON.parse(text)
-    if (Array.isArray(elements)) return arrayLiteral(elements.map((element) => arrayElement(String(element))))
+    if (Array.isArray(elements)) return arrayLiteral(elements.map((element) => encode(String(element))))
   } catch {}
   return text
 }
