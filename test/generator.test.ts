@@ -175,6 +175,11 @@ model Parent {
   @@id([b, a], name: "pair")
   @@schema("shop")
 }
+model Sole {
+  code String
+  @@id([code])
+  @@schema("shop")
+}
 model Unwanted {
   id Int @id @default(autoincrement())
   @@schema("shop")
@@ -187,7 +192,7 @@ model Book {
   @@schema("books")
 }
 ${ENUMERATION.replace(/\}$/, '  @@map("colors")\n  @@schema("books")\n}')}`
-    const config = 'models = ["Thing", "Parent"]\n  ledger = "Book"'
+    const config = 'models = ["Thing", "Parent", "Sole"]\n  ledger = "Book"'
     everything = await generate(schemaOf(body, config, 'provider = "postgresql"\n  schemas = ["shop", "books"]'))
   }, 30_000)
 
@@ -196,7 +201,7 @@ ${ENUMERATION.replace(/\}$/, '  @@map("colors")\n  @@schema("books")\n}')}`
   })
 
   it('takes the models that are named, and the ledger that is named', () => {
-    expect(Object.keys(everything.models)).toEqual(['thing', 'parent'])
+    expect(Object.keys(everything.models)).toEqual(['thing', 'parent', 'sole'])
     expect(model(everything, 'thing').ledger).toEqual({ table: '"books"."ledger"', shard: 's', batch: 'b', recent: 'r' })
   })
 
@@ -207,6 +212,11 @@ ${ENUMERATION.replace(/\}$/, '  @@map("colors")\n  @@schema("books")\n}')}`
 
   it('takes a custom name of a compound key', () => {
     expect(model(everything, 'parent')).toMatchObject({ key: ['b', 'a'], compoundKey: 'pair' })
+  })
+
+  it('takes a key in @@id that is of one field by its name alone, as Prisma does', () => {
+    expect(model(everything, 'sole')).toMatchObject({ key: ['code'] })
+    expect(model(everything, 'sole')).not.toHaveProperty('compoundKey')
   })
 
   it('gives the relations of the whole schema', () => {

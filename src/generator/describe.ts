@@ -90,7 +90,7 @@ function describeModel(model: DMMF.Model, ledger: Ledger, relations: Relations |
     name: model.name,
     table: quote(model.schema, model.dbName ?? model.name),
     key,
-    ...(model.primaryKey ? { compoundKey: model.primaryKey.name ?? key.join('_') } : {}),
+    ...(model.primaryKey && key.length > 1 ? { compoundKey: model.primaryKey.name ?? key.join('_') } : {}),
     fields,
     ledger,
     ...(relations ? { relations } : {}),
