@@ -89,7 +89,8 @@ export class ModelCache<M extends Model = Model> {
 
   /**
    * Adds to Int and BigInt fields. A missing row is inserted with its defaults and the amounts on top of them; that needs a default,
-   * or null, in every other field. A sum outside 64 bits is refused with InvalidInputError.
+   * or null, in every other field. A sum outside 64 bits is refused with InvalidInputError, as is a field whose default the database or
+   * Prisma makes.
    */
   increment(where: Where<M>, amounts: Increments<M>): Promise<void> {
     return this.#write(() => this.#compiler.increment(where, amounts))

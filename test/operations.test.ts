@@ -5,6 +5,7 @@ import { models } from '../generated/write-behind.js'
 import { type Cache, createWriteBehind, InvalidInputError } from '../src/index.js'
 import { shardPrefix } from '../src/redis/keys.js'
 import { Store } from '../src/redis/store.js'
+import { Compiler } from '../src/schema/compiler.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const still = { shards: 1, debounce: 3_600_000, maxWait: 3_600_000 }
@@ -166,6 +167,19 @@ describe('set and decrement', () => {
     await cache.counter.decrement({ name: 'down' }, { value: -1 })
     await cache.flush()
     expect(await database.prisma.counter.findUnique({ where: { name: 'down' } })).toMatchObject({ value: -2n })
+  })
+})
+
+describe('a field whose default the database or Prisma makes', () => {
+  const fields = models.counter.fields.map((field) => ({ ...field, default: { kind: 'foreign' } as const }))
+  const compiler = new Compiler({ ...models.counter, fields })
+  const where = { name: 'a' }
+
+  test.each(['increment', 'decrement'] as const)('is counted by update, and not by %s, which does not know where it starts', (call) => {
+    expect(() => compiler[call](where, { value: 1 })).toThrow(
+      `Counter.value: expected a default that is known here, as ${call} inserts the row when it is missing (use upsert), got one made by the database or by Prisma`,
+    )
+    expect(compiler.update({ where, data: { value: { [call]: 1 } } })?.values).toEqual([call === 'increment' ? 1 : -1])
   })
 })
 

@@ -3,7 +3,7 @@ import type { Decimal } from '@prisma/client/runtime/client'
 import { expectTypeOf, test } from 'vitest'
 import { Prisma } from '../generated/client/client.js'
 import type { models } from '../generated/write-behind.js'
-import type { Cache } from '../src/index.js'
+import type { Cache, Field } from '../src/index.js'
 
 type Everything = Cache<typeof models, { counter: object; pageView: object; reading: object; player: object; document: object }>
 
@@ -84,6 +84,19 @@ test('reads of many, barriers and what is pending know their model', () => {
     await cache.flush({ key: { path: '/' } })
     // @ts-expect-error the key is no part of what waits
     pending?.insert?.path
+  }
+  expectTypeOf(calls).toBeFunction()
+})
+
+test('what starts from a default of the database or of Prisma is counted only in a row that is there', () => {
+  type PageView = (typeof models)['pageView']
+  type Foreign<F> = F extends Field & { name: 'views' } ? Omit<F, 'default'> & { readonly default: { readonly kind: 'foreign' } } : F
+  type Made = Omit<PageView, 'fields'> & { readonly fields: readonly Foreign<PageView['fields'][number]>[] }
+  const calls = async (cache: Cache<{ pageView: Made }, { pageView: object }>) => {
+    await cache.pageView.update({ where: { path: '/' }, data: { views: { increment: 1 } } })
+    await cache.pageView.increment({ path: '/' }, { bytes: 1 })
+    // @ts-expect-error in a row that is missing it would start from nobody knows what
+    await cache.pageView.increment({ path: '/' }, { views: 1 })
   }
   expectTypeOf(calls).toBeFunction()
 })

@@ -57,6 +57,8 @@ type InputValue<F extends Field> = F['list'] extends true
     : Nullable<F, Scalar<F, Input>>
 
 type Counter<F extends Field> = F['list'] extends true ? never : F['type'] extends 'Int' | 'BigInt' ? F : never
+/** Counters whose value in a row that is missing is known: not made by the database, or by Prisma alone. */
+type Started<F extends Field> = F extends { readonly default: { readonly kind: 'foreign' } } ? never : Counter<F>
 type Comparable<F extends Field> = F['list'] extends true
   ? never
   : F['type'] extends 'Int' | 'BigInt' | 'Float' | 'Decimal' | 'DateTime'
@@ -105,7 +107,7 @@ export type Bounds<M extends Model> = {
 }
 
 /** Amounts to add; negative ones subtract. */
-export type Increments<M extends Model> = { [F in PlainField<M> as Counter<F> extends never ? never : F['name']]?: Amount<F> | undefined }
+export type Increments<M extends Model> = { [F in PlainField<M> as Started<F> extends never ? never : F['name']]?: Amount<F> | undefined }
 
 export type Select<M extends Model> = { [F in FieldOf<M> as F['name']]?: boolean | undefined }
 

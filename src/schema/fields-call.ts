@@ -34,7 +34,7 @@ interface Plan {
 type Values = Operation['values']
 
 type Encode = (model: Model, field: Field, value: unknown) => string | number | bigint
-type Require = (model: Model, field: Field) => void
+type Require = (model: Model, field: Field, name: FieldsCallName) => void
 
 const ENCODE: Readonly<Record<FieldsCallName, Encode>> = {
   set: encode,
@@ -45,8 +45,8 @@ const ENCODE: Readonly<Record<FieldsCallName, Encode>> = {
 }
 const REQUIRE: Readonly<Record<FieldsCallName, Require>> = {
   set: () => {},
-  increment: requireCounter,
-  decrement: requireCounter,
+  increment: requireStart,
+  decrement: requireStart,
   max: requireComparable,
   min: requireComparable,
 }
@@ -110,7 +110,7 @@ export class FieldsCall {
   #plan(id: string, names: readonly string[]): Plan {
     if (names.length === 0) throw new InvalidInputError(this.#model.name, undefined, `at least one field to ${this.#name}`, 'none')
     const fields = names.map((name) => this.#fields.get(name))
-    for (const field of fields) REQUIRE[this.#name](this.#model, field)
+    for (const field of fields) REQUIRE[this.#name](this.#model, field, this.#name)
     const touched = this.#fields.updatedAt.filter((field) => !fields.includes(field))
     const filled = this.#fields.plain.filter((field) => !fields.includes(field) && !touched.includes(field) && this.#isFilled(field))
     const { based, shape } = this.#shape(names, fields, touched, filled)
@@ -153,6 +153,14 @@ export class FieldsCall {
     const expected = `a default, as ${this.#name} inserts the row when it is missing (use upsert)`
     throw new InvalidInputError(this.#model.name, field.name, expected, 'none')
   }
+}
+
+/** Of a row that is missing, what is added to has to be known. */
+function requireStart(model: Model, field: Field, name: FieldsCallName): void {
+  requireCounter(model, field)
+  if (field.default?.kind !== 'foreign') return
+  const expected = `a default that is known here, as ${name} inserts the row when it is missing (use upsert)`
+  throw new InvalidInputError(model.name, field.name, expected, 'one made by the database or by Prisma')
 }
 
 function nameOf(field: Field): string {
