@@ -144,9 +144,9 @@ export class TransactionBlockedError extends WriteBehindError {
 }
 
 /**
- * The database did not take a batch. The one place that says whether it can be tried again:
+ * The database did not take a batch, or a row could not be read. The one place that says whether it can be tried again:
  * `OUTAGE` later and unchanged · `REFUSED` the rows are at fault · `SCHEMA_MISMATCH` the deployment is, tried again later.
- * Messages carry SQLSTATE and constraint, never values of the row.
+ * Messages carry SQLSTATE and constraint, never values of the row, but for the one that makes it unreadable.
  */
 export class PersistError extends WriteBehindError {
   declare readonly code: 'OUTAGE' | 'REFUSED' | 'SCHEMA_MISMATCH'

@@ -121,7 +121,7 @@ export class ModelCache<M extends Model = Model> {
 
   /**
    * The row, all acknowledged writes included; null when it is missing.
-   * @throws PersistError when it has to be loaded and the database does not answer
+   * @throws PersistError when it has to be loaded and the database does not answer, or holds what the model cannot
    */
   findUnique<S extends Select<M> | undefined = undefined>(args: FindUniqueArgs<M, S>): Promise<Selected<M, S> | null> {
     try {
@@ -135,7 +135,7 @@ export class ModelCache<M extends Model = Model> {
   /**
    * The rows of some keys, in their order, all acknowledged writes included; null where a row is missing. Those that are not in Redis are
    * loaded together. Not a snapshot: each row is as it was when it was read.
-   * @throws PersistError when rows have to be loaded and the database does not answer
+   * @throws PersistError when rows have to be loaded and the database does not answer, or holds what the model cannot
    */
   async findMany<S extends Select<M> | undefined = undefined>(args: FindManyArgs<M, S>): Promise<(Selected<M, S> | null)[]> {
     const { where: keys, select } = this.#findArguments(args, 'keys')

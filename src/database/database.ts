@@ -1,4 +1,4 @@
-import { PersistError } from '../errors.js'
+import { InvalidInputError, PersistError } from '../errors.js'
 import { encodeStored } from '../schema/codec.js'
 import type { Model } from '../schema/model.js'
 import { quoteLedger } from './columns.js'
@@ -24,6 +24,13 @@ export type PersistOutcome =
 export interface BatchHead {
   readonly id: string
   readonly previous: string | null
+}
+
+interface Snapshot {
+  readonly ledger: string | null
+  readonly rows: { key: string; values: string[] | undefined }[]
+  /** By key, why rows cannot be read. */
+  readonly unreadable: ReadonlyMap<string, PersistError>
 }
 
 interface LedgerRow {
@@ -100,24 +107,31 @@ export class Database {
   }
 
   /**
-   * The rows of the keys, in their order, and the ledger of the same moment.
+   * The rows of the keys, in their order, and the ledger of the same moment; without the rows that hold what the model cannot.
    * @throws PersistError
    */
-  async snapshot(
-    ledgerShard: string,
-    keys: readonly string[],
-  ): Promise<{ ledger: string | null; rows: { key: string; values: string[] | undefined }[] }> {
+  async snapshot(ledgerShard: string, keys: readonly string[]): Promise<Snapshot> {
     const found = await this.#query<Record<string, unknown> & { ledger: string | null; n: number; found: boolean }>(
       this.#snapshot.sql,
       ledgerShard,
       ...this.#snapshot.columns(keys),
     )
     found.sort((a, b) => a.n - b.n)
-    const rows = found.map((row) => ({
-      key: keys[row.n - 1] as string,
-      values: row.found ? this.#snapshot.fields.map(({ field, alias }) => encodeStored(this.#model, field, row[alias])) : undefined,
-    }))
-    return { ledger: found[0]?.ledger ?? null, rows }
+    const rows: Snapshot['rows'] = []
+    const unreadable = new Map<string, PersistError>()
+    for (const row of found) {
+      const key = keys[row.n - 1] as string
+      try {
+        rows.push({ key, values: row.found ? this.#values(row) : undefined })
+      } catch (error) {
+        unreadable.set(key, unreadableError(this.#model.name, key, error))
+      }
+    }
+    return { ledger: found[0]?.ledger ?? null, rows, unreadable }
+  }
+
+  #values(row: Record<string, unknown>): string[] {
+    return this.#snapshot.fields.map(({ field, alias }) => encodeStored(this.#model, field, row[alias]))
   }
 
   async #ledger(ledgerShard: string): Promise<LedgerRow | undefined> {
@@ -142,6 +156,12 @@ export class Database {
       clearTimeout(timer)
     }
   }
+}
+
+function unreadableError(model: string, key: string, error: unknown): PersistError {
+  if (!(error instanceof InvalidInputError)) throw error
+  const { field, expected, got } = error
+  return new PersistError('REFUSED', `${model}.${field}: expected ${expected} in the database, found ${got}`, undefined, { model, key })
 }
 
 function holds({ batch, recent }: LedgerRow, id: string): boolean {

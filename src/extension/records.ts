@@ -1,4 +1,4 @@
-import { InvalidInputError } from '../errors.js'
+import { InvalidInputError, PersistError } from '../errors.js'
 import type { View } from '../redis/replies.js'
 import type { Answer } from '../redis/writer.js'
 import { Compiler } from '../schema/compiler.js'
@@ -50,7 +50,8 @@ export class Records {
           return await this.#delete(args, fields)
       }
     } catch (error) {
-      if (!(error instanceof InvalidInputError)) throw error
+      // A row that is unreadable here is Prisma's to read, or to refuse.
+      if (!(error instanceof InvalidInputError || (error instanceof PersistError && error.code === 'REFUSED'))) throw error
     }
     return undefined
   }

@@ -7,6 +7,9 @@ interface Request<V> {
   reject(error: unknown): void
 }
 
+/** The answers in the order of the keys; an error is that of one request. */
+type Run<V> = (shard: number, keys: readonly string[]) => Promise<readonly (V | Error)[]>
+
 interface Gathering<V> {
   readonly keys: string[]
   readonly requests: Map<string, Request<V>>
@@ -17,12 +20,12 @@ interface Gathering<V> {
  * `joins` is on, a request also joins an equal one that is under way.
  */
 export class Gatherer<V> {
-  readonly #run: (shard: number, keys: readonly string[]) => Promise<readonly V[]>
+  readonly #run: Run<V>
   readonly #open = new Map<number, Gathering<V>>()
   /** Requests of groups that are under way, if they can be joined. */
   readonly #joinable: Map<number, Map<string, Request<V>>> | undefined
 
-  constructor(run: (shard: number, keys: readonly string[]) => Promise<readonly V[]>, joins: boolean) {
+  constructor(run: Run<V>, joins: boolean) {
     this.#run = run
     this.#joinable = joins ? new Map() : undefined
   }
@@ -54,7 +57,11 @@ export class Gatherer<V> {
     try {
       const values = await this.#run(shard, keys)
       let position = 0
-      for (const request of requests.values()) request.resolve(values[position++] as V)
+      for (const request of requests.values()) {
+        const value = values[position++] as V | Error
+        if (value instanceof Error) request.reject(value)
+        else request.resolve(value)
+      }
     } catch (error) {
       for (const request of requests.values()) request.reject(error)
     } finally {

@@ -21,15 +21,15 @@ export interface ReaderContext {
   readonly link: Link
   readonly ttl: { readonly view: number; readonly missing: number }
   readonly shards: ShardNames
-  /** @returns the rows in the order of the keys */
-  snapshot(shard: number, keys: readonly string[]): Promise<Snapshot>
+  /** @returns the rows in the order of the keys, without those that cannot be read, which have an error by key */
+  snapshot(shard: number, keys: readonly string[]): Promise<Snapshot & { readonly unreadable: ReadonlyMap<string, Error> }>
   onAdopted(shard: number, ledger: string | null): void
 }
 
 interface Wanted {
   readonly key: string
   readonly lease: string
-  view: View | undefined
+  answer: View | Error | undefined
 }
 
 /**
@@ -75,7 +75,7 @@ export class Reader {
     return this.#ask(() => store.read(shards.prefix(shard), `${this.#id}.${++this.#reads}`, LEASE_TTL, this.#names, keys))
   }
 
-  async #loadAll(shard: number, requests: readonly string[]): Promise<View[]> {
+  async #loadAll(shard: number, requests: readonly string[]): Promise<(View | Error)[]> {
     const wanted = requests.map(toWanted)
     let missing = wanted
     let state = ''
@@ -84,22 +84,24 @@ export class Reader {
         throw new UnavailableError(this.#context.model.name, new Error('the row could not be read between two flushes'))
       if (attempt > 1) await new Promise((resolve) => setTimeout(resolve, Math.min(attempt, LONGEST_PAUSE)))
       state = await this.#try(shard, missing, state)
-      missing = missing.filter(({ view }) => view === undefined)
+      missing = missing.filter(({ answer }) => answer === undefined)
     }
-    return wanted.map(({ view }) => view as View)
+    return wanted.map(({ answer }) => answer as View | Error)
   }
 
   async #try(shard: number, wanted: readonly Wanted[], lastState: string): Promise<string> {
     const { store, shards, ttl, snapshot, onAdopted } = this.#context
-    const leases = wanted.map(({ lease }) => lease)
     const taken = await snapshot(
       shard,
       wanted.map(({ key }) => key),
     )
+    for (const each of wanted) each.answer = taken.unreadable.get(each.key)
+    const readable = wanted.filter(({ answer }) => answer === undefined)
+    const leases = readable.map(({ lease }) => lease)
     const loaded = await this.#ask(() => store.load(shards.prefix(shard), ttl, this.#fields, taken, leases, lastState))
     if (loaded.outcome === 'adopted') onAdopted(shard, taken.ledger)
-    wanted.forEach((each, n) => {
-      each.view = loaded.views[n]
+    readable.forEach((each, n) => {
+      each.answer = loaded.views[n]
     })
     return loaded.state
   }
@@ -116,5 +118,5 @@ function isLease(found: View | Lease): found is Lease {
 /** A request of a load is a lease and a key, neither of which has a space. */
 function toWanted(request: string): Wanted {
   const space = request.indexOf(' ')
-  return { lease: request.slice(0, space), key: request.slice(space + 1), view: undefined }
+  return { lease: request.slice(0, space), key: request.slice(space + 1), answer: undefined }
 }

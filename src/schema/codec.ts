@@ -28,9 +28,7 @@ const DEFAULT_SCALE = 30
 /** @throws InvalidInputError if the database could not hold `value` in this field. */
 export function encode(model: Model, field: Field, value: unknown): string {
   if (value === null || (value === DbNull && field.type === 'Json')) return encodeNull(model, field, value)
-  if (!field.list) return encodeScalar(model, field, value)
-  if (!Array.isArray(value)) throw invalid(model, field, `a list of ${describeType(field)}`, value)
-  return JSON.stringify(value.map((element) => encodeScalar(model, field, element)))
+  return encodeElements(model, field, value, encodeScalar)
 }
 
 /** The value that Prisma would return for the stored text. */
@@ -46,7 +44,14 @@ export function encodeStored(model: Model, field: Field, value: unknown): string
   if (field.type === 'Enum') return field.list ? JSON.stringify(elementsOf(String(value))) : String(value)
   if (field.type === 'Json' && !field.list) return JSON.stringify(value)
   const { maxLength: _, ...unlimited } = field
-  return encode(model, unlimited, value)
+  return encodeElements(model, unlimited, value, encodeStoredScalar)
+}
+
+/** A number that is there may be none, or infinite, which no call can make it. */
+function encodeStoredScalar(model: Model, field: Field, value: unknown): string {
+  const isSpecial = typeof value === 'number' ? !Number.isFinite(value) : Decimal.isDecimal(value) && !value.isFinite()
+  if (isSpecial && (field.type === 'Float' || field.type === 'Decimal')) return String(value)
+  return encodeScalar(model, field, value)
 }
 
 /** The elements of an array that the driver gives as its text, since it does not know the type: enums are such. */
@@ -116,6 +121,12 @@ function encodeNull(model: Model, field: Field, value: unknown): string {
   if (field.type === 'Json' && value === null) throw invalid(model, field, 'Prisma.JsonNull or Prisma.DbNull instead of null', value)
   if (!field.nullable || field.list) throw invalid(model, field, describeType(field), value)
   return NULL
+}
+
+function encodeElements(model: Model, field: Field, value: unknown, encodeElement: typeof encodeScalar): string {
+  if (!field.list) return encodeElement(model, field, value)
+  if (!Array.isArray(value)) throw invalid(model, field, `a list of ${describeType(field)}`, value)
+  return JSON.stringify(value.map((element) => encodeElement(model, field, element)))
 }
 
 function encodeScalar(model: Model, field: Field, value: unknown): string {

@@ -3,13 +3,14 @@
 local BOUNDS = { '^', '_' }
 local NUMBER = '^(%-?)(%d+)%.?(%d*)$'
 
--- Compares stored texts of one field: numbers by sign, length and digits, as Lua's are doubles; times have one width.
+-- Compares stored texts of one field: numbers by sign, length and digits, as Lua's are doubles; times have one width. NaN is the largest number, as
+-- in PostgreSQL.
 local function isLess(a, b)
   local sign, whole, fraction = string.match(a, NUMBER)
   local otherSign, otherWhole, otherFraction = string.match(b, NUMBER)
   if not sign or not otherSign then
     local x, y = tonumber(a), tonumber(b)
-    if x and y then return x < y end
+    if x and y and x == x and y == y then return x < y end
     return a < b
   end
   if sign ~= otherSign then return sign == '-' end
