@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { type Cache, createWriteBehind, InvalidInputError } from '../src/index.js'
+import { type Cache, createWriteBehind, InvalidInputError, type Model } from '../src/index.js'
 import { shardPrefix } from '../src/redis/keys.js'
 import { Store } from '../src/redis/store.js'
 import { Compiler } from '../src/schema/compiler.js'
@@ -167,6 +167,36 @@ describe('set and decrement', () => {
     await cache.counter.decrement({ name: 'down' }, { value: -1 })
     await cache.flush()
     expect(await database.prisma.counter.findUnique({ where: { name: 'down' } })).toMatchObject({ value: -2n })
+  })
+})
+
+describe('fields that are named like what every object has', () => {
+  const NAMES = ['constructor', 'hasOwnProperty', 'toString', 'valueOf']
+  const fields = NAMES.map((name) => ({ name, column: name, type: 'String', sqlType: 'text', nullable: true, list: false }) as const)
+  const odd: Model = { ...models.counter, name: 'Odd', table: 'odd', key: ['constructor'], fields }
+
+  test('are left out where nothing is given for them', async () => {
+    await database.query(`create table odd (${NAMES.map((name) => `"${name}" text`).join()}, primary key ("constructor"))`)
+    const policies = { odd: still }
+    const other = await createWriteBehind({ prisma: database.prisma, redis, namespace, models: { odd }, policies })
+    const where = (key: string) => ({ constructor: key }) as never
+    await other.odd.upsert({ where: where('a'), create: {}, update: {} })
+    await other.odd.upsert({ where: where('b'), create: { valueOf: 'x' } as never, update: {} })
+    await other.odd.set(where('b'), { toString: 'y' } as never)
+    const empty = { hasOwnProperty: null, toString: null, valueOf: null }
+    const expected = [
+      { constructor: 'a', ...empty },
+      { constructor: 'b', ...empty, valueOf: 'x', toString: 'y' },
+    ]
+    expect(await other.odd.findMany({ keys: [where('a'), where('b')] })).toEqual(expected)
+    await other.flush()
+    expect(await database.query('select * from odd order by "constructor"')).toEqual(expected)
+    await other.close()
+  })
+
+  test('are filled by their defaults, of a key too', () => {
+    const made = { ...odd, fields: fields.map((field) => ({ ...field, default: { kind: 'value', value: 'made' } as const })) }
+    expect(new Compiler(made).create({ data: {} })).toMatchObject({ key: 'made', values: ['made', 'made', 'made'] })
   })
 })
 

@@ -5,7 +5,7 @@ import { isCounter, startOf } from './change.js'
 import { describe, encode, encodeBound, encodeDecrement, encodeIncrement, encodeNow, NULL } from './codec.js'
 import { defaultValue, Fields } from './fields.js'
 import { FieldsCall, type FieldsCallName } from './fields-call.js'
-import { isObject, joinKey, KeyEncoder, splitKey } from './key.js'
+import { isObject, joinKey, KeyEncoder, propertyOf, splitKey } from './key.js'
 import type { Field, Model } from './model.js'
 import { BOUND_MARKS, type Condition, type Operation, Shapes } from './operation.js'
 
@@ -79,9 +79,9 @@ export class Compiler {
     const { data } = args
     if (!isObject(data)) throw new InvalidInputError(this.#model.name, undefined, 'data to be an object', describe(data))
     const now = Date.now()
-    const key = joinKey(this.#model.key.map((name, position) => this.#keyValue(name, position, data[name], now)))
+    const key = joinKey(this.#model.key.map((name, position) => this.#keyValue(name, position, propertyOf(data, name), now)))
     for (const name in data) if (data[name] !== undefined && !this.#model.key.includes(name)) this.#fields.get(name)
-    const values = this.#fields.plain.map((field) => this.#insertedValue(field, data[field.name], now))
+    const values = this.#fields.plain.map((field) => this.#insertedValue(field, propertyOf(data, field.name), now))
     return { key, shape: this.#shapes.intern('create', this.#fields.names, NO_NAMES, NO_NAMES), values }
   }
 
@@ -194,7 +194,7 @@ export class Compiler {
   ): void {
     for (const name in create) if (create[name] !== undefined && !this.#fields.isKey(name)) this.#fields.get(name)
     for (const field of this.#fields.plain) {
-      const inserted = this.#insertedValue(field, create[field.name], now)
+      const inserted = this.#insertedValue(field, propertyOf(create, field.name), now)
       row?.push(inserted)
       const bound = boundNames.findIndex((name) => name.slice(1) === field.name)
       if (bound >= 0) this.#checkBound(field, inserted, boundNames[bound] as string, bounds[bound] as string)
@@ -224,7 +224,7 @@ export class Compiler {
     const named = this.#keys.values(where)
     for (let position = 0; position < keyNames.length; position++) {
       const name = keyNames[position] as string
-      const value = data[name]
+      const value = propertyOf(data, name)
       if (value === undefined || value === named[name]) continue
       if (this.#keys.encodePart(position, value) !== splitKey(key)[position])
         throw new InvalidInputError(model, name, `the key of where in ${argument} (a key cannot be changed)`, describe(value))

@@ -88,6 +88,11 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** What an object gives under a name; nothing, where that is what every object has, as `constructor` is. */
+export function propertyOf(object: Record<string, unknown>, name: string): unknown {
+  return name in Object.prototype && !Object.hasOwn(object, name) ? undefined : object[name]
+}
+
 function escapePart(text: string): string {
   if (text === '') return EMPTY
   if (!ESCAPED.test(text)) return text
