@@ -200,6 +200,24 @@ describe('fields that are named like what every object has', () => {
   })
 })
 
+test('a list of Json is set in an update as it is in a create', async () => {
+  await database.query('alter table "Counter" add parts jsonb[]')
+  const parts = { name: 'parts', column: 'parts', type: 'Json', sqlType: 'jsonb', nullable: false, list: true } as const
+  const counter = { ...models.counter, fields: [...models.counter.fields, parts] as const }
+  const other = await createWriteBehind({ prisma: database.prisma, redis, namespace, models: { counter }, policies: { counter: still } })
+  const where = { name: 'of Json' }
+  await other.counter.upsert({ where, create: { parts: { set: [{ set: 1 }, [2]] } }, update: {} })
+  expect(await other.counter.findUnique({ where })).toMatchObject({ parts: [{ set: 1 }, [2]] })
+  await other.counter.update({ where, data: { parts: { set: [{ set: 3 }] } } })
+  await other.flush()
+  expect(await database.query('select to_jsonb(parts) as parts from "Counter" where name = $1', [where.name])).toEqual([
+    { parts: [{ set: 3 }] },
+  ])
+  const push = other.counter.update({ where, data: { parts: { push: 4 } as never } })
+  await expect(push).rejects.toThrow('Counter.parts: expected a value, { set }')
+  await other.close()
+})
+
 describe('a field whose default the database or Prisma makes', () => {
   const fields = models.counter.fields.map((field) => ({ ...field, default: { kind: 'foreign' } as const }))
   const compiler = new Compiler({ ...models.counter, fields })

@@ -65,8 +65,10 @@ type Comparable<F extends Field> = F['list'] extends true
     ? F
     : never
 type Amount<F extends Field> = F['type'] extends 'Int' ? number : bigint | number
+/** An object is a value of it. */
+type Ambiguous<F extends Field> = F['list'] extends true ? never : F['type'] extends 'Json' ? F : never
 type Change<F extends Field> =
-  | (F['type'] extends 'Json' ? never : { set: InputValue<F> })
+  | (Ambiguous<F> extends never ? { set: InputValue<F> } : never)
   | (Counter<F> extends never ? never : { increment: Amount<F> } | { decrement: Amount<F> })
   | (Comparable<F> extends never ? never : { max: Scalar<F, Input> } | { min: Scalar<F, Input> })
 

@@ -126,7 +126,7 @@ export class Compiler {
       isEmpty = false
       if (this.#fields.isKey(name)) continue
       const field = this.#fields.get(name)
-      if (field.type !== 'Json' && isPlainObject(value)) this.#change(changes, field, value)
+      if ((field.list || field.type !== 'Json') && isPlainObject(value)) this.#change(changes, field, value)
       else this.#set(changes, field, encode(this.#model, field, value))
     }
     // As Prisma does: what names no field leaves @updatedAt alone, but not what sets the key to what it is.
