@@ -219,8 +219,8 @@ test('a list of Json is set in an update as it is in a create', async () => {
 })
 
 describe('a field whose default the database or Prisma makes', () => {
-  const fields = models.counter.fields.map((field) => ({ ...field, default: { kind: 'foreign' } as const }))
-  const compiler = new Compiler({ ...models.counter, fields })
+  const foreign = { kind: 'foreign' } as const
+  const compiler = new Compiler({ ...models.counter, fields: models.counter.fields.map((field) => ({ ...field, default: foreign })) })
   const where = { name: 'a' }
 
   test.each(['increment', 'decrement'] as const)('is counted by update, and not by %s, which does not know where it starts', (call) => {
@@ -228,6 +228,16 @@ describe('a field whose default the database or Prisma makes', () => {
       `Counter.value: expected a default that is known here, as ${call} inserts the row when it is missing (use upsert), got one made by the database or by Prisma`,
     )
     expect(compiler.update({ where, data: { value: { [call]: 1 } } })?.values).toEqual([call === 'increment' ? 1 : -1])
+  })
+
+  test('is named as the reason why a value is expected', () => {
+    const why = 'its default is made by the database or by Prisma'
+    expect(() => compiler.upsert({ where, create: {}, update: {} })).toThrow(`Counter.value: expected a value in create (${why}), got none`)
+    expect(() => compiler.create({ data: {} })).toThrow(`Counter.name: expected a value in data (${why}), got none`)
+    const reading = new Compiler({ ...models.reading, fields: models.reading.fields.map((field) => ({ ...field, default: foreign })) })
+    expect(() => reading.set({ device_metric: { device: 'd', metric: 'm' } }, { value: 1 })).toThrow(
+      `Reading.samples: expected a value, as set inserts the row when it is missing (${why}; use upsert), got none`,
+    )
   })
 })
 

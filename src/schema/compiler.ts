@@ -3,7 +3,7 @@ import { InvalidInputError } from '../errors.js'
 import { larger, smaller } from './bound.js'
 import { isCounter, startOf } from './change.js'
 import { describe, encode, encodeBound, encodeDecrement, encodeIncrement, encodeNow, NULL } from './codec.js'
-import { defaultValue, Fields } from './fields.js'
+import { defaultValue, Fields, whyNoDefault } from './fields.js'
 import { FieldsCall, type FieldsCallName } from './fields-call.js'
 import { isObject, joinKey, KeyEncoder, propertyOf, splitKey } from './key.js'
 import type { Field, Model } from './model.js'
@@ -170,8 +170,7 @@ export class Compiler {
   #insertedValue(field: Field, given: unknown, now: number): string {
     if (given !== undefined) return encode(this.#model, field, field.list && isPlainObject(given) && 'set' in given ? given.set : given)
     const value = defaultValue(field, now)
-    if (value === undefined)
-      throw new InvalidInputError(this.#model.name, field.name, 'a value in create (the field has no default)', 'none')
+    if (value === undefined) throw new InvalidInputError(this.#model.name, field.name, `a value in create (${whyNoDefault(field)})`, 'none')
     return value
   }
 
@@ -179,7 +178,7 @@ export class Compiler {
     if (given !== undefined) return this.#keys.encodePart(position, given)
     const field = this.#model.fields.find((each) => each.name === name) as Field
     const value = defaultValue(field, now)
-    if (value === undefined) throw new InvalidInputError(this.#model.name, name, 'a value in data (the field has no default)', 'none')
+    if (value === undefined) throw new InvalidInputError(this.#model.name, name, `a value in data (${whyNoDefault(field)})`, 'none')
     return value
   }
 

@@ -11,7 +11,7 @@ import {
   requireComparable,
   requireCounter,
 } from './codec.js'
-import { defaultValue, type Fields } from './fields.js'
+import { defaultValue, type Fields, whyNoDefault } from './fields.js'
 import { isObject } from './key.js'
 import type { Field, Model } from './model.js'
 import { BOUND_MARKS, type Operation, type Shape, type Shapes } from './operation.js'
@@ -150,7 +150,8 @@ export class FieldsCall {
   #isFilled(field: Field): boolean {
     const value = defaultValue(field, Date.now())
     if (value !== undefined) return value !== startOf(field)
-    const expected = `a default, as ${this.#name} inserts the row when it is missing (use upsert)`
+    const [what, advice] = field.default === undefined ? ['default', 'use upsert'] : ['value', `${whyNoDefault(field)}; use upsert`]
+    const expected = `a ${what}, as ${this.#name} inserts the row when it is missing (${advice})`
     throw new InvalidInputError(this.#model.name, field.name, expected, 'none')
   }
 }

@@ -44,3 +44,8 @@ export function defaultValue(field: Field, now: number): string | undefined {
   if (field.default?.kind === 'foreign') return undefined
   return field.nullable || field.list ? NULL : undefined
 }
+
+/** Why there is none to be filled in. */
+export function whyNoDefault(field: Field): string {
+  return field.default?.kind === 'foreign' ? 'its default is made by the database or by Prisma' : 'the field has no default'
+}
