@@ -340,11 +340,11 @@ test('a read that is sent twice, and arrives once more when its lease has gone, 
   const sent: (() => Promise<unknown>)[] = []
   // As a link does when a connection is lost on the way.
   const link = { ask: <T>(_: unknown, send: () => Promise<T>) => send().finally(() => sent.push(send)) } as unknown as Link
-  const snapshot = async (shard: number, keys: readonly string[]) => {
+  const snapshot = async (_: number, keys: readonly string[]) => {
     const hold = await holds().hold(['a'])
     await hold.release()
     await sent[0]?.()
-    return { ledger: null, rows: keys.map((key) => ({ key, values: ['1'] })), shard }
+    return { ledger: null, rows: keys.map((key) => ({ key, values: ['1'] })), unreadable: new Map() }
   }
   const reader = new Reader({ model, store, link, shards, ttl: { view: HOUR, missing: HOUR }, snapshot, onAdopted: () => {} })
   await set(2)
