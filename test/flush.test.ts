@@ -305,6 +305,20 @@ describe('a refused record', () => {
     await expect.poll(() => cache.parked()).toHaveLength(0)
   })
 
+  test('whose number leaves 64 bits while it is refused is read as what was written', async () => {
+    const cache = await connect({ counter: still })
+    const most = 2n ** 63n - 1n
+    await cache.counter.set({ name: 'a' }, { value: most })
+    gate.close()
+    const flushing = cache.flush()
+    await gate.held()
+    await cache.counter.increment({ name: 'a' }, { value: 10 })
+    gate.open()
+    await expect(flushing).rejects.toMatchObject({ code: 'PARKED' })
+    expect(await cache.counter.findUnique({ where: { name: 'a' } })).toEqual({ name: 'a', value: most + 10n })
+    expect(await cache.counter.pending({ name: 'a' })).toMatchObject({ state: 'parked', set: { value: most + 10n } })
+  })
+
   test('is told by a barrier, whoever was told by the database', async () => {
     const cache = await connect({ counter: still })
     await cache.counter.increment({ name: 'a' }, { value: 5000 })

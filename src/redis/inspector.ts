@@ -1,16 +1,7 @@
 import { ConfigurationError } from '../errors.js'
 import type { PendingRecord } from '../schema/arguments.js'
-import {
-  ChangeReader,
-  isCounter,
-  type Mark,
-  type Operand,
-  operandsOf,
-  plainFields,
-  type RecordChange,
-  UnknownFieldError,
-} from '../schema/change.js'
-import { decode } from '../schema/codec.js'
+import { ChangeReader, type Mark, type Operand, operandsOf, plainFields, type RecordChange, UnknownFieldError } from '../schema/change.js'
+import { decode, decodeSum } from '../schema/codec.js'
 import type { Field, Model } from '../schema/model.js'
 import type { ShardNames } from './keys.js'
 import type { Link } from './link.js'
@@ -62,11 +53,11 @@ export class Inspector {
     const changes = { value: {}, amount: {}, lower: {}, upper: {} } as Record<Operand, Record<string, unknown>>
     let next = 0
     for (const [n, field] of this.#fields.entries()) {
-      if (insert.length > 0) inserted[field.name] = decodeValue(field, insert[n] as string)
+      if (insert.length > 0) inserted[field.name] = decode(field, insert[n] as string)
       for (const operand of operandsOf((pattern[n] ?? '.') as Mark, field)) {
         const text = values[next++] as string
-        if (operand !== 'amount') changes[operand][field.name] = decodeValue(field, text)
-        else if (text !== '0' || pattern[n] === '+') changes.amount[field.name] = sum(text)
+        if (operand !== 'amount') changes[operand][field.name] = decode(field, text)
+        else if (text !== '0' || pattern[n] === '+') changes.amount[field.name] = decodeSum(text)
       }
     }
     const { value: set, amount: increment, lower: max, upper: min } = changes
@@ -91,13 +82,4 @@ export class Inspector {
   #ask<T>(send: () => Promise<T>): Promise<T> {
     return this.#context.link.ask(this.#context.model.name, send)
   }
-}
-
-/** A number that left 64 bits while its record was parked is kept as the sum that it is (park.lua). */
-function decodeValue(field: Field, text: string): unknown {
-  return isCounter(field) && text.includes('+') ? (field.type === 'Int' ? Number(sum(text)) : sum(text)) : decode(field, text)
-}
-
-function sum(text: string): bigint {
-  return text.split('+').reduce((total, term) => total + BigInt(term), 0n)
 }

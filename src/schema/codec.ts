@@ -252,10 +252,11 @@ function decodeScalar(field: Field, text: string): unknown {
     case 'Boolean':
       return text === 'true'
     case 'Int':
+      return Number(text.includes('+') ? decodeSum(text) : text)
     case 'Float':
       return Number(text)
     case 'BigInt':
-      return BigInt(text)
+      return text.includes('+') ? decodeSum(text) : BigInt(text)
     case 'Decimal':
       return new Decimal(text)
     case 'DateTime':
@@ -267,6 +268,11 @@ function decodeScalar(field: Field, text: string): unknown {
     case 'Enum':
       return Object.entries(field.enum ?? {}).find(([, stored]) => stored === text)?.[0] ?? text
   }
+}
+
+/** A number that left 64 bits while its record was parked is kept as the sum that it is (park.lua). */
+export function decodeSum(text: string): bigint {
+  return text.split('+').reduce((total, term) => total + BigInt(term), 0n)
 }
 
 function describeType(field: Field): string {
