@@ -134,6 +134,7 @@ export class WriteBehind<C extends Models = NoModels> {
    * @throws ParkedError when the database refuses records; all others are in the database
    * @throws PersistError the outage that outlasted the timeout, or at once what keeps all records from being written (`SCHEMA_MISMATCH`)
    * @throws TimeoutError when the timeout passed before everything was flushed
+   * @throws UnavailableError when Redis turned commands away until then
    * @throws ClosedError
    */
   async flush(options: FlushOptions<C> = {}): Promise<{ records: number }> {
@@ -256,9 +257,8 @@ export class WriteBehind<C extends Models = NoModels> {
     await within(deadline, drain()).catch((error: Error) => void this.events.emit('failure', { step: 'flush', model: undefined, error }))
     const left = await within(deadline + 1000, this.#status()).catch(() => undefined)
     await Promise.allSettled(this.#parts.map(({ scheduler }) => within(deadline + 1000, scheduler.stop())))
-    await Promise.allSettled(this.#parts.map(({ worker }) => worker.abandon()))
+    await Promise.allSettled(this.#parts.map(({ worker }) => within(deadline + 1000, worker.abandon())))
     for (const link of this.#links) link.close()
-    // ioredis holds the process up for 2 s when a connection is disconnected that has ended.
     for (const connection of this.#connections) if (connection.status !== 'end') connection.disconnect()
     return { flushed, dirty: total(left, 'dirty'), parked: total(left, 'parked') }
   }

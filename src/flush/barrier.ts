@@ -1,7 +1,7 @@
 import { ParkedError, PersistError, TimeoutError, UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ShardNames } from '../redis/keys.js'
-import { isReply } from '../redis/link.js'
+import { isTurnedAway, withoutArguments } from '../redis/link.js'
 import type { Store } from '../redis/store.js'
 import { shardOf } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
@@ -89,7 +89,7 @@ export class Barrier {
         return await within(deadline, task())
       } catch (cause) {
         // What Redis turns a command away with, as without its replicas or with its disk full, is its outage.
-        const error = isReply(cause) ? new UnavailableError(model, cause) : (cause as Error)
+        const error = isTurnedAway(cause) ? new UnavailableError(model, withoutArguments(cause)) : (cause as Error)
         const isOutage = error instanceof UnavailableError || (error instanceof PersistError && error.code === 'OUTAGE')
         if (!isOutage || performance.now() + RETRY_PAUSE > deadline) throw error
         this.#events.emit('failure', { step: 'flush', model, error })

@@ -82,9 +82,11 @@ export class Scheduler {
     else await this.ensure(data, 0)
   }
 
-  /** Failed jobs, newest first, without those that an operator has added or changed to hold nothing. */
-  async failed(most: number): Promise<FlushJob[]> {
-    return (await this.queue.getFailed(0, most - 1)).filter(({ data }) => isObject(data))
+  /** Failed jobs, newest first, without those that an operator has added or changed to hold nothing; and whether there may be more. */
+  async failed(most: number): Promise<{ jobs: FlushJob[]; more: boolean }> {
+    const jobs = await this.queue.getFailed(0, most - 1)
+    // Others take some off the list meanwhile.
+    return { jobs: jobs.filter(({ data }) => isObject(data)), more: jobs.length > most / 2 }
   }
 
   async stop(): Promise<void> {

@@ -53,7 +53,7 @@ export class Sweeper {
     const now = await store.now()
     const failed = await scheduler.failed(MOST_FAILED)
     for (let shard = 0; shard < shards.count; shard++) await this.#sweepShard(shard, now, failed)
-    await this.#sweepFailed(failed, now)
+    await this.#sweepFailed(failed.jobs, now)
   }
 
   #next(): void {
@@ -70,7 +70,7 @@ export class Sweeper {
     )
   }
 
-  async #sweepShard(shard: number, now: number, failed: readonly FlushJob[]): Promise<void> {
+  async #sweepShard(shard: number, now: number, failed: { readonly jobs: readonly FlushJob[]; readonly more: boolean }): Promise<void> {
     const { model, policy, shards, store, scheduler, interval } = this.#context
     const prefix = shards.prefix(shard)
     const { inFlight, firstDue, parked } = await store.status(prefix)
@@ -82,9 +82,9 @@ export class Sweeper {
       await (isOverdue ? scheduler.hasten(alarm) : scheduler.ensure(alarm, 0))
     }
     if (parked === 0) return
-    const listed = new Set(failed.map(({ data }) => (data.kind === 'parked' ? data.key : '')))
+    const listed = new Set(failed.jobs.map(({ data }) => (data.kind === 'parked' ? data.key : '')))
     // Where more are parked than are listed, one that is not may have failed just now.
-    const delay = failed.length < MOST_FAILED ? 0 : PARKED_PAUSE
+    const delay = failed.more ? PARKED_PAUSE : 0
     for (const { key } of await store.parked(prefix))
       if (!listed.has(key)) await scheduler.ensure({ kind: 'parked', model, shard, key }, delay)
   }

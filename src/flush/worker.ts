@@ -69,7 +69,7 @@ export class FlushWorker {
   start(): Promise<void> {
     this.#starting ??= this.#start().catch(async (error) => {
       await this.abandon()
-      this.#starting = undefined
+      this.#starting = this.#consumer = this.#connection = undefined
       throw new UnavailableError(this.#context.model, error)
     })
     return this.#starting
@@ -101,7 +101,8 @@ export class FlushWorker {
   /** Lets go of what a stop waits for. */
   async abandon(): Promise<void> {
     await this.#consumer?.abandon()
-    this.#connection?.disconnect()
+    // ioredis holds the process up for 2 s when a connection is disconnected that has ended.
+    if (this.#connection?.status !== 'end') this.#connection?.disconnect()
   }
 
   async #run(job: FlushJob): Promise<Record<string, unknown>> {

@@ -21,6 +21,16 @@ export function isReply(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError'
 }
 
+export function isTurnedAway(error: unknown): error is Error {
+  return isReply(error) && TURNED_AWAY.test(error.message)
+}
+
+/** ioredis hangs the call's arguments on its errors: values of rows, which have no place in a log. */
+export function withoutArguments<E>(error: E): E {
+  if (isReply(error)) Reflect.deleteProperty(error, 'command')
+  return error
+}
+
 /** Something that was sent, and waits for its answer. */
 interface Attempt {
   /** By performance.now(). */
@@ -60,6 +70,7 @@ export class Link {
     this.#redis = redis
     this.#timeout = timeout
     redis.on('ready', () => this.#tell(true))
+    redis.on('end', () => this.#tell(false))
     redis.on('close', () => {
       for (const attempt of this.#underWay) this.#lose(attempt, new Error('the connection to Redis was lost'))
     })
@@ -82,11 +93,10 @@ export class Link {
       if (this.#redis.status !== 'ready' && !(await this.#ready(deadline))) throw new LinkTimeout(sent, cause)
       try {
         return await this.#attempt(send, deadline)
-      } catch (error) {
-        // ioredis hangs the call's arguments on its errors: values of rows, which have no place in a log.
-        if (isReply(error)) Reflect.deleteProperty(error, 'command')
+      } catch (failure) {
+        const error = withoutArguments(failure)
         // Of a call that may have been carried out before, a refusal says nothing.
-        if (isReply(error) && !TURNED_AWAY.test(error.message)) throw sent ? new LinkTimeout(sent, error) : error
+        if (isReply(error) && !isTurnedAway(error)) throw sent ? new LinkTimeout(sent, error) : error
         sent ||= !isReply(error) && !NOT_WRITTEN.test((error as Error).message)
         cause = error
       }

@@ -9,7 +9,7 @@ const TIMEOUT = 30_000
  * A model whose strategy was `write-behind` may have dirty records: they are brought into the database before anything else writes it.
  * Other processes may still write behind for a while; such a record is flushed when it is written or when it is due, as always.
  * @throws ConfigurationError when the database refuses some of them
- * @throws PersistError, TimeoutError when the database did not take them in time
+ * @throws PersistError, TimeoutError when the database did not take them in time, UnavailableError when Redis did not give them
  */
 export async function drainSwitched(parts: readonly Part[], barrier: Barrier): Promise<void> {
   for (const part of parts) {
