@@ -1,6 +1,6 @@
 import { withCoresOfTheirOwn } from './cores.js'
 import { generator, latencies, percentile, throughput } from './load.js'
-import { at, type Context, keysOf, type Measure, OURS } from './measure.js'
+import { at, keysOf, type Measure, OURS } from './measure.js'
 import { against, alternate, inShortRuns } from './rounds.js'
 import { QUIET } from './stage.js'
 
@@ -19,13 +19,12 @@ type Write = (name: string, value: number) => Promise<unknown>
 /** Sets of one of 10,000 records, started at a steady rate: the p99 of a tenth of a second, in short runs by turns. */
 export const latencyMeasure: Measure = {
   figures: ['p99VsSet'],
-  run: async (context) => {
-    const { stage, sizes } = context
+  run: async ({ stage, sizes }) => {
     const cache = await stage.openCache('bench-latency', { counter: QUIET })
     const ours: Write = (name, value) => cache.counter.upsert({ where: { name }, create: { name, value }, update: { value } })
     const set: Write = (name, value) => stage.redis.set(name, value)
-    for (const write of [ours, set]) await warm(context, write)
     const keys = keysOf('paced', sizes.records)
+    for (const write of [ours, set]) await warm(keys, sizes.pacedWrites, write)
     const contenders = [
       { name: OURS, count: sizes.pacedWrites, run: (count: number) => p99(keys, count, ours) },
       { name: PEER, count: sizes.pacedWrites, run: (count: number) => p99(keys, count, set) },
@@ -37,9 +36,8 @@ export const latencyMeasure: Measure = {
   },
 }
 
-async function warm({ sizes }: Context, write: Write): Promise<void> {
-  const keys = keysOf('paced', sizes.records)
-  await throughput(WARM_UP_RUNS * sizes.pacedWrites, WARM_UP_IN_FLIGHT, (n) => write(at(keys, n % keys.length), n))
+async function warm(keys: readonly string[], count: number, write: Write): Promise<void> {
+  await throughput(WARM_UP_RUNS * count, WARM_UP_IN_FLIGHT, (n) => write(at(keys, n % keys.length), n))
 }
 
 /** Of the second half of a run: the first one has what went before to clean up. */

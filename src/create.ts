@@ -12,7 +12,7 @@ import { ModelCache } from './model-cache.js'
 import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
 import { Inspector } from './redis/inspector.js'
 import { ShardNames } from './redis/keys.js'
-import { Link } from './redis/link.js'
+import { disconnect, Link } from './redis/link.js'
 import { Reader } from './redis/reader.js'
 import { checkRedis, checkShardCount } from './redis/safety.js'
 import { Store } from './redis/store.js'
@@ -86,7 +86,7 @@ export async function createWriteBehind<const M extends Models, const P extends 
   try {
     return await assemble({ prisma, models, resolved, options, events, connections, connect })
   } catch (error) {
-    for (const connection of connections) connection.disconnect()
+    for (const connection of connections) disconnect(connection)
     throw error
   }
 }

@@ -11,7 +11,7 @@ import type { FlushWorker } from './flush/worker.js'
 import type { ModelCache } from './model-cache.js'
 import type { ResolvedPolicy } from './options.js'
 import type { ShardNames } from './redis/keys.js'
-import type { Link } from './redis/link.js'
+import { disconnect, type Link } from './redis/link.js'
 import type { Reader } from './redis/reader.js'
 import type { Store } from './redis/store.js'
 import type { Calls, Writer } from './redis/writer.js'
@@ -259,7 +259,7 @@ export class WriteBehind<C extends Models = NoModels> {
     await Promise.allSettled(this.#parts.map(({ scheduler }) => within(deadline + 1000, scheduler.stop())))
     await Promise.allSettled(this.#parts.map(({ worker }) => within(deadline + 1000, worker.abandon())))
     for (const link of this.#links) link.close()
-    for (const connection of this.#connections) if (connection.status !== 'end') connection.disconnect()
+    for (const connection of this.#connections) disconnect(connection)
     return { flushed, dirty: total(left, 'dirty'), parked: total(left, 'parked') }
   }
 }

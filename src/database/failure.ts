@@ -4,12 +4,14 @@ import { PersistError, WriteBehindError } from '../errors.js'
 /** SQLSTATE classes and codes after which the same statement can succeed later, unchanged. */
 const OUTAGE = /^(08|40|53|57|58|XX)|^(55P03|25006)$/
 /**
- * 54: a row that passes a limit of PostgreSQL's, as a key too long for its index does. 44: one that its view's check option refuses. 09, 20, 27, 2F,
- * 38, 39: one that a trigger refuses, or stumbles over. 428C9: a value for a column that the database makes. 21: one that its trigger lets vanish,
- * or that somebody inserts at the same moment.
+ * 44: a row that its view's check option refuses. 09, 20, 27, 2F, 38, 39: one that a trigger refuses, or stumbles over. 428C9: a value for a column
+ * that the database makes. 21: one that its trigger lets vanish, or that somebody inserts at the same moment.
  */
-const REFUSED = /^(20|21|22|23|44|54|09|27|2F|38|39)|^428C9$/
-/** What the standard leaves to others, without what PostgreSQL has taken of it: a trigger's own, and PL/pgSQL's (P0). */
+const REFUSED = /^(20|21|22|23|44|09|27|2F|38|39)|^428C9$/
+/**
+ * What the standard leaves to others: a trigger's own, PL/pgSQL's (P0), and a row that passes a limit of PostgreSQL's (54), as a key too long for its
+ * index does. 55 and 72 are PostgreSQL's, and say nothing of rows.
+ */
 const USER_DEFINED = /^(?!55|72)[5-9I-Z]/
 /** The SQLSTATE of a row that a policy refuses is that of a missing right. */
 const REFUSED_BY_POLICY = /row-level security policy/

@@ -10,6 +10,12 @@ export type FlushJobData =
   | { readonly kind: 'shard'; readonly model: string; readonly shard: number }
   | { readonly kind: 'record' | 'parked'; readonly model: string; readonly shard: number; readonly key: string }
 
+export interface FailedJobs {
+  readonly jobs: readonly FlushJob[]
+  /** There may be others that are not kept. */
+  readonly more: boolean
+}
+
 export type FlushJob = Job<FlushJobData, Record<string, unknown>>
 
 /** Jobs without a priority come first. */
@@ -63,27 +69,20 @@ export class Scheduler {
 
   /** Adds the job unless one like it lives. A deduplication mark whose job is gone would swallow it: such a mark is removed. */
   async ensure(data: FlushJobData, delay: number): Promise<void> {
-    const id = deduplicationId(data)
-    const jobId = await this.queue.getDeduplicationJobId(id)
-    if (jobId !== null && jobId !== undefined) {
-      const state = await this.queue.getJobState(jobId)
-      if (state !== 'unknown' && state !== 'completed' && state !== 'failed') return
-      await this.queue.removeDeduplicationKey(id)
-    }
-    await this.#add(data, delay)
+    if ((await this.#living(data)) === undefined) await this.#add(data, delay)
   }
 
   /** As `ensure`, of what is overdue: a job that waits for a time yet to come was set by another clock, or another policy. */
   async hasten(data: FlushJobData): Promise<void> {
-    const jobId = await this.queue.getDeduplicationJobId(deduplicationId(data))
-    const job = jobId ? await this.queue.getJob(jobId) : undefined
+    const living = await this.#living(data)
+    if (living === undefined) return this.#add(data, 0)
+    const job = living.state === 'delayed' ? await this.queue.getJob(living.id) : undefined
     // One that was tried waits for the database.
-    if (job !== undefined && job.attemptsMade === 0 && (await job.isDelayed())) await unlessGone(job.promote())
-    else await this.ensure(data, 0)
+    if (job?.attemptsMade === 0) await unlessGone(job.promote())
   }
 
   /** Failed jobs, newest first, without those that an operator has added or changed to hold nothing; and whether there may be more. */
-  async failed(most: number): Promise<{ jobs: FlushJob[]; more: boolean }> {
+  async failed(most: number): Promise<FailedJobs> {
     const jobs = await this.queue.getFailed(0, most - 1)
     // Others take some off the list meanwhile.
     return { jobs: jobs.filter(({ data }) => isObject(data)), more: jobs.length > most / 2 }
@@ -91,6 +90,17 @@ export class Scheduler {
 
   async stop(): Promise<void> {
     await this.queue.close()
+  }
+
+  /** Undefined: no job is to come; then none leaves a mark either. */
+  async #living(data: FlushJobData): Promise<{ id: string; state: string } | undefined> {
+    const mark = deduplicationId(data)
+    const id = await this.queue.getDeduplicationJobId(mark)
+    if (id === null || id === undefined) return undefined
+    const state = await this.queue.getJobState(id)
+    if (state !== 'unknown' && state !== 'completed' && state !== 'failed') return { id, state }
+    await this.queue.removeDeduplicationKey(mark)
+    return undefined
   }
 
   async #add(data: FlushJobData, delay: number): Promise<void> {

@@ -2,7 +2,7 @@ import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import type { ShardNames } from '../redis/keys.js'
 import type { Store } from '../redis/store.js'
-import { type FlushJob, type FlushJobData, type Scheduler, unlessGone } from './scheduler.js'
+import { type FailedJobs, type FlushJob, type FlushJobData, type Scheduler, unlessGone } from './scheduler.js'
 
 /** Failed jobs looked at in one sweep. */
 const MOST_FAILED = 1000
@@ -70,7 +70,7 @@ export class Sweeper {
     )
   }
 
-  async #sweepShard(shard: number, now: number, failed: { readonly jobs: readonly FlushJob[]; readonly more: boolean }): Promise<void> {
+  async #sweepShard(shard: number, now: number, failed: FailedJobs): Promise<void> {
     const { model, policy, shards, store, scheduler, interval } = this.#context
     const prefix = shards.prefix(shard)
     const { inFlight, firstDue, parked } = await store.status(prefix)

@@ -4,6 +4,7 @@ import { PersistError, UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import { queuePrefix, type ShardNames } from '../redis/keys.js'
+import { disconnect } from '../redis/link.js'
 import type { Store } from '../redis/store.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 import { within } from './barrier.js'
@@ -101,8 +102,7 @@ export class FlushWorker {
   /** Lets go of what a stop waits for. */
   async abandon(): Promise<void> {
     await this.#consumer?.abandon()
-    // ioredis holds the process up for 2 s when a connection is disconnected that has ended.
-    if (this.#connection?.status !== 'end') this.#connection?.disconnect()
+    if (this.#connection !== undefined) disconnect(this.#connection)
   }
 
   async #run(job: FlushJob): Promise<Record<string, unknown>> {

@@ -31,6 +31,11 @@ export function withoutArguments<E>(error: E): E {
   return error
 }
 
+/** ioredis holds the process up for 2 s when a connection is disconnected that has ended. */
+export function disconnect(redis: Redis): void {
+  if (redis.status !== 'end') redis.disconnect()
+}
+
 /** Something that was sent, and waits for its answer. */
 interface Attempt {
   /** By performance.now(). */
