@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Queue } from 'bullmq'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { type Cache, createWriteBehind, type FlushedEvent, type Options, type Policies } from '../src/index.js'
 import { shardPrefix } from '../src/redis/keys.js'
@@ -14,6 +14,9 @@ const HOUR = 3_600_000
 const still = { shards: 1, debounce: HOUR, maxWait: HOUR, backoff: 20, maxBackoff: 100 }
 /** Flushed by a worker, soon. */
 const quick = { shards: 1, debounce: 50, maxWait: 200, backoff: 20, maxBackoff: 100 }
+
+/** Sweeps far enough apart for what a sweep does away with to be seen before. */
+const seldom = { sweepInterval: 300 }
 
 let database: TestDatabase
 let gate: Gate
@@ -88,6 +91,24 @@ describe('a worker', () => {
     }
     await cache.flush()
     expect(await values()).toEqual([{ name: 'a', value: String(writes) }])
+  })
+
+  test('asks Redis for another batch only when there may be one', async () => {
+    const claim = vi.spyOn(Store.prototype, 'claim')
+    onTestFinished(() => claim.mockRestore())
+    const cache = await connect({ counter: { ...quick, debounce: 500, maxWait: 2000 } }, { sweepInterval: HOUR })
+    await cache.startWorker()
+    gate.close()
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await gate.held()
+    await cache.counter.increment({ name: 'b' }, { value: 2 })
+    gate.open()
+    await expect.poll(values).toEqual([
+      { name: 'a', value: '1' },
+      { name: 'b', value: '2' },
+    ])
+    await expect.poll(async () => (await cache.status())[0]?.dirty).toBe(0)
+    expect(claim).toHaveBeenCalledTimes(2)
   })
 
   test('lets a shard rest between flushes, so that batches of a steady traffic are not of a record each', async () => {
@@ -169,7 +190,7 @@ describe('a worker', () => {
   })
 
   test('takes failed jobs off the board when their shard is clean again', async () => {
-    const cache = await connect({ counter: { ...quick, attempts: 2 } })
+    const cache = await connect({ counter: { ...quick, attempts: 2 } }, seldom)
     await cache.startWorker()
     gate.fail(3, 'before')
     await cache.counter.increment({ name: 'a' }, { value: 1 })
@@ -179,13 +200,14 @@ describe('a worker', () => {
   })
 
   test.each(['shard', 'record'] as const)('takes them off, a job a %s, while it is written all the time', async (jobs) => {
-    const cache = await connect({ counter: { ...quick, jobs, attempts: 2 } })
+    const cache = await connect({ counter: { ...quick, jobs, attempts: 2 } }, seldom)
     await cache.startWorker()
     gate.fail(3, 'before')
     const writing = setInterval(() => void cache.counter.increment({ name: 'a' }, { value: 1 }), 5)
     try {
       await expect.poll(() => cache.queues[0]?.getFailedCount()).toBe(1)
       await expect.poll(() => cache.queues[0]?.getFailedCount()).toBe(0)
+      expect(await values()).toHaveLength(1)
     } finally {
       clearInterval(writing)
     }
