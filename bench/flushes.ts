@@ -1,10 +1,12 @@
 import { throughput } from './load.js'
 import { at, type Context, type Measure, OURS } from './measure.js'
 import { type PageView, pageViews, upsertOf } from './page-views.js'
-import { against, alone, alternate, type Contender } from './rounds.js'
+import { against, alone, alternate, type Contender, inShortRuns } from './rounds.js'
 import { CONCURRENCY, QUIET, type Stage } from './stage.js'
 
 const BATCH = 1000
+/** Of a round: single ones, ours as the peers', differ by a third. */
+const RUNS = 4
 const UPSERT = 'Prisma upsert in a loop'
 const UPSERT_CONCURRENT = 'Prisma upsert, 10 in flight'
 const CREATE_MANY = 'Prisma createMany'
@@ -35,7 +37,7 @@ export const flushMeasures: readonly Measure[] = [
     figures: ['flushVsRaw', 'flushVsUnnest'],
     run: async (context) => {
       const contenders = [await ours(context), rawUpsert(context, JSON_UPSERT), rawUpsert(context, UNNEST_UPSERT)]
-      const samples = await alternate(context.sizes, contenders)
+      const samples = await alternate(inShortRuns(context.sizes, RUNS), contenders)
       return { flushVsRaw: against(samples, OURS, [JSON_UPSERT]), flushVsUnnest: against(samples, OURS, [UNNEST_UPSERT]) }
     },
   },

@@ -23,11 +23,9 @@ export interface Patience {
   readonly patience: number
 }
 
-/** Short runs that a round is cut into, where pauses of the machine are as long as what is measured: then most runs have none. */
-const SHORT_RUNS = 20
-
-export function inShortRuns<P extends Patience>(patience: P): P {
-  return { ...patience, rounds: patience.rounds * SHORT_RUNS }
+/** A round is cut into so many short runs, where pauses of the machine are as long as what is measured: then most runs have none. */
+export function inShortRuns<P extends Patience>(patience: P, runs = 20): P {
+  return { ...patience, rounds: patience.rounds * runs }
 }
 
 /**

@@ -14,6 +14,7 @@ export interface Sizes {
   /** Records that are read. */
   readonly viewed: number
   readonly queueAdds: number
+  /** Two batches a shard. */
   readonly flushedRows: number
   readonly upserts: number
   /** Writes of a short run of the latency measure, at 5,000/s. */
@@ -35,7 +36,7 @@ const FULL: Sizes = {
   records: 10_000,
   viewed: 10_000,
   queueAdds: 160_000,
-  flushedRows: 50_000,
+  flushedRows: 15_000,
   upserts: 2000,
   pacedWrites: 1000,
   growth: { few: 10_000, many: 1_000_000, dirty: 1000 },
@@ -54,7 +55,6 @@ const QUICK: Sizes = {
   writes: 30_000,
   viewed: 2000,
   queueAdds: 15_000,
-  flushedRows: 20_000,
   upserts: 200,
   growth: { few: 10_000, many: 100_000, dirty: 1000 },
   endToEnd: { ours: 40_000, naive: 2000 },
