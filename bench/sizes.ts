@@ -50,7 +50,7 @@ const QUICK: Sizes = {
   ...FULL,
   rounds: 3,
   warmUp: 0,
-  patience: 2500,
+  patience: 1000,
   budget: 33_000,
   writes: 30_000,
   viewed: 2000,
