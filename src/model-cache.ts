@@ -16,8 +16,8 @@ import type {
   Values,
   Where,
 } from './schema/arguments.js'
-import { describe } from './schema/codec.js'
 import { Compiler } from './schema/compiler.js'
+import { describe } from './schema/describe.js'
 import { isObject, shardOf } from './schema/key.js'
 import type { Model } from './schema/model.js'
 import type { Operation } from './schema/operation.js'

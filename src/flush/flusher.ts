@@ -80,7 +80,7 @@ export class Flusher {
   async #flush(shard: number, target: ClaimTarget, mostBatches: number): Promise<FlushReport> {
     const { store, policy, shards } = this.#context
     const report = emptyReport()
-    for (let batches = 0; batches < mostBatches; batches++) {
+    for (let batches = 0; batches < mostBatches && !report.complete; batches++) {
       const newId = randomUUID()
       const claim = await store.claim(shards.prefix(shard), newId, this.#size.limits, target, policy.debounce)
       if (claim.batch === undefined) {
@@ -88,12 +88,12 @@ export class Flusher {
         report.wait = claim.wait
         break
       }
+      // At once, unless an acknowledgement says otherwise.
       report.wait = 0
       await this.#observe(shard, claim.batch, report)
       // A batch that was in flight before does not hold what was written since.
       if ('key' in target && claim.batch.id.startsWith(newId)) break
       report.complete = isOver(target, report.wait)
-      if (report.complete) break
     }
     return report
   }

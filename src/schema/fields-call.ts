@@ -1,16 +1,7 @@
 import { InvalidInputError } from '../errors.js'
 import { startOf } from './change.js'
-import {
-  describe,
-  encode,
-  encodeBound,
-  encodeDecrement,
-  encodeIncrement,
-  encodeNow,
-  NULL,
-  requireComparable,
-  requireCounter,
-} from './codec.js'
+import { encode, encodeBound, encodeDecrement, encodeIncrement, encodeNow, NULL, requireComparable, requireCounter } from './codec.js'
+import { describe } from './describe.js'
 import { defaultValue, type Fields, whyNoDefault } from './fields.js'
 import { isObject } from './key.js'
 import type { Field, Model } from './model.js'

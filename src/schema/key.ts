@@ -1,7 +1,8 @@
 /** A record's key as one string: the key fields' stored texts, escaped and joined. Injective, readable, free of `:`, `{`, `}`. */
 import { Decimal } from '@prisma/client/runtime/client'
 import { InvalidInputError } from '../errors.js'
-import { describe, encode } from './codec.js'
+import { encode } from './codec.js'
+import { describe } from './describe.js'
 import type { Field, Model } from './model.js'
 
 /** What a part of a key may not hold as it is: the separators, spaces and control characters. */

@@ -8,7 +8,6 @@
 ]]
 local prefix, key = KEYS[1], ARGV[1]
 -- include claims
-local due = redis.call('ZSCORE', prefix .. 'dirty', key)
-if #claimOf(key) == 0 then return due end
-local claimed = redis.call('HGET', prefix .. 'batch', 'due')
-return due and tonumber(due) < tonumber(claimed) and due or claimed
+-- include earlier
+local claimed = #claimOf(key) > 0 and redis.call('HGET', prefix .. 'batch', 'due')
+return earlier(redis.call('ZSCORE', prefix .. 'dirty', key), claimed)

@@ -8,9 +8,9 @@
 ]]
 local prefix = KEYS[1]
 -- include claims
+-- include earlier
 local inFlight = redis.call('HGET', prefix .. 'batch', 'due')
-local first = redis.call('ZRANGE', prefix .. 'dirty', 0, 0, 'WITHSCORES')[2]
-if inFlight and (not first or tonumber(inFlight) < tonumber(first)) then first = inFlight end
+local first = earlier(redis.call('ZRANGE', prefix .. 'dirty', 0, 0, 'WITHSCORES')[2], inFlight)
 local stats = redis.call('HMGET', prefix .. 'stats', 'writes', 'rows', 'batches')
 return {
   redis.call('ZCARD', prefix .. 'dirty') + claimedOnly(),
