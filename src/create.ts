@@ -3,7 +3,7 @@ import { Database, type SqlClient } from './database/database.js'
 import { ConfigurationError, UnavailableError } from './errors.js'
 import { createEvents, type Events } from './events.js'
 import { Barrier } from './flush/barrier.js'
-import { Flusher } from './flush/flusher.js'
+import { Flusher, type FlushLimits } from './flush/flusher.js'
 import { Limit } from './flush/limit.js'
 import { Scheduler } from './flush/scheduler.js'
 import { Sweeper } from './flush/sweeper.js'
@@ -39,6 +39,8 @@ const HOLD_STATEMENTS = 2
  * turns, each waiting for the other; with four, both were busy 90 % of the time (docs/performance.md).
  */
 const WRITE_CONNECTIONS = 4
+/** Redis answers what came together when the last of it is done. With two, it has always one to do, and the database need not wait for eight. */
+const CLAIMS_UNDER_WAY = 2
 
 export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }
 
@@ -137,7 +139,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
     store,
     barrier: new Barrier(store, events),
     queueConnection: connect(QUEUE_CONNECTION),
-    limit: new Limit(options.concurrency),
+    limits: { claims: new Limit(CLAIMS_UNDER_WAY), statements: new Limit(options.concurrency) },
   }
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
   await drainSwitched(parts, shared.barrier)
@@ -156,18 +158,18 @@ interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' 
   readonly queueConnection: Redis
   readonly telemetry: Telemetry | undefined
   readonly queueTelemetry: QueueTelemetry
-  readonly limit: Limit
+  readonly limits: FlushLimits
   readonly barrier: Barrier
 }
 
 function assemblePart(shared: Shared, name: string, model: Model, policy: ResolvedPolicy): Part {
-  const { prisma, options, events, connect, store, limit, barrier, telemetry, queueTelemetry } = shared
+  const { prisma, options, events, connect, store, limits, barrier, telemetry, queueTelemetry } = shared
   const { namespace, concurrency, sweepInterval, writeTimeout, statementTimeout } = options
   const shards = new ShardNames(namespace, model.name, policy.shards)
   const database = new Database(prisma, model, statementTimeout)
   const scheduler = new Scheduler(namespace, model.name, policy, shared.queueConnection, queueTelemetry)
   scheduler.queue.on('error', (error) => events.emit('failure', { step: 'queue', model: model.name, error }))
-  const flusher = new Flusher({ model, policy, shards, store, database, events, limit, telemetry })
+  const flusher = new Flusher({ model, policy, shards, store, database, events, limits, telemetry })
   const reader = assembleReader(shared, model, policy, shards, database)
   const holds = assembleHolds(shared, model, policy, shards, reader)
   const flush = (key: string) => barrier.flushRecord({ name, model, shards, flusher }, key, performance.now() + statementTimeout, () => {})

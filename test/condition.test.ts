@@ -1,7 +1,7 @@
 /** Writes on a condition: the view decides in the call that writes, and the answer is the row. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { ChangeReader } from '../src/schema/change.js'
+import { ChangeReader } from '../src/schema/change-reader.js'
 import { Compiler } from '../src/schema/compiler.js'
 import type { Condition, Operation } from '../src/schema/operation.js'
 import { TestShard } from './shard.js'
@@ -39,7 +39,7 @@ function load(values: string[] | undefined, ledger: string | null = null): Promi
 
 async function pending() {
   const content = (await shard.store.pending(shard.prefix, id)).pending
-  return content.length === 0 ? undefined : new ChangeReader(models.player).read(content).change
+  return content.length === 0 ? undefined : new ChangeReader(models.player).readContent(content).change
 }
 
 describe('the view', () => {

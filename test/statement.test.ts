@@ -2,9 +2,10 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { arrayLiteral, elementEncoder } from '../src/database/array-literal.js'
+import { ArrayLiteral } from '../src/database/array-literal.js'
 import { Database } from '../src/database/database.js'
 import type { RowChange } from '../src/database/statement.js'
+import { NULL } from '../src/schema/codec.js'
 import type { Field } from '../src/schema/model.js'
 import { createDatabase, type TestDatabase } from './fixture.js'
 
@@ -26,25 +27,48 @@ const texts = fc.array(
   ),
 )
 
-test('a text arrives as it was, whatever arrays mean by its characters', async () => {
-  const encode = elementEncoder(TEXT)
+const WAYS = [
+  ['added', (elements: ArrayLiteral, text: string) => elements.add(text)],
+  ['copied', (elements: ArrayLiteral, text: string) => elements.copy(Buffer.from(`x${text}y`), 1, 1 + Buffer.byteLength(text))],
+] as const
+
+test.each(WAYS)('a text that is %s arrives as it was, whatever arrays mean by its characters', async (_, put) => {
   await fc.assert(
     fc.asyncProperty(texts, async (expected) => {
+      const elements = new ArrayLiteral(TEXT)
+      for (const text of expected) put(elements, text)
       const sql = 'select text from unnest($1::text[]) with ordinality as e(text, n) order by n'
-      expect(await database.query(sql, [arrayLiteral(expected.map(encode))])).toEqual(expected.map((text) => ({ text })))
+      expect(await database.query(sql, [elements.toString()])).toEqual(expected.map((text) => ({ text })))
     }),
   )
 })
 
-test('a list arrives as it was, and a text that is no list is refused', async () => {
-  const encode = elementEncoder({ ...TEXT, list: true })
-  const list = (text: string) => database.query('select list::text[] from unnest($1::text[]) as e(list)', [arrayLiteral([encode(text)])])
+test.each(WAYS)('a list that is %s arrives as it was, and a text that is no list is refused', async (_, put) => {
+  const list = (text: string) => {
+    const elements = new ArrayLiteral({ ...TEXT, list: true })
+    put(elements, text)
+    return database.query('select list::text[] from unnest($1::text[]) as e(list)', [elements.toString()])
+  }
   await fc.assert(
     fc.asyncProperty(texts, async (expected) => {
       expect(await list(JSON.stringify(expected))).toEqual([{ list: expected }])
     }),
   )
   for (const text of ['', 'a', '5', 'a,b']) await expect(list(text)).rejects.toMatchObject({ code: '22P02' })
+})
+
+test.each(WAYS)('nulls, times and more texts than fit at first are %s', async (_, put) => {
+  const time = new ArrayLiteral({ ...TEXT, type: 'DateTime', sqlType: 'timestamptz' })
+  for (const text of ['2026-11-21T10:00:00.001Z', NULL, '2026-11-21']) put(time, text)
+  expect(time.toString()).toBe('{2026-11-21T10:00:00.001,NULL,2026-11-21}')
+  const words = new ArrayLiteral(TEXT)
+  for (const text of ['null', 'NULL', 'Null', 'nul', 'nulls', 'n', 'note', 'NULL\u00a0']) put(words, text)
+  expect(await database.query('select array_position($1::text[], null) as null', [words.toString()])).toEqual([{ null: null }])
+  const long = new ArrayLiteral(TEXT)
+  const expected = Array.from({ length: 500 }, (_, n) => 'é'.repeat(n))
+  for (const text of expected) put(long, text)
+  expect(await database.query('select text from unnest($1::text[]) text', [long.toString()])).toEqual(expected.map((text) => ({ text })))
+  expect(new ArrayLiteral(TEXT).toString()).toBe('{}')
 })
 
 test('a text that a column does not take is refused, and does not move into the rows beside it', async () => {

@@ -56,11 +56,12 @@ async function claim(id: string) {
 
 /** Per record its key and the flat list of its change. */
 function recordsOf(batch: Batch | undefined) {
-  const { keys, groups } = unpackRecords(batch?.packed as PackedRecords)
-  const contents = groups.flatMap(({ names, values }) =>
-    Array.from({ length: values.length / names.length }, (_, n) => names.flatMap((name, at) => [name, values[n * names.length + at]])),
-  )
-  return keys.map((key, n) => ({ key, content: contents[n] }))
+  const { records, texts } = unpackRecords(batch?.packed as PackedRecords)
+  return records.map((record) => {
+    const { key, since, head } = record
+    const values = texts.of(record)
+    return { key, content: ['~', head.state + since, ...head.names.flatMap((name, n) => [name, values[n]])] }
+  })
 }
 
 /** The id of the batch that this claim made. */

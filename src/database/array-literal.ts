@@ -7,15 +7,102 @@ import type { Field } from '../schema/model.js'
 /** What has to be quoted: the syntax of arrays, and white space, which may be trimmed. */
 const SYNTAX = /[{}",\\\s]/
 const ESCAPED = /["\\]/g
+/** By byte of UTF-8: 1 if it can be in an element without quotes. */
+const IS_PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  Number(byte !== 0 && (byte > 127 || !SYNTAX.test(String.fromCharCode(byte)))),
+)
 
-export function arrayLiteral(elements: readonly string[]): string {
-  return `{${elements.join()}}`
+const [OPEN, COMMA, CLOSE] = ['{', ',', '}'].map((sign) => sign.charCodeAt(0)) as [number, number, number]
+const ZONE = 'Z'.charCodeAt(0)
+const N = 'n'.charCodeAt(0)
+const LOWER_CASE = 0x20
+/** Bytes; it doubles as often as it has to. */
+const FIRST_SIZE = 1024
+
+/** An array of a field's stored texts, element by element. Every text is one element, also one that the column's type does not take. */
+export class ArrayLiteral {
+  readonly #isTime: boolean
+  readonly #isList: boolean
+  #bytes = Buffer.allocUnsafe(FIRST_SIZE)
+  #size = 1
+
+  constructor({ type, list }: Field) {
+    this.#isTime = type === 'DateTime'
+    this.#isList = list
+    this.#bytes[0] = OPEN
+  }
+
+  add(text: string): void {
+    const length = this.#isTime && text.endsWith('Z') ? text.length - 1 : text.length
+    if (this.#isList || !this.#isWritten(text, length)) this.#addEncoded(text)
+  }
+
+  /** Adds the text that lies there in UTF-8. It is not made a string, if it is plain, as most are. */
+  copy(source: Buffer, from: number, to: number): void {
+    const end = this.#isTime && source[to - 1] === ZONE ? to - 1 : to
+    if (this.#isList || !this.#isCopied(source, from, end)) this.#addEncoded(source.toString('utf8', from, to))
+  }
+
+  toString(): string {
+    const size = Math.max(2, this.#size)
+    this.#bytes[size - 1] = CLOSE
+    return this.#bytes.toString('utf8', 0, size)
+  }
+
+  /** Adds the beginning of a text, if it is plain, and ASCII. */
+  #isWritten(text: string, length: number): boolean {
+    if (length === 0 || mayBeNull(text.charCodeAt(0), length)) return false
+    const bytes = this.#reserve(length + 1)
+    let at = this.#size
+    for (let read = 0; read < length; read++) {
+      const code = text.charCodeAt(read)
+      if (code > 127 || IS_PLAIN[code] === 0) return false
+      bytes[at++] = code
+    }
+    this.#end(at)
+    return true
+  }
+
+  /** Adds bytes, if they are plain. */
+  #isCopied(source: Buffer, from: number, to: number): boolean {
+    if (from === to || mayBeNull(source[from] as number, to - from)) return false
+    const bytes = this.#reserve(to - from + 1)
+    let at = this.#size
+    for (let read = from; read < to; read++) {
+      const byte = source[read] as number
+      if (IS_PLAIN[byte] === 0) return false
+      bytes[at++] = byte
+    }
+    this.#end(at)
+    return true
+  }
+
+  #addEncoded(text: string): void {
+    const encode = this.#isTime ? encodeTime : arrayElement
+    const element = this.#isList ? arrayElement(listLiteral(text, encode)) : encode(text)
+    const bytes = this.#reserve(3 * element.length + 1)
+    this.#end(this.#size + bytes.write(element, this.#size))
+  }
+
+  #end(size: number): void {
+    this.#bytes[size] = COMMA
+    this.#size = size + 1
+  }
+
+  /** Room behind what is there. */
+  #reserve(length: number): Buffer {
+    if (this.#size + length > this.#bytes.length) {
+      const bytes = Buffer.allocUnsafe(2 * (this.#bytes.length + length))
+      this.#bytes.copy(bytes, 0, 0, this.#size)
+      this.#bytes = bytes
+    }
+    return this.#bytes
+  }
 }
 
-/** A field's stored text as an element. Every text is one element, also one that the column's type does not take. */
-export function elementEncoder(field: Field): (text: string) => string {
-  const encode = field.type === 'DateTime' ? encodeTime : arrayElement
-  return field.list ? (text) => arrayElement(listLiteral(text, encode)) : encode
+/** Whether a text of such a first character may be "null", in whatever case. */
+function mayBeNull(first: number, length: number): boolean {
+  return length === 4 && (first | LOWER_CASE) === N
 }
 
 /** Without its zone, as Prisma sends it and reads it: a `timestamptz` takes it for a time in the zone of the session. */
@@ -33,7 +120,7 @@ function arrayElement(text: string): string {
 function listLiteral(text: string, encode: (element: string) => string): string {
   try {
     const elements: unknown = JSON.parse(text)
-    if (Array.isArray(elements)) return arrayLiteral(elements.map((element) => encode(String(element))))
+    if (Array.isArray(elements)) return `{${elements.map((element) => encode(String(element))).join()}}`
   } catch {}
   return text
 }

@@ -1,8 +1,7 @@
-/** What the statements of a model call its columns, and how values of theirs travel as parameters. */
+/** What the statements of a model call its columns, and the types of their parameters. */
 
 import { isCounter, type Operand, plainFields } from '../schema/change.js'
 import type { Field, Model } from '../schema/model.js'
-import { elementEncoder } from './array-literal.js'
 
 export interface Column {
   readonly field: Field
@@ -12,16 +11,12 @@ export interface Column {
   readonly inserted: string
   /** And of what the change takes. */
   readonly operands: Readonly<Record<Operand, string>>
-  toElement(text: string): string
 }
 
 /** Those of the key, in its order, and the others. */
 export function columnsOf(model: Model): { keys: readonly Column[]; plain: readonly Column[] } {
   const columns = new Map(
-    model.fields.map((field, n) => [
-      field.name,
-      { field, quoted: quote(field.column), inserted: `i${n}`, operands: operandNames(n), toElement: elementEncoder(field) },
-    ]),
+    model.fields.map((field, n) => [field.name, { field, quoted: quote(field.column), inserted: `i${n}`, operands: operandNames(n) }]),
   )
   const named = (name: string) => columns.get(name) as Column
   return { keys: model.key.map(named), plain: plainFields(model).map(({ name }) => named(name)) }

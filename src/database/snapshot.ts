@@ -1,6 +1,6 @@
 import { splitKey } from '../schema/key.js'
 import type { Field, Model } from '../schema/model.js'
-import { arrayLiteral } from './array-literal.js'
+import { ArrayLiteral } from './array-literal.js'
 import { arrayType, type Column, columnsOf, quoteLedger } from './columns.js'
 
 /** The query that reads rows of one model by their keys, and the ledger of the same moment. */
@@ -21,7 +21,11 @@ export class SnapshotQuery {
   /** The keys' columns. */
   columns(keys: readonly string[]): string[] {
     const split = keys.map(splitKey)
-    return this.#keys.map(({ toElement }, n) => arrayLiteral(split.map((texts) => toElement(texts[n] as string))))
+    return this.#keys.map(({ field }, n) => {
+      const elements = new ArrayLiteral(field)
+      for (const texts of split) elements.add(texts[n] as string)
+      return elements.toString()
+    })
   }
 }
 

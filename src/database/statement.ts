@@ -3,15 +3,27 @@
  * passed as an array for each column. Identifiers come from the Prisma schema, quoted; values are bound.
  */
 
-import { counterStart, isCounter, type Mark, operandsOf, type RecordChange, startOf } from '../schema/change.js'
+import {
+  type ChangeShape,
+  counterStart,
+  isChanging,
+  isCounter,
+  isInserting,
+  type Mark,
+  operandsOf,
+  type RecordChange,
+  startOf,
+  textsOf,
+} from '../schema/change.js'
+import type { CopiedChange } from '../schema/copy.js'
 import { splitKey } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
-import { arrayLiteral } from './array-literal.js'
+import { ArrayLiteral } from './array-literal.js'
 import { arrayType, type Column, cast, columnsOf, quoteLedger } from './columns.js'
 
 export interface RowChange {
   readonly key: string
-  readonly change: RecordChange
+  readonly change: RecordChange | CopiedChange
 }
 
 export interface Statement {
@@ -30,14 +42,14 @@ const MOST_KEPT = 500
 /** Rows of one shape of change. */
 interface Part {
   readonly id: string
-  readonly change: RecordChange
+  readonly shape: ChangeShape
   readonly columns: readonly PartColumn[]
 }
 
 interface PartColumn {
   readonly column: Column
   readonly alias: string
-  readonly elements: string[]
+  readonly elements: ArrayLiteral
 }
 
 /** A column that is changed, and how. */
@@ -80,19 +92,23 @@ export class StatementBuilder {
   build(changes: readonly RowChange[], ledger = true): Statement {
     const parts = new Map<string, Part>()
     let upserted = 0
+    let part: Part | undefined
     for (const { key, change } of changes) {
-      const id = `${change.regular ? change.kind : 'irregular'} ${change.pattern}`
-      let part = parts.get(id)
-      if (part === undefined) {
-        part = { id, change, columns: this.#columnsOf(change) }
-        parts.set(id, part)
-      }
-      if (isUpsert(change)) upserted++
+      const shape = 'copy' in change ? change.copy : change
+      if (part?.shape !== shape) part = this.#partOf(shape, parts)
+      if (isUpsert(shape)) upserted++
       addRow(part.columns, splitKey(key), change)
     }
     const ordered = [...parts.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
-    const columns = ordered.flatMap((part) => part.columns.map(({ elements }) => arrayLiteral(elements)))
+    const columns = ordered.flatMap((part) => part.columns.map(({ elements }) => elements.toString()))
     return { sql: this.#kept(ordered, ledger), columns, upserted }
+  }
+
+  #partOf(shape: ChangeShape, parts: Map<string, Part>): Part {
+    const id = `${shape.regular ? shape.kind : 'irregular'} ${shape.pattern}`
+    const part = parts.get(id) ?? { id, shape, columns: this.#columnsOf(shape) }
+    parts.set(id, part)
+    return part
   }
 
   #kept(parts: readonly Part[], ledger: boolean): string {
@@ -106,13 +122,13 @@ export class StatementBuilder {
   }
 
   /** The columns of the rows of a change, in the order in which addRow fills them. */
-  #columnsOf(change: RecordChange): PartColumn[] {
-    const inserted = change.insert.length > 0 ? [...this.#keys, ...this.#plain] : this.#keys
-    const changed = change.kind === 'update' || !change.regular ? this.#changed(change) : []
+  #columnsOf(shape: ChangeShape): PartColumn[] {
+    const inserted = isInserting(shape) ? [...this.#keys, ...this.#plain] : this.#keys
+    const changed = isChanging(shape) ? this.#changed(shape) : []
     return [
-      ...inserted.map((column) => ({ column, alias: column.inserted, elements: [] })),
+      ...inserted.map((column) => partColumn(column, column.inserted)),
       ...changed.flatMap(({ column, mark }) =>
-        operandsOf(mark, column.field).map((operand) => ({ column, alias: column.operands[operand], elements: [] })),
+        operandsOf(mark, column.field).map((operand) => partColumn(column, column.operands[operand])),
       ),
     ]
   }
@@ -139,7 +155,7 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   where l.${batch} is not distinct from $3::text and not ($2::text = any (l.${recent})) returning 1`
   }
 
-  #part({ change, columns }: Part, n: number, first: number): PartText {
+  #part({ shape, columns }: Part, n: number, first: number): PartText {
     const rows = rowsOf(columns, first)
     const name = `write${n}`
     const counted = (sql: string) => ({ sql: `${name} as (${sql} and ${FENCED} returning 1)`, written: [name] })
@@ -150,21 +166,21 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
       )})`,
       written: [],
     })
-    switch (change.kind) {
+    switch (shape.kind) {
       case 'delete':
         return counted(`delete from ${this.#model.table} t using ${rows} where ${this.#matches()}`)
       case 'update':
-        return counted(this.#update(this.#changed(change), rows))
+        return counted(this.#update(this.#changed(shape), rows))
       case 'insert':
         return { sql: `${name} as (${this.#insert(rows)} where ${FENCED} returning 1)`, written: [name] }
       case 'replace':
         return upserts(this.#plain.map((column) => ({ column, mark: '=' })))
       case 'upsert':
-        return isUpsert(change) ? upserts(this.#changed(change)) : this.#irregularPart(rows, this.#changed(change), n)
+        return isUpsert(shape) ? upserts(this.#changed(shape)) : this.#irregularPart(rows, this.#changed(shape), n)
     }
   }
 
-  #changed({ pattern }: RecordChange): Changed[] {
+  #changed({ pattern }: ChangeShape): Changed[] {
     return [...pattern].flatMap((mark, n) => (mark === '.' ? [] : [{ column: this.#plain[n] as Column, mark: mark as Mark }]))
   }
 
@@ -238,16 +254,36 @@ function onConflict(keys: readonly Column[], sets: readonly string[]): string {
   return sets.length === 0 ? `${target} do nothing` : `${target} do update set ${sets.join(', ')}`
 }
 
-function isUpsert({ kind, regular }: RecordChange): boolean {
+function isUpsert({ kind, regular }: ChangeShape): boolean {
   return kind === 'replace' || (kind === 'upsert' && regular)
 }
 
-function addRow(columns: readonly PartColumn[], key: readonly string[], { insert, values }: RecordChange): void {
-  for (let n = 0; n < columns.length; n++) {
-    const { column, elements } = columns[n] as PartColumn
-    const text = n < key.length ? key[n] : n < key.length + insert.length ? insert[n - key.length] : values[n - key.length - insert.length]
-    elements.push(column.toElement(text as string))
+function partColumn(column: Column, alias: string): PartColumn {
+  return { column, alias, elements: new ArrayLiteral(column.field) }
+}
+
+/** The key's columns come first. */
+function addRow(columns: readonly PartColumn[], key: readonly string[], change: RecordChange | CopiedChange): void {
+  addTexts(columns, 0, key)
+  if ('copy' in change) addCopies(columns, key.length, change)
+  else addTexts(columns, key.length, textsOf(change))
+}
+
+function addTexts(columns: readonly PartColumn[], first: number, texts: readonly string[]): void {
+  for (let n = 0; n < texts.length; n++) elementsOf(columns, first + n).add(texts[n] as string)
+}
+
+function addCopies(columns: readonly PartColumn[], firstColumn: number, { copy, texts: { bytes, bounds }, first }: CopiedChange): void {
+  for (let n = 0; n < copy.places.length; n++) {
+    const place = copy.places[n]
+    const at = 2 * (first + n)
+    if (place !== undefined) elementsOf(columns, firstColumn + place).copy(bytes, bounds[at] as number, bounds[at + 1] as number)
   }
+  for (const { place, text } of copy.constants) elementsOf(columns, firstColumn + place).add(text)
+}
+
+function elementsOf(columns: readonly PartColumn[], n: number): ArrayLiteral {
+  return (columns[n] as PartColumn).elements
 }
 
 /**

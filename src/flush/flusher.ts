@@ -2,23 +2,28 @@ import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import type { BatchHead, Database, PersistOutcome } from '../database/database.js'
 import { CARDINALITY_VIOLATION, MOST_COLLISIONS, QUERY_CANCELED } from '../database/failure.js'
-import type { RowChange, Statement } from '../database/statement.js'
+import type { Statement } from '../database/statement.js'
 import { PersistError, TimeoutError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import type { ShardNames } from '../redis/keys.js'
 import type { Batch, ClaimTarget } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
-import { unpackRecords } from '../redis/unpack.js'
-import { ChangeReader, UnknownFieldError } from '../schema/change.js'
 import type { Model } from '../schema/model.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import { BatchSize } from './batch-size.js'
+import { BatchDecoder } from './decoder.js'
 import { Limit } from './limit.js'
 import { emptyReport, type FlushReport } from './report.js'
 
 /** This worker cannot read a batch, as it knows less of the model, or the database cannot any more. */
 const NOT_OURS = 'another worker has brought the batch into the database, and is to acknowledge it'
+
+/** Of the whole process: how many are under way at a time. */
+export interface FlushLimits {
+  readonly claims: Limit
+  readonly statements: Limit
+}
 
 export interface FlusherContext {
   readonly model: Model
@@ -27,8 +32,7 @@ export interface FlusherContext {
   readonly store: Store
   readonly database: Database
   readonly events: Events
-  /** Bounds the statements of the whole process. */
-  readonly limit: Limit
+  readonly limits: FlushLimits
   readonly telemetry?: Telemetry | undefined
 }
 
@@ -46,7 +50,7 @@ interface ClaimedBatch extends BatchHead {
  */
 export class Flusher {
   readonly #context: FlusherContext
-  readonly #changes: ChangeReader
+  readonly #decoder: BatchDecoder
   readonly #turns: readonly Limit[]
   readonly #size: BatchSize
   readonly #decoding = new Limit(1)
@@ -54,7 +58,7 @@ export class Flusher {
   constructor(context: FlusherContext) {
     this.#context = context
     this.#turns = Array.from({ length: context.shards.count }, () => new Limit(1))
-    this.#changes = new ChangeReader(context.model)
+    this.#decoder = new BatchDecoder(context.model)
     this.#size = new BatchSize(context.policy.batchSize)
   }
 
@@ -78,11 +82,11 @@ export class Flusher {
   }
 
   async #flush(shard: number, target: ClaimTarget, mostBatches: number): Promise<FlushReport> {
-    const { store, policy, shards } = this.#context
+    const { store, policy, shards, limits } = this.#context
     const report = emptyReport()
     for (let batches = 0; batches < mostBatches && !report.complete; batches++) {
       const newId = randomUUID()
-      const claim = await store.claim(shards.prefix(shard), newId, this.#size.limits, target, policy.debounce)
+      const claim = await limits.claims.run(() => store.claim(shards.prefix(shard), newId, this.#size.limits, target, policy.debounce))
       if (claim.batch === undefined) {
         report.complete = true
         report.wait = claim.wait
@@ -111,13 +115,13 @@ export class Flusher {
   }
 
   async #settle(shard: number, batch: Batch, report: FlushReport): Promise<void> {
-    const { database, store, limit, shards, model, events } = this.#context
+    const { database, store, limits, shards, model, events } = this.#context
     let head: BatchHead = batch
     for (let collisions = 1; ; collisions++) {
       let ledger: string | null
       try {
         const claimed = await this.#decoding.run(() => this.#decodeInTurn(batch, head))
-        const { result, statement } = await limit.run(() => this.#persist(shard, claimed))
+        const { result, statement } = await limits.statements.run(() => this.#persist(shard, claimed))
         if (result.outcome === 'applied') return await this.#acknowledge(shard, claimed, batch.id, result.rows, statement, report)
         if (result.outcome === 'applied before')
           return await this.#acknowledge(shard, claimed, result.ledger, claimed.size, statement, report)
@@ -127,7 +131,7 @@ export class Flusher {
       } catch (error) {
         if (!(error instanceof PersistError) || !isRefusal(error, batch)) throw error
         if (error.databaseCode === CARDINALITY_VIOLATION && collisions < MOST_COLLISIONS) continue
-        const voided = await limit.run(() => database.void(shards.ledger(shard), head))
+        const voided = await limits.statements.run(() => database.void(shards.ledger(shard), head))
         if (voided.outcome === 'void') return await this.#refuse(shard, batch, error, report)
         if (voided.outcome === 'applied before') throw new PersistError('OUTAGE', `${model.name}: ${NOT_OURS}`, undefined)
         ledger = voided.ledger
@@ -201,31 +205,10 @@ export class Flusher {
     return this.#decode(batch, head)
   }
 
-  #decode(batch: Batch, head: BatchHead): ClaimedBatch {
-    const { keys, groups } = unpackRecords(batch.packed)
-    const changes: RowChange[] = []
-    const since: number[] = []
-    for (const group of groups) {
-      this.#know(group.names, keys[changes.length] as string)
-      for (let at = 0; at < group.values.length; at += group.names.length) {
-        const pending = this.#changes.next(group.values, at)
-        since.push(pending.since)
-        changes.push({ key: keys[changes.length] as string, change: pending.change })
-      }
-    }
-    changes.sort((a, b) => (a.key < b.key ? -1 : 1))
+  #decode(batch: Batch, { id, previous }: BatchHead): ClaimedBatch {
+    const { changes, since } = this.#decoder.decode(batch.packed)
     const statement = this.#context.database.prepare(changes)
-    return { id: head.id, previous: head.previous, writes: batch.writes, size: batch.size, statement, since }
-  }
-
-  #know(names: readonly string[], key: string): void {
-    try {
-      this.#changes.expect(names)
-    } catch (error) {
-      if (!(error instanceof UnknownFieldError)) throw error
-      const { name: model } = this.#context.model
-      throw new PersistError('REFUSED', `${model}: ${error.message}`, undefined, { model, key })
-    }
+    return { id, previous, writes: batch.writes, size: batch.size, statement, since }
   }
 }
 

@@ -1,6 +1,7 @@
 import { ConfigurationError } from '../errors.js'
 import type { PendingRecord } from '../schema/arguments.js'
-import { ChangeReader, type Mark, type Operand, operandsOf, plainFields, type RecordChange, UnknownFieldError } from '../schema/change.js'
+import { type Mark, type Operand, operandsOf, plainFields, type RecordChange } from '../schema/change.js'
+import { ChangeReader, UnknownFieldError } from '../schema/change-reader.js'
 import { decode, decodeSum } from '../schema/codec.js'
 import type { Field, Model } from '../schema/model.js'
 import type { ShardNames } from './keys.js'
@@ -72,7 +73,7 @@ export class Inspector {
 
   #read(content: readonly string[]): { change: RecordChange; since: number } {
     try {
-      return this.#changes.read(content)
+      return this.#changes.readContent(content)
     } catch (error) {
       if (!(error instanceof UnknownFieldError)) throw error
       throw new ConfigurationError(`${this.#context.model.name}: ${error.message}`, { model: this.#context.model.name, cause: error })

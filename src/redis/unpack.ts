@@ -1,44 +1,89 @@
-/** Reads what cmsgpack packs of texts: see claim.lua. Decoding the bytes once, and cutting texts out of that, is much faster than one by one. */
-
+/**
+ * Reads what cmsgpack packs of texts: see claim.lua. The texts of changes are left where they are: most are copied into the statement from
+ * there, and never become strings. It runs for every row flushed, and so looks at bytes: strings cut out of a string take four times as long.
+ */
+import type { RawTexts } from '../schema/copy.js'
 import type { PackedRecords } from './replies.js'
 
-const NOT_ASCII = /[\x80-\xff]/
 /** Bytes that a list begins with, at most. */
 const LONGEST_HEAD = 5
-/** The first field of a change: its state, then the time. What is packed begins with when the record was due, and that time. */
-const STATE = '~'
-const STATE_LENGTH = 3
+/** A change begins with when the record was due, and when it was first written; then its state, and two flags. */
 const TIME_LENGTH = 13
+const STATE_LENGTH = 3
+const NOT_ASCII = /[\x80-\xff]/
+const ZERO = '0'.charCodeAt(0)
 
-/** Changes that have the same fields. */
-export interface ChangeGroup {
+/** What the changes of the same fields have in common. */
+export interface ChangeHead {
+  /** The state and the flags: see write.lua. */
+  readonly state: string
+  /** Of the other fields. */
   readonly names: readonly string[]
-  /** Of one change after the other, in the order of the names. */
-  readonly values: readonly string[]
 }
 
-/** The keys of a batch's records, and their changes in the same order: see packed.lua. */
-export function unpackRecords({ keys, changes }: PackedRecords): { keys: string[]; groups: ChangeGroup[] } {
-  const reader = new Reader(changes)
-  const groups: { names: string[]; values: string[] }[] = []
-  let group = { names: [] as string[], values: [] as string[] }
-  // State and names of the change before: mostly the next has the same.
-  let head: string | undefined
-  for (let left = reader.listSize(); left > 0; left--) {
-    reader.textSize()
-    reader.take(TIME_LENGTH)
-    const time = reader.take(TIME_LENGTH)
-    if (head === undefined || !reader.skip(head)) {
-      const from = reader.position
-      reader.take(STATE_LENGTH)
-      group = { names: [STATE, ...reader.texts()], values: [] }
-      groups.push(group)
-      head = reader.since(from)
-    }
-    group.values.push(head.slice(0, STATE_LENGTH) + time)
-    for (let n = 1; n < group.names.length; n++) group.values.push(reader.text())
+export interface UnpackedRecord {
+  readonly key: string
+  /** Time of the first write, ms by Redis' clock. */
+  readonly since: number
+  readonly head: ChangeHead
+  /** Of its texts, one for each name. */
+  readonly first: number
+}
+
+/** Texts that lie in bytes. Strings are cut out of one, if they are ASCII: that is faster than to decode them one by one. */
+export class PackedTexts implements RawTexts {
+  readonly bytes: Buffer
+  readonly bounds: number[] = []
+  #latin: string | undefined
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
   }
-  return { keys: new Reader(keys).texts(), groups }
+
+  at(n: number): string {
+    const [from, to] = [this.bounds[2 * n] as number, this.bounds[2 * n + 1] as number]
+    this.#latin ??= this.bytes.toString('latin1')
+    const text = this.#latin.slice(from, to)
+    return NOT_ASCII.test(text) ? this.bytes.toString('utf8', from, to) : text
+  }
+
+  /** Of a record's change. */
+  of({ first, head }: UnpackedRecord): string[] {
+    return head.names.map((_, n) => this.at(first + n))
+  }
+}
+
+/** A batch's records, in its order: see packed.lua. */
+export function unpackRecords({ keys, changes }: PackedRecords): { records: UnpackedRecord[]; texts: PackedTexts } {
+  const keyTexts = new PackedTexts(keys)
+  const keyReader = new Reader(keys)
+  const texts = new PackedTexts(changes)
+  const reader = new Reader(changes)
+  const records: UnpackedRecord[] = []
+  const heads = new Map<string, ChangeHead>()
+  let head: ChangeHead = { state: '', names: [] }
+  let headFrom = 0
+  let headTo = 0
+  keyReader.listSize()
+  const size = reader.listSize()
+  for (let n = 0; n < size; n++) {
+    reader.textSize()
+    reader.position += TIME_LENGTH
+    const since = reader.number(TIME_LENGTH)
+    // Mostly that of the change before.
+    if (n === 0 || !reader.repeats(headFrom, headTo)) {
+      headFrom = reader.position
+      const found = { state: reader.string(STATE_LENGTH), names: reader.strings() }
+      headTo = reader.position
+      const id = changes.toString('latin1', headFrom, headTo)
+      head = heads.get(id) ?? found
+      heads.set(id, head)
+    }
+    keyReader.passText(keyTexts.bounds)
+    records.push({ key: keyTexts.at(n), since, head, first: texts.bounds.length / 2 })
+    for (let left = head.names.length; left > 0; left--) reader.passText(texts.bounds)
+  }
+  return { records, texts }
 }
 
 /** How many records they are. */
@@ -48,16 +93,10 @@ export function countRecords({ keys }: PackedRecords): number {
 
 class Reader {
   readonly #bytes: Buffer
-  readonly #latin: string
-  #position = 0
+  position = 0
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes
-    this.#latin = bytes.toString('latin1')
-  }
-
-  get position(): number {
-    return this.#position
   }
 
   listSize(): number {
@@ -68,43 +107,45 @@ class Reader {
     return this.#size(0xa0, 0xbf, 0xd9)
   }
 
-  texts(): string[] {
-    return Array.from({ length: this.listSize() }, () => this.text())
+  strings(): string[] {
+    return Array.from({ length: this.listSize() }, () => this.string(this.textSize()))
   }
 
-  text(): string {
-    const length = this.textSize()
-    const from = this.#position
-    const text = this.take(length)
-    return NOT_ASCII.test(text) ? this.#bytes.toString('utf8', from, this.#position) : text
+  string(size: number): string {
+    this.position += size
+    return this.#bytes.toString('utf8', this.position - size, this.position)
   }
 
-  /** So many bytes, a character each. */
-  take(length: number): string {
-    const from = this.#position
-    this.#position += length
-    return this.#latin.slice(from, this.#position)
+  /** Goes past a text, and notes where it begins and where it ends. */
+  passText(bounds: number[]): void {
+    const size = this.textSize()
+    bounds.push(this.position, this.position + size)
+    this.position += size
   }
 
-  /** The bytes from there to here, a character each. */
-  since(position: number): string {
-    return this.#latin.slice(position, this.#position)
+  /** Of so many digits. */
+  number(size: number): number {
+    let number = 0
+    for (const end = this.position + size; this.position < end; this.position++)
+      number = 10 * number + (this.#bytes[this.position] as number) - ZERO
+    return number
   }
 
-  /** Goes past these bytes, if they come next. */
-  skip(bytes: string): boolean {
-    if (!this.#latin.startsWith(bytes, this.#position)) return false
-    this.#position += bytes.length
+  /** Goes past what was between these positions, if it comes again. */
+  repeats(from: number, to: number): boolean {
+    for (let at = from; at < to; at++) {
+      if (this.#bytes[at] !== this.#bytes[this.position + at - from]) return false
+    }
+    this.position += to - from
     return true
   }
 
   /** A size is in the head byte if that lies between `least` and `most`; else in 1, 2 or 4 bytes, whose heads count from `wide`. */
   #size(least: number, most: number, wide: number): number {
-    const head = this.#latin.charCodeAt(this.#position++)
+    const head = this.#bytes[this.position++] as number
     if (head >= least && head <= most) return head - least
-    const width = 1 << (head - wide)
-    const size = this.#bytes.readUIntBE(this.#position, width)
-    this.#position += width
+    let size = 0
+    for (let width = 1 << (head - wide); width > 0; width--) size = 256 * size + (this.#bytes[this.position++] as number)
     return size
   }
 }

@@ -1,7 +1,7 @@
 import { CARDINALITY_VIOLATION, MOST_COLLISIONS, preparing } from '../database/failure.js'
 import type { RowChange } from '../database/statement.js'
 import { PersistError } from '../errors.js'
-import { ChangeReader } from '../schema/change.js'
+import { ChangeReader } from '../schema/change-reader.js'
 import type { Model } from '../schema/model.js'
 import type { Operation } from '../schema/operation.js'
 import type { Hold, Scope } from './holds.js'
@@ -48,7 +48,7 @@ export class DirectWriter {
   }
 
   async #write({ key, ...operation }: Operation): Promise<void> {
-    const { change } = this.#changes.read(contentOf(operation))
+    const { change } = this.#changes.readContent(contentOf(operation))
     await this.#context.holds.during([key], async ({ dirty }) => {
       if (dirty.length > 0) await preparing(this.#context.flush(key))
       await this.#persist({ key, change })

@@ -133,7 +133,13 @@ export class World {
       throw new Error('a flush took the ledger for forgotten')
     })
     const statements = new Database(client, MODEL, STATEMENT_TIMEOUT)
-    const context = { model: MODEL, policy: this.#policy, shards: this.#shards, events, limit: new Limit(4) }
+    const context = {
+      model: MODEL,
+      policy: this.#policy,
+      shards: this.#shards,
+      events,
+      limits: { claims: new Limit(2), statements: new Limit(4) },
+    }
     return new Flusher({ ...context, store: this.#steps.store(store, crash), database: statements })
   }
 

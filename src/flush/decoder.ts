@@ -1,0 +1,51 @@
+import type { RowChange } from '../database/statement.js'
+import { PersistError } from '../errors.js'
+import type { PackedRecords } from '../redis/replies.js'
+import { type ChangeHead, unpackRecords } from '../redis/unpack.js'
+import { ChangeReader, type Form, UnknownFieldError } from '../schema/change-reader.js'
+import { fitsCopy } from '../schema/copy.js'
+import type { Model } from '../schema/model.js'
+
+export interface DecodedBatch {
+  /** Sorted by key. */
+  readonly changes: readonly RowChange[]
+  /** When its records were first written, ms by Redis' clock, in any order. */
+  readonly since: readonly number[]
+}
+
+/** Makes a claimed batch what a statement takes. This is most of what a flush costs Node: what is done here is done for every row. */
+export class BatchDecoder {
+  readonly #model: Model
+  readonly #changes: ChangeReader
+
+  constructor(model: Model) {
+    this.#model = model
+    this.#changes = new ChangeReader(model)
+  }
+
+  /** @throws PersistError if a record has a field that the model has not (any more) */
+  decode(packed: PackedRecords): DecodedBatch {
+    const { records, texts } = unpackRecords(packed)
+    records.sort((a, b) => (a.key < b.key ? -1 : 1))
+    const forms = new Map<ChangeHead, Form>()
+    const changes = records.map((record): RowChange => {
+      const { key, head, first } = record
+      const form = forms.get(head) ?? this.#formOf(head, key)
+      forms.set(head, form)
+      const { copy } = form
+      if (copy !== undefined && fitsCopy(copy, texts, first)) return { key, change: { copy, texts, first } }
+      return { key, change: this.#changes.read(form, texts.of(record)) }
+    })
+    return { changes, since: records.map(({ since }) => since) }
+  }
+
+  #formOf({ state, names }: ChangeHead, key: string): Form {
+    try {
+      return this.#changes.form(state, names)
+    } catch (error) {
+      if (!(error instanceof UnknownFieldError)) throw error
+      const model = this.#model.name
+      throw new PersistError('REFUSED', `${model}: ${error.message}`, undefined, { model, key })
+    }
+  }
+}
