@@ -13,13 +13,12 @@ import {
   operandsOf,
   type RecordChange,
   startOf,
-  textsOf,
 } from '../schema/change.js'
 import type { CopiedChange } from '../schema/copy.js'
 import { splitKey } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
-import { ArrayLiteral } from './array-literal.js'
-import { arrayType, type Column, cast, columnsOf, quoteLedger } from './columns.js'
+import { type Column, cast, columnsOf, quoteLedger } from './columns.js'
+import { type RowColumn, Rows } from './rows.js'
 
 export interface RowChange {
   readonly key: string
@@ -43,13 +42,7 @@ const MOST_KEPT = 500
 interface Part {
   readonly id: string
   readonly shape: ChangeShape
-  readonly columns: readonly PartColumn[]
-}
-
-interface PartColumn {
-  readonly column: Column
-  readonly alias: string
-  readonly elements: ArrayLiteral
+  readonly rows: Rows
 }
 
 /** A column that is changed, and how. */
@@ -97,16 +90,16 @@ export class StatementBuilder {
       const shape = 'copy' in change ? change.copy : change
       if (part?.shape !== shape) part = this.#partOf(shape, parts)
       if (isUpsert(shape)) upserted++
-      addRow(part.columns, splitKey(key), change)
+      part.rows.add(splitKey(key), change)
     }
     const ordered = [...parts.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
-    const columns = ordered.flatMap((part) => part.columns.map(({ elements }) => elements.toString()))
+    const columns = ordered.flatMap((part) => part.rows.arrays())
     return { sql: this.#kept(ordered, ledger), columns, upserted }
   }
 
   #partOf(shape: ChangeShape, parts: Map<string, Part>): Part {
     const id = `${shape.regular ? shape.kind : 'irregular'} ${shape.pattern}`
-    const part = parts.get(id) ?? { id, shape, columns: this.#columnsOf(shape) }
+    const part = parts.get(id) ?? { id, shape, rows: new Rows(this.#columnsOf(shape)) }
     parts.set(id, part)
     return part
   }
@@ -121,14 +114,14 @@ export class StatementBuilder {
     return sql
   }
 
-  /** The columns of the rows of a change, in the order in which addRow fills them. */
-  #columnsOf(shape: ChangeShape): PartColumn[] {
+  /** Those of the key, then those of the texts of a change: see textsOf. */
+  #columnsOf(shape: ChangeShape): RowColumn[] {
     const inserted = isInserting(shape) ? [...this.#keys, ...this.#plain] : this.#keys
     const changed = isChanging(shape) ? this.#changed(shape) : []
     return [
-      ...inserted.map((column) => partColumn(column, column.inserted)),
-      ...changed.flatMap(({ column, mark }) =>
-        operandsOf(mark, column.field).map((operand) => partColumn(column, column.operands[operand])),
+      ...inserted.map(({ field, inserted }) => ({ field, alias: inserted })),
+      ...changed.flatMap(({ column: { field, operands }, mark }) =>
+        operandsOf(mark, field).map((operand) => ({ field, alias: operands[operand] })),
       ),
     ]
   }
@@ -137,7 +130,7 @@ export class StatementBuilder {
     let parameter = 4
     const bodies = parts.map((part, n) => {
       const first = parameter
-      parameter += part.columns.length
+      parameter += part.rows.width
       return this.#part(part, n, first)
     })
     const written = bodies.flatMap(({ written: names }) => names).map((name) => `(select count(*) from ${name})`)
@@ -155,8 +148,9 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   where l.${batch} is not distinct from $3::text and not ($2::text = any (l.${recent})) returning 1`
   }
 
-  #part({ shape, columns }: Part, n: number, first: number): PartText {
-    const rows = rowsOf(columns, first)
+  #part(part: Part, n: number, first: number): PartText {
+    const { shape } = part
+    const rows = part.rows.from(first)
     const name = `write${n}`
     const counted = (sql: string) => ({ sql: `${name} as (${sql} and ${FENCED} returning 1)`, written: [name] })
     const upserts = (sets: readonly Changed[]) => ({
@@ -256,41 +250,4 @@ function onConflict(keys: readonly Column[], sets: readonly string[]): string {
 
 function isUpsert({ kind, regular }: ChangeShape): boolean {
   return kind === 'replace' || (kind === 'upsert' && regular)
-}
-
-function partColumn(column: Column, alias: string): PartColumn {
-  return { column, alias, elements: new ArrayLiteral(column.field) }
-}
-
-/** The key's columns come first. */
-function addRow(columns: readonly PartColumn[], key: readonly string[], change: RecordChange | CopiedChange): void {
-  addTexts(columns, 0, key)
-  if ('copy' in change) addCopies(columns, key.length, change)
-  else addTexts(columns, key.length, textsOf(change))
-}
-
-function addTexts(columns: readonly PartColumn[], first: number, texts: readonly string[]): void {
-  for (let n = 0; n < texts.length; n++) elementsOf(columns, first + n).add(texts[n] as string)
-}
-
-function addCopies(columns: readonly PartColumn[], firstColumn: number, { copy, texts: { bytes, bounds }, first }: CopiedChange): void {
-  for (let n = 0; n < copy.places.length; n++) {
-    const place = copy.places[n]
-    const at = 2 * (first + n)
-    if (place !== undefined) elementsOf(columns, firstColumn + place).copy(bytes, bounds[at] as number, bounds[at + 1] as number)
-  }
-  for (const { place, text } of copy.constants) elementsOf(columns, firstColumn + place).add(text)
-}
-
-function elementsOf(columns: readonly PartColumn[], n: number): ArrayLiteral {
-  return (columns[n] as PartColumn).elements
-}
-
-/**
- * The rows as a FROM item. The planner is not to see how many they are: for thousands it would rather read the whole table. Functions of a
- * FROM clause would be stored before they are read, those of a SELECT list are not.
- */
-function rowsOf(columns: readonly PartColumn[], first: number): string {
-  const elements = columns.map(({ column: { field }, alias }, n) => `unnest((select $${first + n}::${arrayType(field)})) as ${alias}`)
-  return `(select ${elements.join(', ')}) r`
 }
