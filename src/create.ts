@@ -39,7 +39,7 @@ const HOLD_STATEMENTS = 2
  * turns, each waiting for the other; with four, both were busy 90 % of the time (docs/performance.md).
  */
 const WRITE_CONNECTIONS = 4
-/** Redis answers what came together when the last of it is done. With two, it has always one to do, and the database need not wait for eight. */
+/** Redis answers what came together when the last of it is done: the database would wait for the claims of all shards. Two keep Redis busy. */
 const CLAIMS_UNDER_WAY = 2
 
 export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }

@@ -1,8 +1,10 @@
 /** What goes into one batch. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { BatchSize } from '../src/flush/batch-size.js'
 import { createWriteBehind, type Policy } from '../src/index.js'
+import { shardPrefix } from '../src/redis/keys.js'
+import { Store } from '../src/redis/store.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const HOUR = 3_600_000
@@ -25,7 +27,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   await connection.clean()
-  await database.query('truncate "Document"')
+  await database.query('truncate "Document", "Counter"')
 })
 
 /** Writes documents with these notes, flushes them, and tells how many records each batch had. */
@@ -61,6 +63,37 @@ describe('a batch', () => {
   test('carries texts of every length and alphabet', async () => {
     const lengths = [0, 1, 31, 32, 255, 256, 65_535, 65_536]
     expect(await flush(['a', 'é', '漢', '😀', '\u0080'].flatMap((text) => lengths.map((length) => text.repeat(length))))).toEqual([40])
+  })
+})
+
+describe('the claims of a process', () => {
+  const { claim } = Store.prototype
+  afterEach(() => vi.restoreAllMocks())
+
+  test('go two at a time, and one that fails makes way', async () => {
+    let [underWay, most, claims] = [0, 0, 0]
+    vi.spyOn(Store.prototype, 'claim').mockImplementation(async function (this: Store, ...args) {
+      most = Math.max(most, ++underWay)
+      try {
+        return await claim.apply(this, args)
+      } finally {
+        underWay--
+        claims++
+      }
+    })
+    const { redis, namespace } = connection
+    const policies = { counter: { shards: 8, debounce: HOUR, maxWait: HOUR } }
+    const cache = await createWriteBehind({ redis, namespace, prisma: database.prisma, models, policies })
+    await Promise.all(Array.from({ length: 80 }, (_, n) => cache.counter.increment({ name: `c${n}` }, { value: 1 })))
+    const broken = [shardPrefix(namespace, 'Counter', 0), shardPrefix(namespace, 'Counter', 1)].map((prefix) => `${prefix}batch`)
+    for (const key of broken) await redis.set(key, 'no hash')
+    await expect(cache.flush()).rejects.toThrow('WRONGTYPE')
+    expect({ most, underWay }).toEqual({ most: 2, underWay: 0 })
+    expect(claims).toBeGreaterThanOrEqual(8)
+    await redis.del(broken)
+    await cache.flush()
+    await cache.close()
+    expect(await database.query('select count(*)::int, sum(value)::int from "Counter"')).toEqual([{ count: 80, sum: 80 }])
   })
 })
 

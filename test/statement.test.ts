@@ -81,6 +81,16 @@ test('a text that a column does not take is refused, and does not move into the 
   expect(await database.query('select from "Counter"')).toEqual([])
 })
 
+test('a record of another key than the model has now is refused by itself', () => {
+  const persisted = new Database(database.prisma, models.reading, 30_000)
+  const change = { kind: 'delete', pattern: '', regular: true, insert: [], values: [] } as const
+  for (const key of ['a', 'a:b:c']) {
+    expect(() => persisted.prepare([{ key, change }])).toThrow(
+      expect.objectContaining({ code: 'REFUSED', message: `Reading: expected a key of 2 parts, got one of ${key.split(':').length}` }),
+    )
+  }
+})
+
 test('a batch of more shapes of change than a statement can carry is refused, and so halved', async () => {
   const persisted = new Database(database.prisma, models.document, 30_000)
   const insert = models.document.fields.slice(1).map(() => '1')

@@ -12,24 +12,25 @@ const IS_PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
   Number(byte !== 0 && (byte > 127 || !SYNTAX.test(String.fromCharCode(byte)))),
 )
 
-const [OPEN, COMMA, CLOSE] = ['{', ',', '}'].map((sign) => sign.charCodeAt(0)) as [number, number, number]
+const COMMA = ','.charCodeAt(0)
 const ZONE = 'Z'.charCodeAt(0)
-const N = 'n'.charCodeAt(0)
+const LETTER_N = 'n'.charCodeAt(0)
 const LOWER_CASE = 0x20
 /** Bytes; it doubles as often as it has to. */
 const FIRST_SIZE = 1024
+/** Characters that are looked at one by one: a longer text is hardly plain. */
+const MOST_COPIED = 128
 
 /** An array of a field's stored texts, element by element. Every text is one element, also one that the column's type does not take. */
 export class ArrayLiteral {
   readonly #isTime: boolean
   readonly #isList: boolean
   #bytes = Buffer.allocUnsafe(FIRST_SIZE)
-  #size = 1
+  #size = 0
 
   constructor({ type, list }: Field) {
     this.#isTime = type === 'DateTime'
     this.#isList = list
-    this.#bytes[0] = OPEN
   }
 
   add(text: string): void {
@@ -39,19 +40,17 @@ export class ArrayLiteral {
 
   /** Adds the text that lies there in UTF-8. It is not made a string, if it is plain, as most are. */
   copy(source: Buffer, from: number, to: number): void {
-    const end = this.#isTime && source[to - 1] === ZONE ? to - 1 : to
+    const end = this.#isTime && to > from && source[to - 1] === ZONE ? to - 1 : to
     if (this.#isList || !this.#isCopied(source, from, end)) this.#addEncoded(source.toString('utf8', from, to))
   }
 
   toString(): string {
-    const size = Math.max(2, this.#size)
-    this.#bytes[size - 1] = CLOSE
-    return this.#bytes.toString('utf8', 0, size)
+    return `{${this.#bytes.toString('utf8', 0, Math.max(0, this.#size - 1))}}`
   }
 
   /** Adds the beginning of a text, if it is plain, and ASCII. */
   #isWritten(text: string, length: number): boolean {
-    if (length === 0 || mayBeNull(text.charCodeAt(0), length)) return false
+    if (length === 0 || length > MOST_COPIED || mayBeNull(text.charCodeAt(0), length)) return false
     const bytes = this.#reserve(length + 1)
     let at = this.#size
     for (let read = 0; read < length; read++) {
@@ -65,8 +64,9 @@ export class ArrayLiteral {
 
   /** Adds bytes, if they are plain. */
   #isCopied(source: Buffer, from: number, to: number): boolean {
-    if (from === to || mayBeNull(source[from] as number, to - from)) return false
-    const bytes = this.#reserve(to - from + 1)
+    const length = to - from
+    if (length === 0 || length > MOST_COPIED || mayBeNull(source[from] as number, length)) return false
+    const bytes = this.#reserve(length + 1)
     let at = this.#size
     for (let read = from; read < to; read++) {
       const byte = source[read] as number
@@ -80,7 +80,7 @@ export class ArrayLiteral {
   #addEncoded(text: string): void {
     const encode = this.#isTime ? encodeTime : arrayElement
     const element = this.#isList ? arrayElement(listLiteral(text, encode)) : encode(text)
-    const bytes = this.#reserve(3 * element.length + 1)
+    const bytes = this.#reserve(Buffer.byteLength(element) + 1)
     this.#end(this.#size + bytes.write(element, this.#size))
   }
 
@@ -102,7 +102,7 @@ export class ArrayLiteral {
 
 /** Whether a text of such a first character may be "null", in whatever case. */
 function mayBeNull(first: number, length: number): boolean {
-  return length === 4 && (first | LOWER_CASE) === N
+  return length === 4 && (first | LOWER_CASE) === LETTER_N
 }
 
 /** Without its zone, as Prisma sends it and reads it: a `timestamptz` takes it for a time in the zone of the session. */

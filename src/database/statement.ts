@@ -3,6 +3,7 @@
  * passed as an array for each column. Identifiers come from the Prisma schema, quoted; values are bound.
  */
 
+import { PersistError } from '../errors.js'
 import {
   type ChangeShape,
   counterStart,
@@ -81,6 +82,7 @@ export class StatementBuilder {
   /**
    * @param changes at most one per record, sorted by key: rows are locked in this order.
    * @param ledger whether the ledger decides; its three parameters are null otherwise
+   * @throws PersistError if a key is not of this model
    */
   build(changes: readonly RowChange[], ledger = true): Statement {
     const parts = new Map<string, Part>()
@@ -90,17 +92,29 @@ export class StatementBuilder {
       const shape = 'copy' in change ? change.copy : change
       if (part?.shape !== shape) part = this.#partOf(shape, parts)
       if (isUpsert(shape)) upserted++
-      part.rows.add(splitKey(key), change)
+      part.rows.add(this.#keyTexts(key), change)
     }
     const ordered = [...parts.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
     const columns = ordered.flatMap((part) => part.rows.arrays())
     return { sql: this.#kept(ordered, ledger), columns, upserted }
   }
 
+  #keyTexts(key: string): string[] {
+    const texts = splitKey(key)
+    if (texts.length === this.#keys.length) return texts
+    // The model had another key when the record was written.
+    const { name: model } = this.#model
+    const message = `${model}: expected a key of ${this.#keys.length} parts, got one of ${texts.length}`
+    throw new PersistError('REFUSED', message, undefined, { model, key })
+  }
+
   #partOf(shape: ChangeShape, parts: Map<string, Part>): Part {
     const id = `${shape.regular ? shape.kind : 'irregular'} ${shape.pattern}`
-    const part = parts.get(id) ?? { id, shape, rows: new Rows(this.#columnsOf(shape)) }
-    parts.set(id, part)
+    let part = parts.get(id)
+    if (part === undefined) {
+      part = { id, shape, rows: new Rows(this.#columnsOf(shape)) }
+      parts.set(id, part)
+    }
     return part
   }
 

@@ -3,7 +3,7 @@ import { PersistError } from '../errors.js'
 import type { PackedRecords } from '../redis/replies.js'
 import { type ChangeHead, unpackRecords } from '../redis/unpack.js'
 import { ChangeReader, type Form, UnknownFieldError } from '../schema/change-reader.js'
-import { fitsCopy } from '../schema/copy.js'
+import { type Copy, fitsCopy } from '../schema/copy.js'
 import type { Model } from '../schema/model.js'
 
 export interface DecodedBatch {
@@ -27,12 +27,16 @@ export class BatchDecoder {
   decode(packed: PackedRecords): DecodedBatch {
     const { records, texts } = unpackRecords(packed)
     records.sort((a, b) => (a.key < b.key ? -1 : 1))
-    const forms = new Map<ChangeHead, Form>()
+    const known = new Map<ChangeHead, { form: Form; copy: Copy | undefined }>()
     const changes = records.map((record): RowChange => {
       const { key, head, first } = record
-      const form = forms.get(head) ?? this.#formOf(head, key)
-      forms.set(head, form)
-      const { copy } = form
+      let found = known.get(head)
+      if (found === undefined) {
+        const form = this.#formOf(head, key)
+        found = { form, copy: this.#changes.copyOf(form) }
+        known.set(head, found)
+      }
+      const { form, copy } = found
       if (copy !== undefined && fitsCopy(copy, texts, first)) return { key, change: { copy, texts, first } }
       return { key, change: this.#changes.read(form, texts.of(record)) }
     })

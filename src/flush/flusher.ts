@@ -64,7 +64,7 @@ export class Flusher {
 
   /**
    * @param mostBatches ends the flush early; the report then says when the rest is due
-   * @param deadline of performance.now(): nothing is begun after it
+   * @param deadline of performance.now(): nothing is claimed after it
    * @throws PersistError on an outage, or when the tables do not fit the schema; the batch stays in flight
    * @throws TimeoutError when its turn came after the deadline
    */
@@ -75,18 +75,18 @@ export class Flusher {
     deadline = Number.POSITIVE_INFINITY,
   ): Promise<FlushReport> {
     // In turn within this process: at the same time they would send the same batch.
-    return (this.#turns[shard] as Limit).run(() => {
-      if (performance.now() > deadline) throw new TimeoutError('flush: its turn came after the timeout')
-      return this.#flush(shard, target, mostBatches)
-    })
+    return (this.#turns[shard] as Limit).run(() => this.#flush(shard, target, mostBatches, deadline))
   }
 
-  async #flush(shard: number, target: ClaimTarget, mostBatches: number): Promise<FlushReport> {
+  async #flush(shard: number, target: ClaimTarget, mostBatches: number, deadline: number): Promise<FlushReport> {
     const { store, policy, shards, limits } = this.#context
     const report = emptyReport()
     for (let batches = 0; batches < mostBatches && !report.complete; batches++) {
       const newId = randomUUID()
-      const claim = await limits.claims.run(() => store.claim(shards.prefix(shard), newId, this.#size.limits, target, policy.debounce))
+      const claim = await limits.claims.run(() => {
+        if (performance.now() > deadline) throw new TimeoutError('flush: its turn came after the timeout')
+        return store.claim(shards.prefix(shard), newId, this.#size.limits, target, policy.debounce)
+      })
       if (claim.batch === undefined) {
         report.complete = true
         report.wait = claim.wait

@@ -18,8 +18,8 @@ const [SET, AMOUNT, BASE, SET_BEFORE, AMOUNT_BEFORE, LOWER, UPPER, UPPER_FIRST] 
 /** From the place of a bound to that of the bound before. */
 const BEFORE = 3
 const NOTHING: readonly string[] = []
-/** Before the time of the first write. */
-const STATE_LENGTH = 3
+/** Of the state and its flags, before the time of the first write: see write.lua. */
+export const STATE_LENGTH = 3
 
 /** What changes of the same fields have in common. */
 export interface Form {
@@ -32,8 +32,6 @@ export interface Form {
   /** Of each field of the model, as far as no bound decides. */
   readonly marks: readonly PlainMark[]
   readonly pattern: string
-  /** If they are only passed on, as most are. */
-  readonly copy?: Copy | undefined
 }
 
 /** Forms kept; a model that meets more combinations of fields makes some anew. */
@@ -47,6 +45,7 @@ export class ChangeReader {
   readonly #places = new Map<string, number>()
   readonly #scratch: (string | undefined)[]
   readonly #forms = new Map<string, Form>()
+  readonly #copies = new WeakMap<Form, Copy | undefined>()
   /** Of the change that is read now. */
   #form: Form = { state: '', places: [], bounded: false, marks: [], pattern: '' }
 
@@ -92,9 +91,18 @@ export class ChangeReader {
   read(form: Form, texts: readonly string[]): RecordChange {
     this.#form = form
     for (let n = 0; n < form.places.length; n++) this.#scratch[form.places[n] as number] = texts[n]
-    const change = this.#change(form.state)
-    for (let n = 0; n < form.places.length; n++) this.#scratch[form.places[n] as number] = undefined
-    return change
+    try {
+      return this.#change(form.state)
+    } finally {
+      for (let n = 0; n < form.places.length; n++) this.#scratch[form.places[n] as number] = undefined
+    }
+  }
+
+  /** How changes of the form are passed on; undefined if they have to be read. */
+  copyOf(form: Form): Copy | undefined {
+    if (!this.#copies.has(form))
+      this.#copies.set(form, form.bounded ? undefined : learnCopy(form.places.length, this.#fields, (texts) => this.read(form, texts)))
+    return this.#copies.get(form)
   }
 
   #learn(state: string, names: readonly string[]): Form {
@@ -107,8 +115,7 @@ export class ChangeReader {
     for (const place of places) this.#scratch[place] = ''
     const marks = this.#fields.map((_, n) => this.#mark(n))
     for (const place of places) this.#scratch[place] = undefined
-    const form: Form = { state, places, bounded, marks, pattern: marks.join('') }
-    return bounded ? form : { ...form, copy: learnCopy(names.length, this.#fields, (texts) => this.read(form, texts)) }
+    return { state, places, bounded, marks, pattern: marks.join('') }
   }
 
   #change(state: string): RecordChange {
@@ -192,7 +199,8 @@ export class ChangeReader {
     const field = this.#fields[n] as Field
     const start = counterStart(this.#starts[n] as string)
     if (inserted === value && start === '0' && value.length <= safeLength(field)) return true
-    return isInteger(inserted) && isInteger(value) && fits(field, BigInt(inserted)) && BigInt(inserted) - BigInt(value) === BigInt(start)
+    if (!isInteger(inserted) || !isInteger(value) || !isInteger(start)) return false
+    return fits(field, BigInt(inserted)) && BigInt(inserted) - BigInt(value) === BigInt(start)
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * Most changes are only passed on: each of their texts goes into the row as it is, and which one goes where is the same for all changes
- * of a form. It is learned once, and then no text is looked at.
+ * of a form. It is learned once, and then no text is looked at but for its length.
  */
 import { type ChangeShape, type RecordChange, safeLength, textsOf } from './change.js'
 import { NULL } from './codec.js'
@@ -33,27 +33,29 @@ export interface CopiedChange {
 /**
  * @param count of the texts of a change
  * @param fields that changes are about
- * @param read what a change of these texts comes to; it may add texts up, but compares none
+ * @param read what a change of these texts comes to. What depends on the texts themselves has to come out as no text of theirs, or not regular
  * @returns nothing if changes of this form are more than passed on
  */
 export function learnCopy(count: number, fields: readonly Field[], read: (texts: readonly string[]) => RecordChange): Copy | undefined {
-  // Only a null begins with NUL: where these come out as they are, whatever else is there would.
+  // Of all texts only a null begins with NUL: where these come out as they are, whatever else is there would.
   const samples = Array.from({ length: count }, (_, n) => NULL + n)
-  const { insert, values, ...shape } = read(samples)
-  if (!shape.regular) return undefined
-  const places = samples.map(() => undefined as number | undefined)
+  const change = read(samples)
+  const { kind, pattern, regular } = change
+  if (!regular) return undefined
+  const places: (number | undefined)[] = samples.map(() => undefined)
+  const longest = samples.map(() => Number.POSITIVE_INFINITY)
   const constants: { place: number; text: string }[] = []
-  for (const [place, text] of textsOf({ ...shape, insert, values }).entries()) {
-    const n = samples.indexOf(text)
-    if (n >= 0) places[n] = place
-    else if (text === NULL || !text.includes(NULL)) constants.push({ place, text })
-    else return undefined
+  for (const [place, text] of textsOf(change).entries()) {
+    if (text === NULL || !text.includes(NULL)) {
+      constants.push({ place, text })
+      continue
+    }
+    const n = Number(text.slice(NULL.length))
+    if (samples[n] !== text || places[n] !== undefined) return undefined
+    places[n] = place
+    if (kind === 'upsert' && pattern[place] === '+') longest[n] = safeLength(fields[place] as Field)
   }
-  const longest = samples.map((sample) => {
-    const field = shape.kind === 'upsert' ? fields[insert.indexOf(sample)] : undefined
-    return field !== undefined && shape.pattern[fields.indexOf(field)] === '+' ? safeLength(field) : Number.POSITIVE_INFINITY
-  })
-  return { ...shape, places, longest, constants }
+  return { kind, pattern, regular, places, longest, constants }
 }
 
 /** Whether no number of the change may be too large. */
