@@ -13,7 +13,7 @@ export interface DecodedBatch {
   readonly since: readonly number[]
 }
 
-/** Makes a claimed batch what a statement takes. This is most of what a flush costs Node: what is done here is done for every row. */
+/** Makes a claimed batch what a statement takes. What is done here is done for every row, and is a good part of what a flush costs Node. */
 export class BatchDecoder {
   readonly #model: Model
   readonly #changes: ChangeReader
