@@ -34,50 +34,36 @@ export class ArrayLiteral {
   }
 
   add(text: string): void {
-    const length = this.#isTime && text.endsWith('Z') ? text.length - 1 : text.length
-    if (this.#isList || !this.#isWritten(text, length)) this.#addEncoded(text)
+    if (!this.#isPut(text, 0, text.length)) this.#putEncoded(text)
   }
 
   /** Adds the text that lies there in UTF-8. It is not made a string, if it is plain, as most are. */
   copy(source: Buffer, from: number, to: number): void {
-    const end = this.#isTime && to > from && source[to - 1] === ZONE ? to - 1 : to
-    if (this.#isList || !this.#isCopied(source, from, end)) this.#addEncoded(source.toString('utf8', from, to))
+    if (!this.#isPut(source, from, to)) this.#putEncoded(source.toString('utf8', from, to))
   }
 
   toString(): string {
     return `{${this.#bytes.toString('utf8', 0, Math.max(0, this.#size - 1))}}`
   }
 
-  /** Adds the beginning of a text, if it is plain, and ASCII. */
-  #isWritten(text: string, length: number): boolean {
-    if (length === 0 || length > MOST_COPIED || mayBeNull(text.charCodeAt(0), length)) return false
+  /** Adds a text as it is, if it is plain: of a string only ASCII is. */
+  #isPut(source: string | Buffer, from: number, to: number): boolean {
+    const end = this.#isTime && to > from && codeAt(source, to - 1) === ZONE ? to - 1 : to
+    const length = end - from
+    if (this.#isList || length === 0 || length > MOST_COPIED || mayBeNull(codeAt(source, from), length)) return false
+    const mostCode = typeof source === 'string' ? 0x7f : 0xff
     const bytes = this.#reserve(length + 1)
     let at = this.#size
-    for (let read = 0; read < length; read++) {
-      const code = text.charCodeAt(read)
-      if (code > 127 || IS_PLAIN[code] === 0) return false
+    for (let read = from; read < end; read++) {
+      const code = codeAt(source, read)
+      if (code > mostCode || IS_PLAIN[code] === 0) return false
       bytes[at++] = code
     }
     this.#end(at)
     return true
   }
 
-  /** Adds bytes, if they are plain. */
-  #isCopied(source: Buffer, from: number, to: number): boolean {
-    const length = to - from
-    if (length === 0 || length > MOST_COPIED || mayBeNull(source[from] as number, length)) return false
-    const bytes = this.#reserve(length + 1)
-    let at = this.#size
-    for (let read = from; read < to; read++) {
-      const byte = source[read] as number
-      if (IS_PLAIN[byte] === 0) return false
-      bytes[at++] = byte
-    }
-    this.#end(at)
-    return true
-  }
-
-  #addEncoded(text: string): void {
+  #putEncoded(text: string): void {
     const encode = this.#isTime ? encodeTime : arrayElement
     const element = this.#isList ? arrayElement(listLiteral(text, encode)) : encode(text)
     const bytes = this.#reserve(Buffer.byteLength(element) + 1)
@@ -98,6 +84,10 @@ export class ArrayLiteral {
     }
     return this.#bytes
   }
+}
+
+function codeAt(source: string | Buffer, at: number): number {
+  return typeof source === 'string' ? source.charCodeAt(at) : (source[at] as number)
 }
 
 /** Whether a text of such a first character may be "null", in whatever case. */
