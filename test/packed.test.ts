@@ -194,6 +194,30 @@ test('the change of a record with a view is packed too, and the view follows it'
   expect(await viewsOf('/')).toEqual([['48']])
 })
 
+test('more than 32 records of a shard are kept as tables, however they came', async () => {
+  const counter = new Compiler(models.counter)
+  const names = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => String(from + n))
+  const write = (from: number, to: number) => shard.write(...names(from, to).map((name) => counter.increment({ name }, { value: 1 })))
+  const { redis } = shard.connection
+  const [changes, index] = [`${shard.prefix}packed`, `${shard.prefix}dirty`]
+  const kept = async () => ({
+    as: [await redis.object('ENCODING', changes), await redis.object('ENCODING', index)],
+    changes: (await redis.hkeys(changes)).sort(),
+    index: (await redis.zrange(index, '0', '-1')).sort(),
+  })
+  const expected = (size: number, ...as: string[]) => ({ as, changes: names(0, size).sort(), index: names(0, size).sort() })
+  await write(0, 20)
+  await write(0, 32)
+  expect(await kept()).toEqual(expected(32, 'listpack', 'listpack'))
+  await write(31, 33)
+  expect(await kept()).toEqual(expected(33, 'hashtable', 'skiplist'))
+  await write(0, 40)
+  expect(await kept()).toEqual(expected(40, 'hashtable', 'skiplist'))
+  await shard.connection.empty()
+  await write(0, 33)
+  expect(await kept()).toEqual(expected(33, 'hashtable', 'skiplist'))
+})
+
 test('a view of a clean record follows a write that comes with others', async () => {
   await load('viewed', '41')
   await shard.write(count('clean'), count('viewed'))

@@ -2,6 +2,6 @@
 enter = function(index)
   dirty = dirty or call('ZCARD', dirtyKey)
   if dirty >= mostDirty then return 'backlog' end
-  dirty = dirty + 1
+  dirty, entered = dirty + 1, entered + 1
   if nameClean then clean[#clean + 1] = index end
 end

@@ -39,6 +39,9 @@ local SEQUENCE_TTL = '3600000'
 local MOST_TRACES = 32 * 56
 -- Bytes of a packed change.
 local MOST_PACKED = 1024
+-- Redis searches a hash of up to 512 fields and a sorted set of up to 128 members from the start. A member of more than 64 bytes makes a table of
+-- either, and it stays one: that is done when more records than these become dirty. No key has a space.
+local MOST_SEARCHED, LONG_SIZE = 32, 65
 -- Of decimal numbers with so many characters a double holds the sum.
 local MOST_DIGITS = 15
 -- So many ms, and so much of a debounce, a record that is written again may be due later than a debounce from then: most writes to what is
@@ -60,8 +63,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local slack = math.min(MOST_SLACK, math.floor(debounce * SLACK_SHARE))
 local nowText, soonest, latest = format('%d', now), format('%d', now + debounce), format('%d', now + debounce + slack)
 local late = format('%d', math.max(1e12, now + debounce + slack - maxWait))
--- Number of dirty records, once a clean one asks for it.
-local dirty
+-- Number of dirty records, once a clean one asks for it, and how many of them were clean.
+local dirty, entered = nil, 0
 -- Of the shape at hand. `head` is what a packed change of it begins with, after the times.
 local kind, condition, sets, amounts, bases, bounds, setsCounter, addsUp, names, limits
 local size, head
@@ -169,7 +172,14 @@ if scored > 0 then
     local first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2]
     if (first == nil or first == 'inf') and call('EXISTS', prefix .. 'batch') == 0 then wasClean = 1 end
   end
+  local long = entered > 0 and dirty > MOST_SEARCHED and dirty - entered <= MOST_SEARCHED and string.rep(' ', LONG_SIZE)
+  if long then scores[scored + 1], scores[scored + 2] = '0', long end
   call('ZADD', dirtyKey, unpack(scores))
+  if long then
+    call('ZREM', dirtyKey, long)
+    call('HSET', packedKey, long, '')
+    call('HDEL', packedKey, long)
+  end
 end
 local accepted = index - #refused / 2
 if traces ~= '' and accepted > 0 and call('STRLEN', prefix .. 'traces') < MOST_TRACES then call('APPEND', prefix .. 'traces', traces) end
