@@ -1,7 +1,7 @@
 import { generator, throughput } from './load.js'
 import { at, type Context, keysOf, type Measure, OURS } from './measure.js'
 import { NaiveWriter } from './naive.js'
-import { against, alternate, type Contender } from './rounds.js'
+import { against, alternate, type Contender, inLongRuns } from './rounds.js'
 import type { Stage } from './stage.js'
 import { isIdle, until } from './until.js'
 import { WorkerProcess, type WorkerSetup } from './worker-process.js'
@@ -19,7 +19,7 @@ export const endToEndMeasure: Measure = {
     const { stage, sizes } = context
     const workers = await Promise.all((['write-behind', 'naive'] as const).map((design) => startWorker(stage, design)))
     try {
-      const samples = await alternate(sizes, [await ours(context), naive(context)])
+      const samples = await alternate(inLongRuns(sizes), [await ours(context), naive(context)])
       return { endToEndVsNaive: against(samples, OURS, [NAIVE]) }
     } finally {
       for (const worker of workers) await worker.stop()

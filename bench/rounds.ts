@@ -1,7 +1,7 @@
 import type { Figure } from './figures.js'
 import { median } from './load.js'
 
-/** One of the things that are compared: measured once a round. */
+/** One of the things that are compared: it has a turn in each round. */
 export interface Contender {
   readonly name: string
   /** Operations of a run. */
@@ -10,7 +10,7 @@ export interface Contender {
   run(count: number): Promise<number>
 }
 
-/** Figures by contender, one a round. */
+/** Figures by contender, one a turn. */
 export type Samples = ReadonlyMap<string, readonly number[]>
 
 const WARM_UP_SHARE = 0.5
@@ -19,25 +19,35 @@ export interface Patience {
   readonly rounds: number
   /** A contender warms up for so many ms, and for one run at least: Node compiles code while it runs. */
   readonly warmUp: number
+  /**
+   * A turn lasts so many ms, and for one run at least; the median of its runs counts. A fast contender's first run after the long one of a
+   * slow peer is mostly about getting back code and caches that the peer has pushed out.
+   */
+  readonly turn: number
   /** No further round begins when so many ms have passed since the warm-up; the first one always does. */
   readonly patience: number
 }
 
 /** A round is cut into so many short runs, where pauses of the machine are as long as what is measured: then most runs have none. */
 export function inShortRuns<P extends Patience>(patience: P, runs = 20): P {
-  return { ...patience, rounds: patience.rounds * runs }
+  return { ...patience, rounds: patience.rounds * runs, turn: 0 }
+}
+
+/** Where a round takes so many seconds that patience for one measure would end after two or three. */
+export function inLongRuns<P extends Patience>(patience: P): P {
+  return { ...patience, patience: 2 * patience.patience }
 }
 
 /**
  * A B C, A C B, A B C, …, after a warm-up of each: what disturbs a round disturbs all of them, and what one leaves behind for the next,
  * garbage or caches, meets each neighbour as often.
  */
-export async function alternate({ rounds, warmUp, patience }: Patience, contenders: readonly Contender[]): Promise<Samples> {
-  for (const contender of contenders) await warm(contender, warmUp)
+export async function alternate({ rounds, warmUp, turn, patience }: Patience, contenders: readonly Contender[]): Promise<Samples> {
+  for (const { count, run } of contenders) await runFor(warmUp, () => run(Math.ceil(count * WARM_UP_SHARE)))
   const samples = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
   const started = performance.now()
   for (let round = 0; round < rounds && (round === 0 || performance.now() - started < patience); round++) {
-    for (const { name, count, run } of order(contenders, round)) samples.get(name)?.push(await run(count))
+    for (const { name, count, run } of order(contenders, round)) samples.get(name)?.push(median(await runFor(turn, () => run(count))))
   }
   return samples
 }
@@ -46,10 +56,13 @@ function order([first, ...others]: readonly Contender[], round: number): Contend
   return first === undefined ? [] : [first, ...(round % 2 === 0 ? others : others.reverse())]
 }
 
-async function warm({ count, run }: Contender, warmUp: number): Promise<void> {
+/** Runs again until so many ms have passed. */
+async function runFor(ms: number, run: () => Promise<number>): Promise<number[]> {
+  const figures: number[] = []
   const started = performance.now()
-  do await run(Math.ceil(count * WARM_UP_SHARE))
-  while (performance.now() - started < warmUp)
+  do figures.push(await run())
+  while (performance.now() - started < ms)
+  return figures
 }
 
 /** The median of the rounds' ratios, to the first of the peers; those to the others stand beside it. */

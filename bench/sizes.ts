@@ -3,6 +3,8 @@ export interface Sizes {
   readonly rounds: number
   /** Of a contender, ms. */
   readonly warmUp: number
+  /** Of a contender in a round, ms: what takes less runs several times. */
+  readonly turn: number
   /** Of a measure, ms: fewer rounds where they take longer. */
   readonly patience: number
   /** Of the whole run, ms: what is measured after that has one round. */
@@ -28,11 +30,12 @@ export interface Sizes {
 
 const FULL: Sizes = {
   rounds: 7,
-  warmUp: 3000,
+  warmUp: 2000,
+  turn: 1000,
   patience: 20_000,
-  budget: 450_000,
+  budget: 540_000,
   inFlight: 1000,
-  writes: 240_000,
+  writes: 120_000,
   records: 10_000,
   viewed: 10_000,
   queueAdds: 160_000,
@@ -50,6 +53,7 @@ const QUICK: Sizes = {
   ...FULL,
   rounds: 3,
   warmUp: 0,
+  turn: 0,
   patience: 1000,
   budget: 33_000,
   writes: 30_000,

@@ -3,7 +3,8 @@ import { Redis } from 'ioredis'
 import type { FigureName } from './figures.js'
 import { generator, throughput, zipf } from './load.js'
 import { at, type Context, ioredisPeers, keysOf, type Measure, names, OURS } from './measure.js'
-import { against, alternate, type Contender } from './rounds.js'
+import { against, alternate, type Contender, inLongRuns, type Patience } from './rounds.js'
+import type { Sizes } from './sizes.js'
 import { QUIET, type Stage } from './stage.js'
 
 const ZIPF_EXPONENT = 1.2
@@ -26,22 +27,23 @@ export const writeMeasures: readonly Measure[] = [
     'hotVsIncrby',
     increments(({ sizes }) => Array(sizes.writes).fill('hot')),
   ),
-  measure('writeVsQueueAdd', async (context) => [
-    await incrementing(context, zipfKeys(context), context.sizes.queueAdds),
-    ...adding(context),
-  ]),
+  measure(
+    'writeVsQueueAdd',
+    async (context) => [await incrementing(context, zipfKeys(context), context.sizes.queueAdds), ...adding(context)],
+    inLongRuns,
+  ),
 ]
 
 type Field = (context: Context) => Promise<readonly Contender[]>
 type Keys = (context: Context) => readonly string[]
 
 /** The first contender is ours. */
-function measure(figure: FigureName, field: Field): Measure {
+function measure(figure: FigureName, field: Field, patienceFor: (sizes: Sizes) => Patience = (sizes) => sizes): Measure {
   return {
     figures: [figure],
     run: async (context) => {
       const contenders = await field(context)
-      const samples = await alternate(context.sizes, contenders)
+      const samples = await alternate(patienceFor(context.sizes), contenders)
       return { [figure]: against(samples, OURS, names(contenders.slice(1))) }
     },
   }

@@ -50,7 +50,7 @@ describe('a comparison', () => {
       return { name, count: 10, run }
     }
     const contenders = [contender('ours', [0, 10, 40, 30]), contender('slow', [0, 1, 1, 1]), contender('fast', [0, 10, 10, 10])]
-    const figure = against(await alternate({ rounds: 3, warmUp: 0, patience: 60_000 }, contenders), 'ours', ['fast', 'slow'])
+    const figure = against(await alternate({ rounds: 3, warmUp: 0, turn: 0, patience: 60_000 }, contenders), 'ours', ['fast', 'slow'])
     expect(order.slice(0, 6)).toEqual(['ours 5', 'slow 5', 'fast 5', 'ours 10', 'slow 10', 'fast 10'])
     expect(order.slice(6, 9)).toEqual(['ours 10', 'fast 10', 'slow 10'])
     expect(figure).toEqual({
@@ -63,8 +63,19 @@ describe('a comparison', () => {
     })
   })
 
+  test('counts the median of the runs of a turn', async () => {
+    let run = 0
+    const waits = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      return run++ === 1 ? 100 : 1
+    }
+    const samples = await alternate({ rounds: 1, warmUp: 0, turn: 300, patience: 60_000 }, [{ name: 'ours', count: 1, run: waits }])
+    expect(run).toBeGreaterThan(2)
+    expect(samples.get('ours')).toEqual([1])
+  })
+
   test('has one round at least, however long that takes', async () => {
-    const samples = await alternate({ rounds: 3, warmUp: 0, patience: 0 }, [{ name: 'ours', count: 1, run: async () => 1 }])
+    const samples = await alternate({ rounds: 3, warmUp: 0, turn: 0, patience: 0 }, [{ name: 'ours', count: 1, run: async () => 1 }])
     expect(samples.get('ours')).toEqual([1])
   })
 })
