@@ -30,9 +30,9 @@ export interface Sizes {
 
 const FULL: Sizes = {
   rounds: 7,
-  warmUp: 2000,
+  warmUp: 3000,
   turn: 1000,
-  patience: 20_000,
+  patience: 17_000,
   budget: 540_000,
   inFlight: 1000,
   writes: 120_000,
@@ -45,7 +45,7 @@ const FULL: Sizes = {
   growth: { few: 10_000, many: 1_000_000, dirty: 1000 },
   endToEnd: { ours: 150_000, naive: 40_000 },
   hotWrites: 100_000,
-  backlog: 100_000,
+  backlog: 200_000,
   plot: { records: [1000, 10_000, 100_000, 1_000_000], writes: 60_000, flushes: 20 },
 }
 
