@@ -33,9 +33,9 @@ export function inShortRuns<P extends Patience>(patience: P, runs = 20): P {
   return { ...patience, rounds: patience.rounds * runs, turn: 0 }
 }
 
-/** Where a round takes so many seconds that patience for one measure would end after two or three. */
+/** Where one run of the peer takes seconds: more patience than for others, and more runs of ours, which are as short as ever. */
 export function inLongRuns<P extends Patience>(patience: P): P {
-  return { ...patience, patience: 2 * patience.patience }
+  return { ...patience, turn: 4 * patience.turn, patience: 3 * patience.patience }
 }
 
 /**
