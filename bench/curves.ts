@@ -1,12 +1,13 @@
 import { Crowd } from './growth.js'
-import { generator, median, throughput } from './load.js'
+import { generator, throughput } from './load.js'
 import { at, type Context, keysOf, OURS } from './measure.js'
 import type { Curve, Panel } from './plot.js'
-import { against, alternate, type Contender } from './rounds.js'
+import { alone, alternate, type Contender, inShortRuns, type Samples } from './rounds.js'
 import { QUIET } from './stage.js'
 
 const ROUNDS = 3
 const SET = 'ioredis SET'
+const UPSERT = 'pg upsert'
 const ROWS = 1000
 
 /** What the plot shows: throughput, and cost, as records grow. */
@@ -31,18 +32,21 @@ async function throughputCurves(context: Context): Promise<Curve[]> {
   const { stage, sizes } = context
   const cache = await stage.openCache('bench-curves', { counter: QUIET })
   const write = (name: string, value: number) => cache.counter.upsert({ where: { name }, create: { name, value }, update: { value } })
-  const ours: [number, number][] = []
-  const set: [number, number][] = []
-  for (const records of sizes.plot.records) {
-    const contenders = [over(context, OURS, records, write), over(context, SET, records, (name, value) => stage.redis.set(name, value))]
-    const { raw } = against(await alternate({ ...sizes, rounds: ROUNDS }, contenders), OURS, [SET])
-    ours.push([records, raw[OURS] as number])
-    set.push([records, raw[SET] as number])
-  }
-  return [
-    { name: OURS, points: ours },
-    { name: SET, points: set },
-  ]
+  const contenders = sizes.plot.records.flatMap((records) => [
+    over(context, OURS, records, write),
+    over(context, SET, records, (name, value) => stage.redis.set(name, value)),
+  ])
+  const samples = await alternate({ ...sizes, rounds: ROUNDS, patience: sizes.plot.records.length * sizes.patience }, contenders)
+  return [OURS, SET].map((name) => curve(samples, name, sizes.plot.records))
+}
+
+/** A contender's median of all rounds, for each number of records: by turns, a slow minute of the machine is in all points. */
+function curve(samples: Samples, name: string, records: readonly number[]): Curve {
+  return { name, points: records.map((count) => [count, alone(samples, among(name, count)).value]) }
+}
+
+function among(name: string, records: number): string {
+  return `${name}, ${records}`
 }
 
 function over(
@@ -59,22 +63,25 @@ function over(
     await stage.settle()
     return throughput(count, sizes.inFlight, (n) => write(at(keys, Math.floor(random() * records)), n))
   }
-  return { name, count: sizes.plot.writes, run }
+  return { name: among(name, records), count: sizes.plot.writes, run }
 }
 
 async function costCurves({ servers, sizes }: Context): Promise<Curve[]> {
-  const points: [number, number][] = []
-  for (const rows of sizes.plot.records) {
-    const crowd = await Crowd.start(servers, `of_${rows}`, rows)
-    try {
-      const dirty = Math.min(ROWS, rows)
-      await crowd.flush(dirty)
-      const durations: number[] = []
-      for (let flushes = 0; flushes < sizes.plot.flushes; flushes++) durations.push(await crowd.flush(dirty))
-      points.push([rows, (median(durations) * ROWS) / dirty])
-    } finally {
-      await crowd.close()
-    }
+  const crowds: Crowd[] = []
+  try {
+    for (const rows of sizes.plot.records) crowds.push(await Crowd.start(servers, `of_${rows}`, rows))
+    const contenders = crowds.flatMap((crowd, n) => {
+      const rows = at(sizes.plot.records, n)
+      const ofRows = (name: string, run: (count: number) => Promise<number>): Contender => ({
+        name: among(name, rows),
+        count: Math.min(ROWS, rows),
+        run: async (count) => ((await run(count)) * ROWS) / count,
+      })
+      return [ofRows(OURS, (count) => crowd.flush(count)), ofRows(UPSERT, (count) => crowd.upsertRaw(count))]
+    })
+    const samples = await alternate(inShortRuns(sizes), contenders)
+    return [OURS, UPSERT].map((name) => curve(samples, name, sizes.plot.records))
+  } finally {
+    for (const crowd of crowds) await crowd.close()
   }
-  return [{ name: OURS, points }]
 }

@@ -25,7 +25,7 @@ export interface Sizes {
   readonly endToEnd: { readonly ours: number; readonly naive: number }
   readonly hotWrites: number
   readonly backlog: number
-  readonly plot: { readonly records: readonly number[]; readonly writes: number; readonly flushes: number }
+  readonly plot: { readonly records: readonly number[]; readonly writes: number }
 }
 
 const FULL: Sizes = {
@@ -46,7 +46,7 @@ const FULL: Sizes = {
   endToEnd: { ours: 150_000, naive: 40_000 },
   hotWrites: 100_000,
   backlog: 200_000,
-  plot: { records: [1000, 10_000, 100_000, 1_000_000], writes: 60_000, flushes: 20 },
+  plot: { records: [1000, 10_000, 100_000, 1_000_000], writes: 60_000 },
 }
 
 const QUICK: Sizes = {
@@ -63,7 +63,7 @@ const QUICK: Sizes = {
   growth: { few: 10_000, many: 100_000, dirty: 1000 },
   endToEnd: { ours: 40_000, naive: 2000 },
   backlog: 20_000,
-  plot: { records: [1000, 10_000, 100_000], writes: 10_000, flushes: 3 },
+  plot: { records: [1000, 10_000, 100_000], writes: 10_000 },
 }
 
 const FEWEST = 20
