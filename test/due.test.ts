@@ -1,4 +1,4 @@
-/** When a record is due: the dirty index says it, and a packed change says it again, so that most writes leave the index alone. */
+/** When a record is due: a packed change says it; the index has that time or an earlier one, so that most writes leave it alone. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { Compiler } from '../src/schema/compiler.js'
@@ -27,7 +27,17 @@ async function due(): Promise<number> {
   const said = (await shard.store.due(shard.prefix, 'a')) as number
   const packed = await shard.connection.redis.hget(`${shard.prefix}packed`, 'a')
   if (packed !== null) expect(packed.slice(0, 13)).toBe(String(said))
+  expect(await indexed()).toSatisfy((time) => (packed === null ? time === said : time <= said))
   return said
+}
+
+/** What the index says. */
+async function indexed(key = 'a'): Promise<number> {
+  return Number(await shard.connection.redis.zscore(`${shard.prefix}dirty`, key))
+}
+
+function claimDue(time: number, records = 10) {
+  return shard.store.claim(shard.prefix, 'id', { records, bytes: 1000 }, { due: time }, DEBOUNCE)
 }
 
 /** Runs something, and says between which times of Redis' clock it ran. */
@@ -82,7 +92,7 @@ test('the slack is an eighth of a short debounce, and nothing of none', async ()
   }
 })
 
-test('most writes to a record that is written all the time leave the index alone', async () => {
+test('most writes to a record that is written all the time leave its due time as it is', async () => {
   setPolicy(DEBOUNCE)
   const times = new Set<number>()
   const [before, after] = await during(async () => {
@@ -126,4 +136,52 @@ test('a write takes over the due time of a debounce that was shortened', async (
   setPolicy(400)
   const [before, after] = await during(() => shard.write(increment()))
   expect(await due()).toSatisfy((time) => time >= before + 400 && time <= after + 450)
+})
+
+describe('a record that is put off by later writes', () => {
+  const other = (name: string) => compiler.increment({ name }, { value: 1 })
+
+  /** Writes records, and again when they would be due later; between the two times they are due by the index alone. */
+  async function putOff(names: readonly string[]): Promise<{ before: number; after: number }> {
+    setPolicy(400)
+    await shard.write(...names.map(other))
+    setPolicy(DEBOUNCE)
+    await shard.write(...names.map(other))
+    const now = await shard.store.now()
+    return { before: now + 400, after: now + DEBOUNCE + SLACK }
+  }
+
+  test('stays where it is in the index, and a claim that comes for it moves it', async () => {
+    const { before, after } = await putOff(['a'])
+    expect(await indexed()).toBeLessThanOrEqual(before)
+    const wait = expect.toSatisfy((ms) => ms > DEBOUNCE / 2)
+    expect(await claimDue(before)).toEqual({ batch: undefined, wait, putOff: 1, isMore: false })
+    expect(await indexed()).toBe(await due())
+    expect(await claimDue(after)).toMatchObject({ batch: { size: 1 } })
+  })
+
+  test('lets those behind it pass, up to five times as many as a batch has', async () => {
+    await putOff([...'abcdefghijklm'])
+    setPolicy(1000)
+    await shard.write(other('n'), other('o'))
+    const limit = (await shard.store.now()) + 1000
+    expect(await claimDue(limit, 2)).toMatchObject({ batch: undefined, putOff: 10, isMore: true })
+    const reply = await claimDue(limit, 2)
+    expect(reply).toMatchObject({ batch: { size: 2 } })
+    expect(String(reply.batch?.packed.keys)).toMatch(/n.*o/)
+    expect(await Promise.all([...'abcdefghijklm'].map(indexed))).toSatisfy((times: number[]) => times.every((time) => time > limit))
+  })
+
+  test('lets a parked one pass that is due again, which comes alone', async () => {
+    await shard.write(other('p'))
+    await shard.park('p')
+    await putOff(['a'])
+    setPolicy(500)
+    await shard.write(other('p'))
+    setPolicy(1000)
+    await shard.write(other('q'))
+    const reply = await claimDue((await shard.store.now()) + 1000)
+    expect(reply).toMatchObject({ batch: { size: 1 } })
+    expect(String(reply.batch?.packed.keys)).toContain('p')
+  })
 })

@@ -112,6 +112,44 @@ describe('a worker', () => {
     expect(claim).toHaveBeenCalledTimes(2)
   })
 
+  test('finds what is due behind any number of records that later writes have put off', async () => {
+    const soon = await connect({ counter: { ...quick, maxWait: HOUR } })
+    const late = await connect({ counter: { ...quick, debounce: HOUR, maxWait: HOUR } })
+    const names = Array.from({ length: 12 }, (_, n) => `n${n}`)
+    for (const cache of [soon, late]) await Promise.all(names.map((name) => cache.counter.increment({ name }, { value: 1 })))
+    await soon.counter.increment({ name: 'z' }, { value: 1 })
+    await new Promise((resolve) => setTimeout(resolve, 2 * quick.debounce))
+    const worker = await connect({ counter: { ...quick, batchSize: 1 } }, { sweepInterval: HOUR })
+    await worker.startWorker()
+    await expect.poll(values).toEqual([{ name: 'z', value: '1' }])
+    const [queue] = worker.queues as [Queue]
+    await expect.poll(() => queue.getJobCounts('completed', 'delayed')).toEqual({ completed: 1, delayed: 1 })
+  })
+
+  test('lets a shard rest where nothing was due, since records are written all the time', async () => {
+    const cache = await connect({ counter: { ...quick, debounce: 200, maxWait: HOUR } }, { sweepInterval: HOUR })
+    await cache.startWorker()
+    let isOver = false
+    const started = performance.now()
+    const writing = Array.from({ length: 40 }, async (_, n) => {
+      await new Promise((resolve) => setTimeout(resolve, 5 * n))
+      while (!isOver) {
+        await cache.counter.increment({ name: `n${n}` }, { value: 1 })
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    })
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    const [queue] = cache.queues as [Queue]
+    const completed = await queue.getCompletedCount()
+    isOver = true
+    await Promise.all(writing)
+    expect(completed).toBeLessThanOrEqual((performance.now() - started) / 200 + 2)
+    const logs = await Promise.all((await queue.getCompleted()).map((job) => queue.getJobLogs(job.id as string)))
+    expect(logs.flatMap(({ logs }) => logs)).toContainEqual(
+      expect.stringMatching(/^nothing was due: later writes have put off \d+ records?$/),
+    )
+  })
+
   test('lets a shard rest between flushes, so that batches of a steady traffic are not of a record each', async () => {
     const cache = await connect({ counter: quick })
     let batches = 0

@@ -88,9 +88,10 @@ export class Flusher {
         return store.claim(shards.prefix(shard), newId, this.#size.limits, target, policy.debounce)
       })
       if (claim.batch === undefined) {
-        report.complete = true
+        report.complete = !claim.isMore
         report.wait = claim.wait
-        break
+        report.putOff += claim.putOff
+        continue
       }
       // At once, unless an acknowledgement says otherwise.
       report.wait = 0

@@ -9,6 +9,8 @@ export interface FlushReport {
   records: number
   rows: number
   writes: number
+  /** Records that were due later than it seemed, of claims that found nothing else. */
+  putOff: number
   /** Time in statements, ms. */
   statement: number
   /** Longest time from a record's first unflushed write to its acknowledgement, ms. */
@@ -29,6 +31,7 @@ export function emptyReport(): FlushReport {
     records: 0,
     rows: 0,
     writes: 0,
+    putOff: 0,
     statement: 0,
     oldest: 0,
     parked: new Map(),
@@ -45,8 +48,12 @@ export function summary({ batches, records, rows, writes, statement, oldest, par
 }
 
 /** What the board shows as a job's log. */
-export function sentence({ batches, records, rows, writes, statement, oldest, parked }: FlushReport): string {
-  if (batches + parked.size === 0) return 'nothing was due: another flush had taken it'
+export function sentence({ batches, records, rows, writes, putOff, statement, oldest, parked }: FlushReport): string {
+  if (batches + parked.size === 0) {
+    return putOff > 0
+      ? `nothing was due: later writes have put off ${plural(putOff, 'record')}`
+      : 'nothing was due: another flush had taken it'
+  }
   const flushed = `flushed ${plural(records, 'record')} in ${plural(batches, 'batch', 'batches')}: ${plural(rows, 'row')} written, ${plural(writes, 'write')} combined, ${Math.round(statement)} ms in the database, oldest change waited ${oldest} ms`
   if (parked.size === 0) return flushed
   return `${flushed}; parked ${plural(parked.size, 'record')}: ${named(parked)

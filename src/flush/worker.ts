@@ -15,8 +15,8 @@ import { backoffDelay, type FlushJob, type FlushJobData, queueName, type Schedul
 /** A job ends after so many batches and leaves the rest to the next one, so that the board shows progress, and parked records get their jobs. */
 const MOST_BATCHES_IN_A_JOB = 20
 /**
- * A shard is flushed again after a debounce, but after so many ms at the latest: under steady writing something is always due, and batches
- * would be as small as they are quick.
+ * A shard is flushed again after a debounce, but after so many ms at the latest: under steady writing something is always due, or seems so, and
+ * batches would be as small as they are quick.
  */
 const LONGEST_REST = 250
 /** A killed worker's job starts again within the sum of both, ms. */
@@ -165,8 +165,8 @@ export class FlushWorker {
     return report
   }
 
-  #rest({ complete, batches }: FlushReport): number {
-    return complete && batches > 0 ? Math.min(this.#context.policy.debounce, LONGEST_REST) : 0
+  #rest({ complete, batches, putOff }: FlushReport): number {
+    return complete && batches + putOff > 0 ? Math.min(this.#context.policy.debounce, LONGEST_REST) : 0
   }
 
   async #retryParked(job: FlushJob, shard: number, key: string): Promise<Record<string, unknown>> {

@@ -51,8 +51,17 @@ export interface BatchLimits {
 /** What to claim: what is due at a time (ms by Redis' clock), what was first written until a time, or one record. */
 export type ClaimTarget = { readonly due: number } | { readonly before: number } | { readonly key: string }
 
-/** `wait`: ms until the next record is due; undefined if none is dirty. */
-export type ClaimReply = { readonly batch: Batch } | { readonly batch: undefined; readonly wait: number | undefined }
+export type ClaimReply = { readonly batch: Batch } | NothingClaimed
+
+export interface NothingClaimed {
+  readonly batch: undefined
+  /** Ms until the next record may be due; undefined: none is dirty. */
+  readonly wait: number | undefined
+  /** Records that seemed due, and are due later since they were written again. */
+  readonly putOff: number
+  /** There were so many of them that not all have been looked at: claim again. */
+  readonly isMore: boolean
+}
 
 export interface AcknowledgeReply {
   /** Time of the acknowledgement, ms by Redis' clock. */

@@ -29,7 +29,7 @@ type Commands = {
   writeBehind_claimBuffer(
     prefix: string,
     ...args: Arguments
-  ): Promise<[Buffer, Buffer | null, Buffer, Buffer, Buffer, Buffer | null] | [null, number | null]>
+  ): Promise<[Buffer, Buffer | null, Buffer, Buffer, Buffer, Buffer | null] | [null, number | null, number, 1 | null]>
 }
 
 /** Ms. */
@@ -96,7 +96,7 @@ export class Store {
       argument as string | number,
       debounce,
     )
-    if (reply[0] === null) return { batch: undefined, wait: reply[1] ?? undefined }
+    if (reply[0] === null) return { batch: undefined, wait: reply[1] ?? undefined, putOff: reply[2], isMore: reply[3] === 1 }
     const [id, previous, writes, keys, changes, traces] = reply
     const packed = { keys, changes }
     return {

@@ -9,7 +9,7 @@
   ARGV     beginning of the id for a new batch, most records in it, most bytes of changes (a record that has more comes alone), what to claim:
            'due' (at or before a time) · 'before' (first written at or before a time) · 'key', the time in ms or the key, the policy's debounce ms
   Returns  { id, id before it or nil, writes it carries, keys, changes, traceparents of those writes or nil }
-           or { nil, ms until the next record is due or nil }
+           or { nil, ms until the next record may be due or nil, records put off, 1 if there is more to look at }
 
   Keys are a list, packed by cmsgpack; changes as many changes, each packed as packed.lua says. The batch also keeps when
   its first record was due ('due'), and whether any of its records has a view, which then needs its TTL again ('views': 'rows' if none of them
@@ -35,9 +35,50 @@ local function firstWrite(key)
   return meta and tonumber(string.sub(meta, 4)) or 0
 end
 
+-- Calls with a part of a list at a time, since Lua passes only so many arguments.
+local function inParts(list, take)
+  for first = 1, #list, 1000 do take(first, unpack(list, first, math.min(first + 999, #list))) end
+end
+
+-- Of some records those whose changes are packed; false for the others.
+local function changesOf(keys)
+  local changes = {}
+  inParts(keys, function(first, ...)
+    for n, change in ipairs(redis.call('HMGET', packedKey, ...)) do changes[first + n - 1] = change end
+  end)
+  return changes
+end
+
+-- What the index has due may have been put off by later writes: that moves to where it is due now, a batch's size of records after another.
+local MOST_LOOKS = 5
+local putOff, isMore = 0, false
+
+-- Keys of what is due, in the order of the index, and their packed changes.
+local function dueRecords(limit)
+  local keys, packed, count, later, looks = {}, {}, 0, nil, 0
+  repeat
+    local due = redis.call('ZRANGEBYSCORE', dirtyKey, '-inf', limit, 'LIMIT', count, batchSize - count)
+    local changes = changesOf(due)
+    later, looks = {}, looks + 1
+    for n, key in ipairs(due) do
+      local time = changes[n] and string.sub(changes[n], 1, 13)
+      if time and tonumber(time) > limit then
+        later[#later + 1] = time
+        later[#later + 1] = key
+      else
+        count = count + 1
+        keys[count], packed[count] = key, changes[n]
+      end
+    end
+    inParts(later, function(_, ...) redis.call('ZADD', dirtyKey, ...) end)
+    putOff, isMore = putOff + #later / 2, #later > 0 and looks == MOST_LOOKS
+  until #later == 0 or isMore
+  return keys, packed
+end
+
 local function dueKeys(limit)
-  local due = redis.call('ZRANGEBYSCORE', dirtyKey, '-inf', limit, 'LIMIT', 0, batchSize)
-  if not anyParked then return due end
+  local due, packed = dueRecords(limit)
+  if not anyParked then return due, packed end
   if due[1] and isParked(due[1]) then return { due[1] } end
   local keys = {}
   for _, key in ipairs(due) do
@@ -63,7 +104,7 @@ local function gather(keys, from, to, isWanted)
   until size == batchSize or #page < PAGE
 end
 
--- A record is due a debounce after its last write at the earliest, so that the score mostly tells without a look at the record.
+-- A record is due a debounce after a write at the earliest, so that the score mostly tells without a look at the record.
 local function keysBefore(limit)
   local keys, sure = {}, string.format('%.0f', limit + debounce)
   gather(keys, '-inf', sure)
@@ -76,8 +117,9 @@ local function keysBefore(limit)
   return keys
 end
 
-local candidates
-if what == 'due' then candidates = dueKeys(argument)
+-- `packed`: the changes of all candidates that are packed, where they have been read.
+local candidates, packed
+if what == 'due' then candidates, packed = dueKeys(tonumber(argument))
 elseif what == 'before' then candidates = keysBefore(tonumber(argument))
 else candidates = { argument } end
 
@@ -98,24 +140,11 @@ local function packHash(key)
   return #flat > 0 and pack(flat)
 end
 
--- Calls with a part of a list at a time, since Lua passes only so many arguments.
-local function inParts(list, take)
-  for first = 1, #list, 1000 do take(first, unpack(list, first, math.min(first + 999, #list))) end
-end
-
--- Of the candidates whose changes are packed; false for the others.
-local function packedChanges()
-  local changes = {}
-  inParts(candidates, function(first, ...)
-    for n, change in ipairs(redis.call('HMGET', packedKey, ...)) do changes[first + n - 1] = change end
-  end)
-  return changes
-end
-
 -- The candidates that have a pending change, up to the most bytes; the others are clean.
 local function take()
   local keys, changes, hashes, bytes, views = {}, {}, {}, 0, false
-  local packed, size = packedChanges(), 0
+  local size = 0
+  packed = packed or changesOf(candidates)
   for n, key in ipairs(candidates) do
     local change = packed[n] or packHash(key)
     if change then
@@ -149,9 +178,9 @@ end
 
 local keys, changes, views = take()
 if #keys == 0 then
-  local first = redis.call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')
-  if first[2] == nil or first[2] == 'inf' then return { false, false } end
-  return { false, math.max(0, first[2] - now) }
+  local first = redis.call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2]
+  local wait = first and first ~= 'inf' and math.max(0, first - now)
+  return { false, wait or false, putOff, isMore and 1 }
 end
 
 local stats = redis.call('HMGET', statsKey, 'writes', 'claimed')

@@ -4,6 +4,8 @@
   record is put into the dirty index. A call carries the writer's sequence; one seen before changes nothing and answers as before.
   It runs for every write: it makes no call, no table and no function that the records of the call do not need.
 
+  The index never has a later time than a record's change: where that is packed, an operation that only puts it off leaves the index alone.
+
   KEYS[1]  prefix of the shard's keys
   ARGV[1]  packed by cmsgpack, one after the other: debounce ms, maxWait ms, most dirty records, whether to name the records that were clean,
            writer, sequence, writes, traceparents of spans of the writes, each ended by a space,
@@ -45,7 +47,7 @@ local MOST_SEARCHED, LONG_SIZE = 32, 65
 -- Of decimal numbers with so many characters a double holds the sum.
 local MOST_DIGITS = 15
 -- So many ms, and so much of a debounce, a record that is written again may be due later than a debounce from then: most writes to what is
--- written all the time so find it where it may stay in the index.
+-- written all the time so leave its time as it is.
 local MOST_SLACK, SLACK_SHARE = 100, 1 / 8
 
 local writerKey, dirtyKey, packedKey = prefix .. 'writer:' .. writer, prefix .. 'dirty', prefix .. 'packed'
@@ -105,8 +107,10 @@ while position <= #entries do
           local since = sub(begin, 14, 26)
           -- The clock may have been put back.
           if since > nowText then since = nowText end
-          due = since < late and format('%d', since + maxWait) or latest
-          if due == sub(begin, 1, 13) then due = nil else begin = due .. since .. sub(begin, 27) end
+          local before, after = sub(begin, 1, 13), since < late and format('%d', since + maxWait) or latest
+          -- A later time is for the claim to see that comes for the one before.
+          if after < before then due = after end
+          if after ~= before then begin = after .. since .. sub(begin, 27) end
         end
         after = adds and addUp(begin, change, values) or not adds and begin .. values
       end
