@@ -35,7 +35,7 @@ export interface ModelStatus {
   readonly rows: number
   /** Batches acknowledged since then. */
   readonly batches: number
-  /** Ms since the first due record was due; 0 if none is. */
+  /** Ms since the first due record was due, or would have been without later writes that put it off; 0 if none is. */
   readonly overdue: number
 }
 
