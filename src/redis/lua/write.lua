@@ -107,10 +107,10 @@ while position <= #entries do
           local since = sub(begin, 14, 26)
           -- The clock may have been put back.
           if since > nowText then since = nowText end
-          local before, after = sub(begin, 1, 13), since < late and format('%d', since + maxWait) or latest
-          -- A later time is for the claim to see that comes for the one before.
-          if after < before then due = after end
-          if after ~= before then begin = after .. since .. sub(begin, 27) end
+          local held, new = sub(begin, 1, 13), since < late and format('%d', since + maxWait) or latest
+          -- A later time is for the claim to see that comes for the one held.
+          if new < held then due = new end
+          if new ~= held then begin = new .. since .. sub(begin, 27) end
         end
         after = adds and addUp(begin, change, values) or not adds and begin .. values
       end
