@@ -13,6 +13,7 @@ import { readMeasure } from './reads.js'
 import { type Circumstances, versions } from './report.js'
 import { type Sizes, sizesFor } from './sizes.js'
 import { Servers, Stage } from './stage.js'
+import { watchStolen } from './stolen.js'
 import { hotRowMeasure, loopDelayMeasure } from './workers.js'
 import { writeMeasures } from './writes.js'
 
@@ -39,15 +40,17 @@ export interface BenchResult {
 /** @param tell a line for each measure, as it is done */
 export async function runBench(options: BenchOptions, tell: (line: string) => void): Promise<BenchResult> {
   const started = performance.now()
+  const stolen = watchStolen()
   const sizes = sizesFor(options.quick, options.scale, options.rounds)
   const servers = await Servers.start()
   try {
     const stage = new Stage(await servers.add('bench'))
     const context = { servers, stage, sizes }
-    const circumstances = { ...(await describe(options, sizes, stage)), seconds: 0 }
+    const circumstances = { ...(await describe(options, sizes, stage)), stolen: 0, seconds: 0 }
     const figures = await measureAll(context, options, started, tell)
     const drawn = options.plot === undefined ? undefined : plot(await measureCurves(context))
     await stage.close()
+    circumstances.stolen = stolen()
     circumstances.seconds = (performance.now() - started) / 1000
     return { figures, circumstances, plot: drawn }
   } finally {
@@ -60,9 +63,10 @@ async function measureAll(context: Context, { only }: BenchOptions, begun: numbe
   for (const measure of MEASURES) {
     if (only.length > 0 && !measure.figures.some((name) => only.includes(name))) continue
     const started = performance.now()
-    const { budget, patience } = context.sizes
+    const { budget, patience, again } = context.sizes
     const left = Math.max(0, begun + budget - started)
-    const measured = await measure.run({ ...context, sizes: { ...context.sizes, patience: Math.min(patience, left) } })
+    const sizes = { ...context.sizes, patience: Math.min(patience, left), again: Math.min(again, left) }
+    const measured = await measure.run({ ...context, sizes })
     figures = { ...figures, ...measured }
     const words = Object.entries(measured).map(([name, { value }]) => `${name} ${value.toFixed(2)}`)
     tell(`${words.join(', ')} (${((performance.now() - started) / 1000).toFixed(1)} s)`)
@@ -70,7 +74,7 @@ async function measureAll(context: Context, { only }: BenchOptions, begun: numbe
   return figures
 }
 
-async function describe({ quick, scale }: BenchOptions, sizes: Sizes, stage: Stage): Promise<Omit<Circumstances, 'seconds'>> {
+async function describe({ quick, scale }: BenchOptions, sizes: Sizes, stage: Stage): Promise<Omit<Circumstances, 'stolen' | 'seconds'>> {
   const { rounds, growth } = sizes
   return { rounds, quick, scale, growthRecords: growth.many, ...(await versions(stage)) }
 }

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { FIGURE_NAMES, type Figure, type FigureName, type Figures, type Goal, planOf, reaches } from './figures.js'
+import { MOST_STOLEN } from './rounds.js'
 import type { Stage } from './stage.js'
 
 /** What the figures were measured with. */
@@ -13,6 +14,8 @@ export interface Circumstances {
   readonly postgres: string
   readonly appendfsync: string
   readonly growthRecords: number
+  /** Share of the cores' time that the machine's host took away, from 0 to 1. */
+  stolen: number
   seconds: number
 }
 
@@ -42,9 +45,10 @@ export function table(figures: Figures, circumstances: Circumstances): string {
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join('  ')
       .trimEnd()
-  const { rounds, cores, node, redis, postgres, appendfsync, seconds, scale } = circumstances
+  const { rounds, cores, node, redis, postgres, appendfsync, stolen, seconds, scale } = circumstances
   const notes = [
     `${rounds} alternating rounds${exceptions(figures, rounds)}, medians; ${cores} cores, Node ${node}, Redis ${redis} with appendfsync ${appendfsync}, PostgreSQL ${postgres}; ${seconds.toFixed(0)} s`,
+    `The host of this machine took away ${(100 * stolen).toFixed(1)} % of its cores' time; rounds in which it was more than ${100 * MOST_STOLEN} % count only where few others are left.`,
     'A peer that uses ioredis has its defaults; the last column has the ratio to the same with auto-pipelining.',
     ...(scale === 1 ? [] : [`Scaled to ${scale} of all counts: these figures say nothing.`]),
   ]

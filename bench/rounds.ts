@@ -1,5 +1,6 @@
 import type { Figure } from './figures.js'
 import { median } from './load.js'
+import { watchStolen } from './stolen.js'
 
 /** One of the things that are compared: it has a turn in each round. */
 export interface Contender {
@@ -15,6 +16,10 @@ export type Samples = ReadonlyMap<string, readonly number[]>
 
 const WARM_UP_SHARE = 0.5
 
+/** Of the cores' time: a round in which the machine's host took more of it away is disturbed, and does not count where enough others do. */
+export const MOST_STOLEN = 0.02
+const LEAST_COUNTED = 1 / 3
+
 export interface Patience {
   readonly rounds: number
   /** A contender warms up for so many ms, and for one run at least: Node compiles code while it runs. */
@@ -26,6 +31,14 @@ export interface Patience {
   readonly turn: number
   /** No further round begins when so many ms have passed since the warm-up; the first one always does. */
   readonly patience: number
+  /** Disturbed rounds are measured again, for so many ms in all. */
+  readonly again: number
+}
+
+/** A turn of each contender, and the share of the cores' time that the machine's host took away meanwhile. */
+export interface Round {
+  readonly figures: ReadonlyMap<string, number>
+  readonly stolen: number
 }
 
 /** A round is cut into so many short runs, where pauses of the machine are as long as what is measured: then most runs have none. */
@@ -35,21 +48,43 @@ export function inShortRuns<P extends Patience>(patience: P, runs = 20): P {
 
 /** Where one run of the peer takes seconds: more patience than for others, and more runs of ours, which are as short as ever. */
 export function inLongRuns<P extends Patience>(patience: P): P {
-  return { ...patience, turn: 4 * patience.turn, patience: 3 * patience.patience }
+  return { ...patience, turn: 4 * patience.turn, patience: 3 * patience.patience, again: 3 * patience.again }
 }
 
 /**
  * A B C, A C B, A B C, …, after a warm-up of each: what disturbs a round disturbs all of them, and what one leaves behind for the next,
  * garbage or caches, meets each neighbour as often.
  */
-export async function alternate({ rounds, warmUp, turn, patience }: Patience, contenders: readonly Contender[]): Promise<Samples> {
+export async function alternate(effort: Patience, contenders: readonly Contender[], watch = watchStolen): Promise<Samples> {
+  const { warmUp, turn, patience } = effort
   for (const { count, run } of contenders) await runFor(warmUp, () => run(Math.ceil(count * WARM_UP_SHARE)))
-  const samples = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
-  const started = performance.now()
-  for (let round = 0; round < rounds && (round === 0 || performance.now() - started < patience); round++) {
-    for (const { name, count, run } of order(contenders, round)) samples.get(name)?.push(median(await runFor(turn, () => run(count))))
-  }
-  return samples
+  const rounds: Round[] = []
+  let [left, again] = [patience, effort.again]
+  do {
+    const [started, stolen, figures] = [performance.now(), watch(), new Map<string, number>()]
+    for (const { name, count, run } of order(contenders, rounds.length)) figures.set(name, median(await runFor(turn, () => run(count))))
+    const round = { figures, stolen: stolen() }
+    rounds.push(round)
+    const took = performance.now() - started
+    if (isDisturbed(round) && again > 0) again -= took
+    else left -= took
+  } while (left > 0 && undisturbed(rounds).length < effort.rounds)
+  const counted = countedOf(rounds)
+  return new Map(contenders.map(({ name }) => [name, counted.map(({ figures }) => figures.get(name) as number)]))
+}
+
+/** Those that were not disturbed, and a third of all at least: then the least disturbed ones are among them. */
+export function countedOf(rounds: readonly Round[]): readonly Round[] {
+  const least = Math.ceil(rounds.length * LEAST_COUNTED)
+  return [...rounds].sort((a, b) => a.stolen - b.stolen).slice(0, Math.max(least, undisturbed(rounds).length))
+}
+
+function undisturbed(rounds: readonly Round[]): readonly Round[] {
+  return rounds.filter((round) => !isDisturbed(round))
+}
+
+function isDisturbed({ stolen }: Round): boolean {
+  return stolen > MOST_STOLEN
 }
 
 function order([first, ...others]: readonly Contender[], round: number): Contender[] {

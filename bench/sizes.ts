@@ -7,6 +7,8 @@ export interface Sizes {
   readonly turn: number
   /** Of a measure, ms: fewer rounds where they take longer. */
   readonly patience: number
+  /** Of a measure, ms: for rounds in place of those that the machine's host disturbed. */
+  readonly again: number
   /** Of the whole run, ms: what is measured after that has one round. */
   readonly budget: number
   readonly inFlight: number
@@ -33,7 +35,8 @@ const FULL: Sizes = {
   warmUp: 3000,
   turn: 1000,
   patience: 17_000,
-  budget: 540_000,
+  again: 34_000,
+  budget: 900_000,
   inFlight: 1000,
   writes: 120_000,
   records: 10_000,
@@ -55,6 +58,7 @@ const QUICK: Sizes = {
   warmUp: 0,
   turn: 0,
   patience: 1000,
+  again: 0,
   budget: 33_000,
   writes: 30_000,
   viewed: 2000,

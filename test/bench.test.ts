@@ -8,7 +8,8 @@ import { FIGURE_NAMES } from '../bench/figures.js'
 import { generator, percentile, zipf } from '../bench/load.js'
 import { parseOptions, UsageError } from '../bench/options.js'
 import { plot } from '../bench/plot.js'
-import { against, alternate } from '../bench/rounds.js'
+import { against, alternate, countedOf } from '../bench/rounds.js'
+import { watchStolen } from '../bench/stolen.js'
 
 let folder: string
 
@@ -26,7 +27,7 @@ describe('the bench', () => {
     const result = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Record<string, unknown>
     for (const name of FIGURE_NAMES) expect(result[name], name).toSatisfy(Number.isFinite)
     for (const name of FIGURE_NAMES) expect(stderr).toContain(name)
-    expect(result).toMatchObject({ rounds: 1, appendfsync: 'everysec', node: process.versions.node })
+    expect(result).toMatchObject({ rounds: 1, stolen: expect.any(Number) as number, appendfsync: 'everysec', node: process.versions.node })
     expect(await readFile(file, 'utf8')).toMatch(/^<svg.*<polyline.*<\/svg>\n$/s)
   })
 
@@ -50,7 +51,10 @@ describe('a comparison', () => {
       return { name, count: 10, run }
     }
     const contenders = [contender('ours', [0, 10, 40, 30]), contender('slow', [0, 1, 1, 1]), contender('fast', [0, 10, 10, 10])]
-    const figure = against(await alternate({ rounds: 3, warmUp: 0, turn: 0, patience: 60_000 }, contenders), 'ours', ['fast', 'slow'])
+    const figure = against(await alternate({ rounds: 3, warmUp: 0, turn: 0, patience: 60_000, again: 0 }, contenders), 'ours', [
+      'fast',
+      'slow',
+    ])
     expect(order.slice(0, 6)).toEqual(['ours 5', 'slow 5', 'fast 5', 'ours 10', 'slow 10', 'fast 10'])
     expect(order.slice(6, 9)).toEqual(['ours 10', 'fast 10', 'slow 10'])
     expect(figure).toEqual({
@@ -69,16 +73,45 @@ describe('a comparison', () => {
       await new Promise((resolve) => setTimeout(resolve, 10))
       return run++ === 1 ? 100 : 1
     }
-    const samples = await alternate({ rounds: 1, warmUp: 0, turn: 300, patience: 60_000 }, [{ name: 'ours', count: 1, run: waits }])
+    const samples = await alternate({ rounds: 1, warmUp: 0, turn: 300, patience: 0, again: 0 }, [{ name: 'ours', count: 1, run: waits }])
     expect(run).toBeGreaterThan(2)
     expect(samples.get('ours')).toEqual([1])
   })
 
+  test('measures a disturbed round again', async () => {
+    let run = 0
+    const contender = { name: 'ours', count: 1, run: async () => run++ }
+    const samples = await alternate({ rounds: 3, warmUp: 0, turn: 0, patience: 60_000, again: 60_000 }, [contender], host(0, 0.5, 0, 0))
+    expect(samples.get('ours')).toEqual([1, 3, 4])
+  })
+
+  test('leaves out rounds in which the host of the machine took its time away, but counts a third at least', () => {
+    const stolenOf = (...shares: number[]) =>
+      countedOf(shares.map((stolen) => ({ stolen, figures: new Map() }))).map((round) => round.stolen)
+    expect(stolenOf(0.5, 0.01, 0, 0.03)).toEqual([0, 0.01])
+    expect(stolenOf(0.5, 0.01, 0.04, 0.03)).toEqual([0.01, 0.03])
+    expect(stolenOf(0.5)).toEqual([0.5])
+  })
+
   test('has one round at least, however long that takes', async () => {
-    const samples = await alternate({ rounds: 3, warmUp: 0, turn: 0, patience: 0 }, [{ name: 'ours', count: 1, run: async () => 1 }])
+    const samples = await alternate({ rounds: 3, warmUp: 0, turn: 0, patience: 0, again: 0 }, [
+      { name: 'ours', count: 1, run: async () => 1 },
+    ])
     expect(samples.get('ours')).toEqual([1])
   })
 })
+
+test('what the host takes is a share of the time', async () => {
+  const stolen = watchStolen()
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(stolen()).toBeGreaterThanOrEqual(0)
+  expect(stolen()).toBeLessThanOrEqual(1)
+})
+
+/** A host that takes these shares of the time away, round by round. */
+function host(...shares: number[]): () => () => number {
+  return () => () => shares.shift() as number
+}
 
 describe('the load', () => {
   test('of Zipf repeats itself, and prefers the first keys', () => {
