@@ -90,7 +90,7 @@ function upsert({ stage, sizes }: Context, name: string, inFlight: number): Cont
 
 function createMany({ stage, sizes }: Context): Contender {
   const run = inBatches(stage, (rows) => stage.prisma.pageView.createMany({ data: [...rows] }), true)
-  return { name: CREATE_MANY, count: Math.ceil(sizes.flushedRows / 4), run }
+  return { name: CREATE_MANY, count: Math.ceil(sizes.flushedRows / 10), run }
 }
 
 function inBatches(stage: Stage, write: (rows: readonly PageView[]) => Promise<unknown>, empty = false) {

@@ -8,8 +8,6 @@ const PEER = 'ioredis SET'
 const RATE = 5000
 /** Ms until what emptying Redis leaves to be done in the background is over. */
 const REST = 200
-/** So many runs' writes go before, as fast as a few at a time can: Node compiles, and compiles anew, until it has seen some 40,000 calls. */
-const WARM_UP_RUNS = 50
 const WARM_UP_IN_FLIGHT = 4
 
 const random = generator(5)
@@ -24,20 +22,22 @@ export const latencyMeasure: Measure = {
     const ours: Write = (name, value) => cache.counter.upsert({ where: { name }, create: { name, value }, update: { value } })
     const set: Write = (name, value) => stage.redis.set(name, value)
     const keys = keysOf('paced', sizes.records)
-    for (const write of [ours, set]) await warm(keys, sizes.pacedWrites, write)
+    for (const write of [ours, set]) await warm(keys, sizes.pacedWarmUp, write)
     const contenders = [
       { name: OURS, count: sizes.pacedWrites, run: (count: number) => p99(keys, count, ours) },
       { name: PEER, count: sizes.pacedWrites, run: (count: number) => p99(keys, count, set) },
     ]
     await stage.emptyRedis()
     await new Promise((resolve) => setTimeout(resolve, REST))
-    const samples = await withCoresOfTheirOwn(stage.redis, () => alternate(inShortRuns(sizes), contenders))
+    // Pauses make single rounds differ more than anything else that is measured.
+    const patience = { ...inShortRuns(sizes), patience: 3 * sizes.patience }
+    const samples = await withCoresOfTheirOwn(stage.redis, () => alternate(patience, contenders))
     return { p99VsSet: against(samples, OURS, [PEER]) }
   },
 }
 
 async function warm(keys: readonly string[], count: number, write: Write): Promise<void> {
-  await throughput(WARM_UP_RUNS * count, WARM_UP_IN_FLIGHT, (n) => write(at(keys, n % keys.length), n))
+  await throughput(count, WARM_UP_IN_FLIGHT, (n) => write(at(keys, n % keys.length), n))
 }
 
 /** Of the second half of a run: the first one has what went before to clean up. */

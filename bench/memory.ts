@@ -17,7 +17,7 @@ export const memoryMeasure: Measure = {
       const content = keys.reduce((total, key) => total + `name${key}value1`.length, 0)
       return ((await memory(stage)) - before - content) / count
     }
-    const samples = await alternate(sizes, [{ name: OURS, count: sizes.writes, run }])
+    const samples = await alternate(sizes, [{ name: OURS, count: sizes.increments, run }])
     return { bytesPerDirty: alone(samples, OURS) }
   },
 }

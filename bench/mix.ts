@@ -1,7 +1,7 @@
 import type { FigureName } from './figures.js'
 import { generator, throughput } from './load.js'
 import { at, type Context, ioredisPeers, type Measure, names, OURS } from './measure.js'
-import { against, alternate } from './rounds.js'
+import { against, alternate, inBrief } from './rounds.js'
 import { QUIET } from './stage.js'
 
 /**
@@ -48,7 +48,7 @@ function measure(figure: FigureName, shape: Shape): Measure {
         return cache.document.update({ where: { id: key }, data: { note: text } })
       }
       const ours = { name: OURS, count: writes.length, run: (count: number) => timed(context, count, writes, write) }
-      const samples = await alternate(context.sizes, [ours, ...peers])
+      const samples = await alternate(inBrief(context.sizes), [ours, ...peers])
       return { [figure]: against(samples, OURS, names(peers)) }
     },
   }

@@ -10,7 +10,7 @@ export const readMeasure: Measure = {
     const { stage, sizes } = context
     const random = generator(3)
     const keys = keysOf('page', sizes.viewed)
-    const asked = Array.from({ length: sizes.writes }, () => at(keys, Math.floor(random() * keys.length)))
+    const asked = Array.from({ length: sizes.reads }, () => at(keys, Math.floor(random() * keys.length)))
     const read = await fillViews(context, keys)
     await fillHashes(context, keys)
     const timed = (call: (key: string) => Promise<unknown>) => (count: number) =>

@@ -13,16 +13,21 @@ export interface Sizes {
   readonly budget: number
   readonly inFlight: number
   readonly writes: number
+  /** Of a run of ours that increments: fewer would mostly meet records for the first time. */
+  readonly increments: number
   /** Records that traffic is spread over. */
   readonly records: number
   /** Records that are read. */
   readonly viewed: number
+  readonly reads: number
   readonly queueAdds: number
   /** Two batches a shard. */
   readonly flushedRows: number
   readonly upserts: number
   /** Writes of a short run of the latency measure, at 5,000/s. */
   readonly pacedWrites: number
+  /** Go before, as fast as a few at a time can: Node compiles, and compiles anew, until it has seen some 40,000 calls. */
+  readonly pacedWarmUp: number
   readonly growth: { readonly few: number; readonly many: number; readonly dirty: number }
   readonly endToEnd: { readonly ours: number; readonly naive: number }
   readonly hotWrites: number
@@ -39,12 +44,15 @@ const FULL: Sizes = {
   budget: 900_000,
   inFlight: 1000,
   writes: 120_000,
+  increments: 120_000,
   records: 10_000,
   viewed: 10_000,
+  reads: 120_000,
   queueAdds: 160_000,
   flushedRows: 15_000,
   upserts: 2000,
   pacedWrites: 1000,
+  pacedWarmUp: 50_000,
   growth: { few: 10_000, many: 1_000_000, dirty: 1000 },
   endToEnd: { ours: 150_000, naive: 40_000 },
   hotWrites: 100_000,
@@ -55,18 +63,20 @@ const FULL: Sizes = {
 const QUICK: Sizes = {
   ...FULL,
   rounds: 3,
-  warmUp: 0,
-  turn: 0,
-  patience: 1000,
+  warmUp: 200,
+  turn: 150,
+  patience: 600,
   again: 0,
-  budget: 33_000,
-  writes: 30_000,
+  budget: 40_000,
+  writes: 20_000,
   viewed: 2000,
+  reads: 15_000,
   queueAdds: 15_000,
   upserts: 200,
   growth: { few: 10_000, many: 100_000, dirty: 1000 },
   endToEnd: { ours: 40_000, naive: 2000 },
-  backlog: 20_000,
+  hotWrites: 40_000,
+  backlog: 60_000,
   plot: { records: [1000, 10_000, 100_000], writes: 10_000 },
 }
 
@@ -84,12 +94,15 @@ function scaled(sizes: Sizes, scale: number): Sizes {
   return {
     ...sizes,
     writes: of(sizes.writes),
+    increments: of(sizes.increments),
     records: of(sizes.records),
     viewed: of(sizes.viewed),
+    reads: of(sizes.reads),
     queueAdds: of(sizes.queueAdds),
     flushedRows: of(sizes.flushedRows),
     upserts: of(sizes.upserts),
     pacedWrites: of(sizes.pacedWrites),
+    pacedWarmUp: of(sizes.pacedWarmUp),
     growth: { ...growth, few: of(growth.few), many: of(growth.many), dirty: of(growth.dirty) },
     endToEnd: { ours: of(endToEnd.ours), naive: of(endToEnd.naive) },
     hotWrites: of(sizes.hotWrites),

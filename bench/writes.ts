@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import type { FigureName } from './figures.js'
 import { generator, throughput, zipf } from './load.js'
 import { at, type Context, ioredisPeers, keysOf, type Measure, names, OURS } from './measure.js'
-import { against, alternate, type Contender, inLongRuns, type Patience } from './rounds.js'
+import { against, alternate, type Contender, inBrief, inLongRuns, type Patience } from './rounds.js'
 import type { Sizes } from './sizes.js'
 import { QUIET, type Stage } from './stage.js'
 
@@ -25,7 +25,8 @@ export const writeMeasures: readonly Measure[] = [
   measure('zipfVsIncrby', increments(zipfKeys)),
   measure(
     'hotVsIncrby',
-    increments(({ sizes }) => Array(sizes.writes).fill('hot')),
+    increments(({ sizes }) => Array(sizes.increments).fill('hot')),
+    inBrief,
   ),
   measure(
     'writeVsQueueAdd',
@@ -82,7 +83,7 @@ function increments(keysFor: Keys): Field {
   return async (context) => {
     const { stage, sizes } = context
     const keys = keysFor(context)
-    const peers = ioredisPeers(stage, 'ioredis INCRBY', keys.length, async (redis, count) => {
+    const peers = ioredisPeers(stage, 'ioredis INCRBY', sizes.writes, async (redis, count) => {
       await stage.emptyRedis()
       return throughput(count, sizes.inFlight, (n) => redis.incrby(at(keys, n), 1))
     })
@@ -121,7 +122,7 @@ function adding(context: Context): Contender[] {
 
 function zipfKeys({ sizes }: Context): string[] {
   const keys = keysOf('zipf', sizes.records)
-  return Array.from(zipf(sizes.records, ZIPF_EXPONENT, sizes.writes), (key) => at(keys, key))
+  return Array.from(zipf(sizes.records, ZIPF_EXPONENT, sizes.increments), (key) => at(keys, key))
 }
 
 function uniform({ sizes }: Context): string[] {
