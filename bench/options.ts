@@ -20,7 +20,7 @@ Measures write-behind side by side with what one would otherwise do, in one run,
 everysec, PostgreSQL, both with the same settings for everyone. Rounds alternate; a ratio is the median of the rounds' ratios. Ratios can
 be compared between machines, other figures cannot. Exit code 0: measured, whatever came out. 1: something failed. 2: usage.
 
-  --quick          fewer and shorter rounds: less than 50 s instead of minutes
+  --quick          fewer and shorter rounds: less than 50 s instead of minutes; its figures scatter
   --json           last line of stdout: every figure by its name, as JSON; everything else goes to stderr
   --rounds N       rounds of every measure
   --only NAME,…    only these: ${wrapped(FIGURE_NAMES)}
