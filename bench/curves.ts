@@ -2,7 +2,7 @@ import { Crowd } from './growth.js'
 import { generator, throughput } from './load.js'
 import { at, type Context, keysOf, OURS } from './measure.js'
 import type { Curve, Panel } from './plot.js'
-import { alone, alternate, type Contender, inShortRuns, type Samples } from './rounds.js'
+import { alone, alternate, type Contender, inShortRuns, type Samples, times } from './rounds.js'
 import { QUIET } from './stage.js'
 
 const ROUNDS = 3
@@ -36,7 +36,7 @@ async function throughputCurves(context: Context): Promise<Curve[]> {
     over(context, OURS, records, write),
     over(context, SET, records, (name, value) => stage.redis.set(name, value)),
   ])
-  const samples = await alternate({ ...sizes, rounds: ROUNDS, patience: sizes.plot.records.length * sizes.patience }, contenders)
+  const samples = await alternate({ ...times(sizes.plot.records.length, sizes), rounds: ROUNDS }, contenders)
   return [OURS, SET].map((name) => curve(samples, name, sizes.plot.records))
 }
 

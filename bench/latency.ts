@@ -1,7 +1,7 @@
 import { withCoresOfTheirOwn } from './cores.js'
 import { generator, latencies, percentile, throughput } from './load.js'
 import { at, keysOf, type Measure, OURS } from './measure.js'
-import { against, alternate, inShortRuns } from './rounds.js'
+import { against, alternate, inShortRuns, times } from './rounds.js'
 import { QUIET } from './stage.js'
 
 const PEER = 'ioredis SET'
@@ -30,7 +30,7 @@ export const latencyMeasure: Measure = {
     await stage.emptyRedis()
     await new Promise((resolve) => setTimeout(resolve, REST))
     // Pauses make single rounds differ more than anything else that is measured.
-    const patience = { ...inShortRuns(sizes), patience: 3 * sizes.patience }
+    const patience = times(3, inShortRuns(sizes))
     const samples = await withCoresOfTheirOwn(stage.redis, () => alternate(patience, contenders))
     return { p99VsSet: against(samples, OURS, [PEER]) }
   },

@@ -46,14 +46,19 @@ export function inShortRuns<P extends Patience>(patience: P, runs = 20): P {
   return { ...patience, rounds: patience.rounds * runs, turn: 0 }
 }
 
+/** So many times as long, whether or not rounds are disturbed. */
+export function times<P extends Patience>(factor: number, patience: P): P {
+  return { ...patience, patience: factor * patience.patience, again: factor * patience.again }
+}
+
 /** What has no goal is measured half as long. */
 export function inBrief<P extends Patience>(patience: P): P {
-  return { ...patience, patience: patience.patience / 2, again: patience.again / 2 }
+  return times(1 / 2, patience)
 }
 
 /** Where one run of the peer takes seconds: more patience than for others, and more runs of ours, which are as short as ever. */
 export function inLongRuns<P extends Patience>(patience: P): P {
-  return { ...patience, turn: 4 * patience.turn, patience: 3 * patience.patience, again: 3 * patience.again }
+  return { ...times(3, patience), turn: 4 * patience.turn }
 }
 
 /**

@@ -51,10 +51,8 @@ describe('a comparison', () => {
       return { name, count: 10, run }
     }
     const contenders = [contender('ours', [0, 10, 40, 30]), contender('slow', [0, 1, 1, 1]), contender('fast', [0, 10, 10, 10])]
-    const figure = against(await alternate({ rounds: 3, warmUp: 0, turn: 0, patience: 60_000, again: 0 }, contenders), 'ours', [
-      'fast',
-      'slow',
-    ])
+    const samples = await alternate({ rounds: 3, warmUp: 0, turn: 0, patience: 60_000, again: 0 }, contenders, host(0, 0, 0))
+    const figure = against(samples, 'ours', ['fast', 'slow'])
     expect(order.slice(0, 6)).toEqual(['ours 5', 'slow 5', 'fast 5', 'ours 10', 'slow 10', 'fast 10'])
     expect(order.slice(6, 9)).toEqual(['ours 10', 'fast 10', 'slow 10'])
     expect(figure).toEqual({
