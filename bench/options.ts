@@ -24,7 +24,7 @@ be compared between machines, other figures cannot. Exit code 0: measured, whate
   --json           last line of stdout: every figure by its name, as JSON; everything else goes to stderr
   --rounds N       rounds of every measure
   --only NAME,…    only these: ${wrapped(FIGURE_NAMES)}
-  --scale F        a fraction of all counts: 0.01 tests the bench, and measures nothing
+  --scale F        a fraction of all counts and times: 0.01 tests the bench, and measures nothing
   --plot FILE      throughput and cost as records grow, as SVG
   --help`
 

@@ -83,7 +83,7 @@ const QUICK: Sizes = {
 
 const FEWEST = 20
 
-/** @param scale of all counts */
+/** @param scale of all counts, and of the times that are filled with runs */
 export function sizesFor(quick: boolean, scale: number, rounds: number | undefined): Sizes {
   const sizes = scaled(quick ? QUICK : FULL, scale)
   return rounds === undefined ? sizes : { ...sizes, rounds }
@@ -94,6 +94,10 @@ function scaled(sizes: Sizes, scale: number): Sizes {
   const { growth, endToEnd, plot } = sizes
   return {
     ...sizes,
+    warmUp: sizes.warmUp * scale,
+    turn: sizes.turn * scale,
+    patience: sizes.patience * scale,
+    again: sizes.again * scale,
     writes: of(sizes.writes),
     increments: of(sizes.increments),
     records: of(sizes.records),
