@@ -14,6 +14,8 @@ import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 import type { ChildArguments, Point } from './strategies/child.js'
 
 const HOUR = 3_600_000
+/** Of a statement, in a process whose hold has to expire. */
+const SHORT_TIMEOUT = 1500
 const where = { name: 'a' }
 const DIRECT = ['write-through', 'write-around'] as const
 
@@ -230,7 +232,7 @@ describe('a Redis', () => {
   })
 
   test.each(DIRECT)('that is away before the statement of a %s: nothing is written', async (strategy) => {
-    const cache = await connect(strategy, { writeTimeout: 500 }, redis)
+    const cache = await connect(strategy, { writeTimeout: 1500 }, redis)
     await server.kill('SIGKILL')
     await expect(set(cache, 2)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
     expect(await row()).toBe(1)
@@ -238,7 +240,7 @@ describe('a Redis', () => {
   })
 
   test.each(DIRECT)('that goes away after the statement of a %s: the call succeeds, and says so by an event', async (strategy) => {
-    const cache = await connect(strategy, { writeTimeout: 500 }, redis)
+    const cache = await connect(strategy, { writeTimeout: 1500 }, redis)
     const other = await connect(strategy, { writeTimeout: 5000 }, redis)
     const failures: FailureEvent[] = []
     cache.events.on('failure', (failure) => failures.push(failure))
@@ -335,7 +337,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
 
   test('killed between hold and statement: the row is as before, and can be cached again when the hold has expired', async () => {
     const cache = await connect(strategy)
-    await start('statement', 'SIGKILL', 1000)
+    await start('statement', 'SIGKILL', SHORT_TIMEOUT)
     expect([await read(cache), await row()]).toEqual([1n, 1])
     await expect.poll(() => isStored(cache)).toBe(true)
     expect(await read(cache)).toBe(1n)
@@ -344,7 +346,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
   test('killed between statement and release: no read ever sees the row as it was before', async () => {
     const cache = await connect(strategy)
     await read(cache)
-    await start('release', 'SIGKILL', 1000)
+    await start('release', 'SIGKILL', SHORT_TIMEOUT)
     await expect
       .poll(async () => {
         expect(await read(cache)).toBe(7n)
@@ -370,7 +372,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
 
   test('before its statement for longer than its hold lasts: drops at the end the view that was made meanwhile', async () => {
     const cache = await connect(strategy)
-    await start('statement', 'SIGSTOP', 1000)
+    await start('statement', 'SIGSTOP', SHORT_TIMEOUT)
     await expect.poll(() => isStored(cache)).toBe(true)
     await resume()
     await expect.poll(row).toBe(7)
@@ -379,7 +381,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
 
   test('before its release for longer than its hold lasts, while another writes', async () => {
     const cache = await connect(strategy)
-    await start('release', 'SIGSTOP', 1000)
+    await start('release', 'SIGSTOP', SHORT_TIMEOUT)
     await expect.poll(() => isStored(cache)).toBe(true)
     expect(await read(cache)).toBe(7n)
     await set(cache, 2)
