@@ -13,7 +13,7 @@ import { type Json, normal } from './equivalence/rows.js'
 import { amountFor, createFor, isCounter, isRequired, plainFields, record } from './equivalence/values.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
-const RUNS = Number(process.env.RUNS ?? 60)
+const RUNS = Number(process.env.RUNS ?? 30)
 
 type Delegate = Record<'create' | 'upsert' | 'update' | 'delete' | 'findUnique', (args: unknown) => Promise<unknown>>
 type FieldsCall = 'set' | 'increment' | 'decrement' | BoundCall
