@@ -11,6 +11,7 @@ import type { FailureEvent } from '../src/events.js'
 import { type Cache, createWriteBehind, type Options, type Policy } from '../src/index.js'
 import { startRedis } from './environment/redis.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
+import { resume } from './resume.js'
 import type { ChildArguments, Point } from './strategies/child.js'
 
 const HOUR = 3_600_000
@@ -328,10 +329,9 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
     throw new Error(`the child ended without saying ${word}`)
   }
 
-  /** Lets it go on to its end. */
-  async function resume(): Promise<void> {
+  async function finish(): Promise<void> {
     const ended = once(child, 'exit')
-    child.kill('SIGCONT')
+    resume(child)
     expect(await ended).toEqual([0, null])
   }
 
@@ -364,7 +364,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
       expect(await read(cache)).toBe(point === 'release' ? 7n : 1n)
       await set(cache, 2)
       expect([await read(cache), await row()]).toEqual([2n, 2])
-      await resume()
+      await finish()
       const last = point === 'release' ? 2 : 7
       expect([await row(), await read(cache), await read(cache)]).toEqual([last, BigInt(last), BigInt(last)])
     },
@@ -374,7 +374,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
     const cache = await connect(strategy)
     await start('statement', 'SIGSTOP', SHORT_TIMEOUT)
     await expect.poll(() => isStored(cache)).toBe(true)
-    await resume()
+    await finish()
     await expect.poll(row).toBe(7)
     expect([await read(cache), await read(cache)]).toEqual([7n, 7n])
   })
@@ -385,7 +385,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
     await expect.poll(() => isStored(cache)).toBe(true)
     expect(await read(cache)).toBe(7n)
     await set(cache, 2)
-    await resume()
+    await finish()
     expect([await row(), await read(cache), await read(cache)]).toEqual([2, 2n, 2n])
   })
 })

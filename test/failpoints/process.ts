@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { resume } from '../resume.js'
 import type { Case } from './case.js'
 import type { ChildArguments } from './child.js'
 
@@ -35,7 +36,7 @@ export class SubjectProcess {
 
   /** Lets a stopped process go on. */
   resume(): void {
-    this.#child.kill('SIGCONT')
+    resume(this.#child)
   }
 
   /** Resolves when it has come to its end by itself. */
