@@ -203,7 +203,7 @@ describe('a worker', () => {
     await expect.poll(() => cache.queues[0]?.getDelayedCount()).toBe(1)
     for await (const keys of connection.redis.scanStream({ match: `{${connection.namespace}}:queues*` }))
       if (keys.length > 0) await connection.redis.del(...keys)
-    await expect.poll(values, { timeout: 10_000 }).toEqual([{ name: 'a', value: '1' }])
+    await expect.poll(values).toEqual([{ name: 'a', value: '1' }])
   })
 
   test('flushes although a deduplication mark has outlived its job', async () => {
@@ -215,7 +215,7 @@ describe('a worker', () => {
       const marked = keys.filter((key: string) => !key.includes(':de:'))
       if (marked.length > 0) await connection.redis.del(...marked)
     }
-    await expect.poll(values, { timeout: 10_000 }).toEqual([{ name: 'a', value: '1' }])
+    await expect.poll(values).toEqual([{ name: 'a', value: '1' }])
   })
 
   test('flushes when the alarm of a slower policy, or of a clock that is ahead, waits yet', async () => {

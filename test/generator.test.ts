@@ -60,7 +60,7 @@ function field(generated: Generated, delegate: string, name: string): Field | un
   return model(generated, delegate).fields.find((candidate) => candidate.name === name)
 }
 
-describe('the schema of this project', { timeout: 30_000 }, () => {
+describe('the schema of this project', () => {
   let project: Generated
 
   beforeAll(async () => {
@@ -129,7 +129,7 @@ describe('the schema of this project', { timeout: 30_000 }, () => {
   })
 })
 
-describe('a schema with everything that can be written behind', { timeout: 30_000 }, () => {
+describe('a schema with everything that can be written behind', () => {
   let everything: Generated
 
   beforeAll(async () => {
@@ -273,7 +273,7 @@ ${ENUMERATION.replace(/\}$/, '  @@map("colors")\n  @@schema("books")\n}')}`
   })
 })
 
-describe('a schema with what cannot be written behind', { timeout: 30_000 }, () => {
+describe('a schema with what cannot be written behind', () => {
   let refused: Generated
 
   beforeAll(async () => {
@@ -371,7 +371,7 @@ generator client {
   })
 })
 
-describe('the configuration of the generator', { timeout: 30_000 }, () => {
+describe('the configuration of the generator', () => {
   it('refuses models that do not exist, and the ledger among the models', async () => {
     const { output } = await generate(
       schemaOf(`${LEDGER}\nmodel Constructor {\n  id String @id\n}`, 'models = ["Constructor", "Nobody", "WriteBehindLedger"]'),

@@ -1,12 +1,10 @@
 /** Data that the database refuses, in the six ways that happen: it costs the good records nothing, is never dropped, and heals. */
 import { PrismaPg } from '@prisma/adapter-pg'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { PrismaClient } from '../generated/client/client.js'
 import { models } from '../generated/write-behind.js'
 import { type Cache, createWriteBehind } from '../src/index.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
-
-vi.setConfig({ expect: { poll: { timeout: 10_000 } } })
 
 const RECORDS = 6000
 const BAD_IN = 1000
@@ -94,7 +92,7 @@ test('one record in a thousand is refused: the others are in the database, the s
 test('the values of refused records stand in no reason, no log and no job', async () => {
   await writeBad()
   await expect.poll(parkedIds).toEqual(BAD_IDS)
-  await expect.poll(async () => Math.min(...(await attempts())), { timeout: 10_000 }).toBeGreaterThanOrEqual(2)
+  await expect.poll(async () => Math.min(...(await attempts()))).toBeGreaterThanOrEqual(2)
   const said = [JSON.stringify(await cache.parked()), ...(await everythingOnTheBoard())].join('\n')
   expect(said).toContain('small_rank')
   for (const value of [SECRET, 'ARCHIVED', '987654', Buffer.from(SECRET).toString('hex')]) expect(said).not.toContain(value)
@@ -165,7 +163,7 @@ test('a child heals by itself when its parent arrives', async () => {
   await cache.document.upsert({ where: { id: 'parent' }, create: { title: 't', body: {}, note }, update: {} })
   await expect.poll(parkedIds).toEqual(['parent'])
   await cache.counter.increment({ name: note }, { value: 1 })
-  await expect.poll(written, { timeout: 10_000 }).toBe(1)
+  await expect.poll(written).toBe(1)
   await expect.poll(parkedIds).toEqual([])
   await database.query('delete from "Document" where note = $1', [note])
   await database.query('delete from "Counter" where name = $1', [note])
@@ -194,7 +192,7 @@ async function timeToWrite(name: string, bad: readonly Kind[], total: number): P
   })
   await Promise.all(writes)
   const started = performance.now()
-  await expect.poll(written, { timeout: 20_000, interval: 20 }).toBe(total)
+  await expect.poll(written, { interval: 20 }).toBe(total)
   return performance.now() - started
 }
 

@@ -29,7 +29,7 @@ export class Service {
         ({ ok }) => ok,
         () => child.exitCode !== null && service.#said,
       )
-    await expect.poll(answers, { timeout: 20_000 }).toBe(true)
+    await expect.poll(answers).toBe(true)
     return service
   }
 

@@ -9,7 +9,8 @@ import { withStatementFailpoints } from './failpoints.js'
  * of a round go to Redis in one call, so that all of a round is stored or nothing.
  */
 
-const POLICY = { shards: 1, batchSize: 3, debounce: 20, maxWait: 100, backoff: 20, maxBackoff: 60, viewTtl: 60_000 }
+/** A slow database halves a batch. Twice, before that of the refused record, it will hardly do: batches of one are never split. */
+const POLICY = { shards: 1, batchSize: 4, debounce: 20, maxWait: 100, backoff: 20, maxBackoff: 60, viewTtl: 60_000 }
 export const ROUNDS = 3
 /** Refused by the database until somebody takes it off the list. */
 export const REFUSED = 'bad'
