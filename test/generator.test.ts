@@ -66,7 +66,7 @@ describe('the schema of this project', () => {
   beforeAll(async () => {
     const schema = await readFile(join(ROOT, 'prisma/schema.prisma'), 'utf8')
     project = await generate(schema.replace(/^generator client \{[^}]*\}/m, '').replace('../generated/write-behind.ts', './models.ts'))
-  }, 30_000)
+  })
 
   it('gives every model but the ledger, under the name of its delegate', () => {
     expect(Object.keys(project.models)).toEqual(['counter', 'pageView', 'reading', 'player', 'document'])
@@ -194,7 +194,7 @@ model Book {
 ${ENUMERATION.replace(/\}$/, '  @@map("colors")\n  @@schema("books")\n}')}`
     const config = 'models = ["Thing", "Parent", "Sole"]\n  ledger = "Book"'
     everything = await generate(schemaOf(body, config, 'provider = "postgresql"\n  schemas = ["shop", "books"]'))
-  }, 30_000)
+  })
 
   it('imports the type from the package where nothing else is configured', () => {
     expect(everything.source).toContain("import type { Models } from 'write-behind'")
@@ -329,7 +329,7 @@ generator client {
   previewFeatures = ["views"]
 }`
     refused = await generate(schemaOf(body))
-  }, 30_000)
+  })
 
   it('gives no file', () => {
     expect(refused.source).toBe('')

@@ -64,7 +64,7 @@ function connect(): Promise<Cache<typeof models, typeof policies>> {
 }
 
 function holds({ ttl = 60_000, redis = connection.redis, events = createEvents() } = {}): Holds {
-  return new Holds({ model: 'Counter', shards, store: new Store(redis), link: new Link(redis, 500), events, ttl })
+  return new Holds({ model: 'Counter', shards, store: new Store(redis), link: new Link(redis, 2000), events, ttl })
 }
 
 /** Somebody else's statement. */

@@ -30,7 +30,7 @@ test('a call without an answer ends when the timeout has passed', async () => {
 })
 
 test('a refusal of a call that may have been carried out before says nothing', async () => {
-  const link = new Link(redis, 800)
+  const link = new Link(redis, 3000)
   const refused = () => redis.eval('return redis.error_reply("OOM refused")', 0)
   await expect(link.call(refused)).rejects.toMatchObject({ name: 'ReplyError' })
   const answers = [() => Promise.reject(new Error('the connection was lost')), refused]
