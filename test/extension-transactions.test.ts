@@ -110,14 +110,11 @@ describe('an interactive transaction', () => {
     await db.counter.create({ data: { name, value: 1 } })
     await cache.flush({ model: 'counter', key: { name } })
     await cache.counter.increment({ name }, { value: 1 })
-    const transaction = db.$transaction(
-      async (tx) => {
-        // Raw SQL that does not show the name of the table.
-        await tx.$executeRawUnsafe(`do $$ begin execute 'update "Cou' || 'nter" set value = 5 where name = ''${name}''' ; end $$`)
-        await tx.counter.update({ where: { name }, data: { value: 9 } })
-      },
-      { timeout: 10_000 },
-    )
+    const transaction = db.$transaction(async (tx) => {
+      // Raw SQL that does not show the name of the table.
+      await tx.$executeRawUnsafe(`do $$ begin execute 'update "Cou' || 'nter" set value = 5 where name = ''${name}''' ; end $$`)
+      await tx.counter.update({ where: { name }, data: { value: 9 } })
+    })
     await expect(transaction).rejects.toMatchObject({ code: 'TRANSACTION_BLOCKED', model: table })
     await cache.flush()
     expect(await db.counter.findUnique({ where: { name } })).toEqual({ name, value: 2n })

@@ -18,10 +18,13 @@ export interface TestDatabase extends MigratedDatabase {
   readonly prisma: PrismaClient
 }
 
+/** Prisma's own, of 2 and 5 s, are over on a machine whose host gives it little. */
+const transactionOptions = { maxWait: 30_000, timeout: 60_000 }
+
 /** With this repository's own schema, and a client. */
 export async function createDatabase(): Promise<TestDatabase> {
   const database = await createMigratedDatabase()
-  const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: database.url }) })
+  const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: database.url }), transactionOptions })
   const drop = async () => {
     await prisma.$disconnect()
     await database.drop()

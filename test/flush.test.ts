@@ -185,7 +185,7 @@ describe('a worker', () => {
   })
 
   test('tries a statement again that gets no answer, and counts it once', async () => {
-    const cache = await connect({ counter: quick }, { statementTimeout: 200 })
+    const cache = await connect({ counter: quick }, { statementTimeout: 1000 })
     await cache.startWorker()
     gate.close('with fence')
     await cache.counter.increment({ name: 'a' }, { value: 1 })
@@ -548,7 +548,7 @@ describe('close', () => {
     const cache = await connect({ counter: still })
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     gate.fail(1000, 'before')
-    expect(await cache.close({ deadline: 300 })).toEqual({ flushed: 0, dirty: 1, parked: 0 })
+    expect(await cache.close({ deadline: 1000 })).toEqual({ flushed: 0, dirty: 1, parked: 0 })
     const next = await connect({ counter: still }, { gate: new Gate() })
     await next.flush()
     expect(await values()).toEqual([{ name: 'a', value: '1' }])

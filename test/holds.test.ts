@@ -171,11 +171,11 @@ describe.each(SCOPES)('a hold of %s', (_, scope) => {
   })
 
   test('of a holder that died expires, also beside other holds', async () => {
-    await holds({ ttl: 100 }).hold(scope)
+    await holds({ ttl: 2000 }).hold(scope)
     const living = holds({ ttl: 60_000 })
     await (await living.hold(scope)).release()
     expect(await isStored()).toBe(false)
-    await new Promise((resolve) => setTimeout(resolve, 120))
+    await new Promise((resolve) => setTimeout(resolve, 2100))
     await (await living.hold(scope)).release()
     expect([await isStored(), await isStored()]).toEqual([false, true])
   })
@@ -227,7 +227,7 @@ describe.each(SCOPES)('a hold of %s', (_, scope) => {
     const lostBefore = holds().during(scope, () => preparing(Promise.reject(new Error('Connection terminated unexpectedly'))))
     await expect(lostBefore).rejects.toThrow('terminated')
     expect([await isStored(), await isStored()]).toEqual([false, true])
-    const lost = holds({ ttl: 200 }).during(scope, () => Promise.reject(new Error('Connection terminated unexpectedly')))
+    const lost = holds({ ttl: 2000 }).during(scope, () => Promise.reject(new Error('Connection terminated unexpectedly')))
     await expect(lost).rejects.toThrow('terminated')
     expect([await isStored(), await isStored()]).toEqual([false, false])
     await expect.poll(isStored).toBe(true)

@@ -393,7 +393,7 @@ describe('a Redis of its own', () => {
     expect(failure).toMatchObject({ code: 'REDIS_FULL', model: 'Document' })
     await cache.flush()
     expect(await database.prisma.document.count({ where: { id: { startsWith: 'full' } } })).toBe(written)
-    await vi.waitFor(() => write(written), 5000)
+    await vi.waitFor(() => write(written), 30_000)
     expect(await cache.close()).toEqual({ flushed: 1, dirty: 0, parked: 0 })
     expect(await database.prisma.document.count({ where: { id: { startsWith: 'full' } } })).toBe(written + 1)
   })
@@ -413,7 +413,7 @@ describe('a Redis of its own', () => {
   })
 
   test('that stays away: a write fails, saying that nothing was stored', async () => {
-    const cache = await createWriteBehind({ prisma: database.prisma, redis, models, policies: { counter: quiet }, writeTimeout: 300 })
+    const cache = await createWriteBehind({ prisma: database.prisma, redis, models, policies: { counter: quiet }, writeTimeout: 1000 })
     await server.kill('SIGKILL')
     await expect
       .poll(() => cache.counter.increment({ name: 'gone' }, { value: 1 }).catch((error: { code: string }) => error.code))
@@ -445,11 +445,11 @@ describe('a Redis of its own', () => {
   test('that is away when a worker is to start: it says so, and starts when it is told again', async () => {
     const own = new Redis(server.url, { maxRetriesPerRequest: null, lazyConnect: true })
     const policies = { counter: { debounce: 10, maxWait: 10 } }
-    const cache = await createWriteBehind({ prisma: database.prisma, redis: own, models, policies, writeTimeout: 500 })
+    const cache = await createWriteBehind({ prisma: database.prisma, redis: own, models, policies, writeTimeout: 1000 })
     await server.kill('SIGKILL')
     await expect(cache.startWorker()).rejects.toMatchObject({ code: 'UNAVAILABLE', model: 'Counter' })
     await server.restart()
-    await vi.waitFor(() => cache.startWorker(), 5000)
+    await vi.waitFor(() => cache.startWorker(), 30_000)
     await cache.counter.set({ name: 'worker' }, { value: 1 })
     await expect.poll(() => database.prisma.counter.findUnique({ where: { name: 'worker' } })).toEqual({ name: 'worker', value: 1n })
     await cache.close()

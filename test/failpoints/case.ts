@@ -83,7 +83,7 @@ export class Case {
   /** Whether nothing is left; records that are refused are. */
   async #flush(): Promise<boolean> {
     try {
-      await this.#cache.flush({ timeout: 10_000 })
+      await this.#cache.flush({ timeout: 60_000 })
       return true
     } catch (error) {
       if ((error as { code?: string }).code !== 'PARKED') throw error

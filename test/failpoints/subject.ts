@@ -59,7 +59,7 @@ export async function playSubject(target: Target, journal: Journal, isKnownFailu
   await again(() => cache.close({ deadline: 3000 }))
 }
 
-export async function eventually(condition: () => Promise<boolean>, timeout = 20_000): Promise<void> {
+export async function eventually(condition: () => Promise<boolean>, timeout = 60_000): Promise<void> {
   const deadline = performance.now() + timeout
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error('this did not come true in time')
