@@ -71,7 +71,7 @@ describe('a comparison', () => {
       await new Promise((resolve) => setTimeout(resolve, 10))
       return run++ === 1 ? 100 : 1
     }
-    const samples = await alternate({ rounds: 1, warmUp: 0, turn: 300, patience: 0, again: 0 }, [{ name: 'ours', count: 1, run: waits }])
+    const samples = await alternate({ rounds: 1, warmUp: 0, turn: 2000, patience: 0, again: 0 }, [{ name: 'ours', count: 1, run: waits }])
     expect(run).toBeGreaterThan(2)
     expect(samples.get('ours')).toEqual([1])
   })

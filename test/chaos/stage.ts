@@ -14,9 +14,9 @@ import { until } from './until.js'
 
 const NAMESPACE = 'chaos'
 const AOF = 'appendonlydir'
-const REPLICATION_TIMEOUT = 10_000
+const REPLICATION_TIMEOUT = 30_000
 const RESTART_ATTEMPTS = 20
-const DISK_TIMEOUT = 10_000
+const DISK_TIMEOUT = 30_000
 /** Redis tries again every second. */
 const AOF_RETRY = 1500
 

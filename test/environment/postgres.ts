@@ -35,7 +35,7 @@ export interface PostgresServer {
  */
 const DEFAULT_SETTINGS = { fsync: 'off', full_page_writes: 'off', synchronous_commit: 'on', max_connections: '200' }
 
-const RESTART_TIMEOUT = 15_000
+const RESTART_TIMEOUT = 60_000
 
 /** A PostgreSQL with its data in a temporary folder, on a free port of 127.0.0.1. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {

@@ -28,7 +28,7 @@ export interface ServerPlan {
   isReady(pid: number): Promise<boolean>
 }
 
-const START_TIMEOUT = 30_000
+const START_TIMEOUT = 60_000
 const STOP_TIMEOUT = 10_000
 const ENDING: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGKILL', 'SIGABRT', 'SIGSEGV']
 
