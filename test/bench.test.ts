@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 describe('the bench', () => {
-  test('measures every figure, and prints it by its name', { timeout: 300_000 }, async () => {
+  test('measures every figure, and prints it by its name', { timeout: 900_000 }, async () => {
     const file = join(folder, 'plot.svg')
     const args = ['--import', 'tsx', 'bench/main.ts', '--quick', '--json', '--scale', '0.01', '--rounds', '1', '--plot', file]
     const { stdout, stderr } = await promisify(execFile)(process.execPath, args)

@@ -8,7 +8,7 @@ import { POINTS } from './failpoints/failpoints.js'
 import { SubjectProcess } from './failpoints/process.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
-vi.setConfig({ maxConcurrency: 2, testTimeout: 180_000 })
+vi.setConfig({ maxConcurrency: 2 })
 
 const SAMPLE = ['write.after', 'persist.before', 'persist.after', 'void.after']
 const ALL = process.env.FAILPOINTS === 'all'

@@ -5,7 +5,7 @@ import { Failpoint, installFailpoints, POINTS, withFailpoint } from './failpoint
 import { playSubject } from './failpoints/subject.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
-vi.setConfig({ maxConcurrency: 12, testTimeout: 180_000 })
+vi.setConfig({ maxConcurrency: 12 })
 
 const DELAY = 100
 const ACTIONS = {
