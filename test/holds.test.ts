@@ -64,7 +64,7 @@ function connect(): Promise<Cache<typeof models, typeof policies>> {
 }
 
 function holds({ ttl = 60_000, redis = connection.redis, events = createEvents() } = {}): Holds {
-  return new Holds({ model: 'Counter', shards, store: new Store(redis), link: new Link(redis, 2000), events, ttl })
+  return new Holds({ model: 'Counter', shards, store: new Store(redis), link: new Link(redis, 3000), events, ttl })
 }
 
 /** Somebody else's statement. */
@@ -235,7 +235,7 @@ describe.each(SCOPES)('a hold of %s', (_, scope) => {
 })
 
 test('Redis away: a hold fails before the statement, a release reports it and leaves the hold to expire', async () => {
-  const redis = connection.redis.duplicate(Link.options(500))
+  const redis = connection.redis.duplicate(Link.options(5000))
   redis.on('error', () => {})
   await redis.connect()
   const events = createEvents()

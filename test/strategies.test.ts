@@ -231,7 +231,7 @@ describe('a Redis', () => {
   })
 
   test.each(DIRECT)('that is away before the statement of a %s: nothing is written', async (strategy) => {
-    const cache = await connect(strategy, { writeTimeout: 1500 }, redis)
+    const cache = await connect(strategy, { writeTimeout: 5000 }, redis)
     await server.kill('SIGKILL')
     await expect(set(cache, 2)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
     expect(await row()).toBe(1)
@@ -239,8 +239,8 @@ describe('a Redis', () => {
   })
 
   test.each(DIRECT)('that goes away after the statement of a %s: the call succeeds, and says so by an event', async (strategy) => {
-    const cache = await connect(strategy, { writeTimeout: 1500 }, redis)
-    const other = await connect(strategy, { writeTimeout: 5000 }, redis)
+    const cache = await connect(strategy, { writeTimeout: 5000 }, redis)
+    const other = await connect(strategy, {}, redis)
     const failures: FailureEvent[] = []
     cache.events.on('failure', (failure) => failures.push(failure))
     await read(cache)

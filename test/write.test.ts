@@ -413,7 +413,7 @@ describe('a Redis of its own', () => {
   })
 
   test('that stays away: a write fails, saying that nothing was stored', async () => {
-    const cache = await createWriteBehind({ prisma: database.prisma, redis, models, policies: { counter: quiet }, writeTimeout: 1000 })
+    const cache = await createWriteBehind({ prisma: database.prisma, redis, models, policies: { counter: quiet }, writeTimeout: 2000 })
     await server.kill('SIGKILL')
     await expect
       .poll(() => cache.counter.increment({ name: 'gone' }, { value: 1 }).catch((error: { code: string }) => error.code))
@@ -445,7 +445,7 @@ describe('a Redis of its own', () => {
   test('that is away when a worker is to start: it says so, and starts when it is told again', async () => {
     const own = new Redis(server.url, { maxRetriesPerRequest: null, lazyConnect: true })
     const policies = { counter: { debounce: 10, maxWait: 10 } }
-    const cache = await createWriteBehind({ prisma: database.prisma, redis: own, models, policies, writeTimeout: 1000 })
+    const cache = await createWriteBehind({ prisma: database.prisma, redis: own, models, policies, writeTimeout: 3000 })
     await server.kill('SIGKILL')
     await expect(cache.startWorker()).rejects.toMatchObject({ code: 'UNAVAILABLE', model: 'Counter' })
     await server.restart()
