@@ -7,7 +7,7 @@ import { MUTANTS, type Mutant } from './mutants.js'
 import { Tree } from './tree.js'
 
 const AT_A_TIME = 2
-const MOST_FOR_ONE = 120_000
+const MOST_FOR_ONE = 300_000
 
 interface Verdict {
   readonly mutant: Mutant
@@ -37,7 +37,7 @@ async function judge(mutant: Mutant, tree: Tree, env: NodeJS.ProcessEnv): Promis
 async function firstFailure(test: string, tree: Tree, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const output = join(tree.path, 'report.json')
   rmSync(output, { force: true })
-  const options = ['--bail', '1', '--testTimeout', '20000', '--expect.poll.timeout', '8000', '--reporter', 'json', '--outputFile', output]
+  const options = ['--bail', '1', '--testTimeout', '40000', '--expect.poll.timeout', '8000', '--reporter', 'json', '--outputFile', output]
   await run(['node_modules/vitest/vitest.mjs', 'run', test, ...options], tree.path, env)
   if (!existsSync(output)) throw new Error(`${test} did not come to its end`)
   const report = JSON.parse(readFileSync(output, 'utf8')) as TestReport
