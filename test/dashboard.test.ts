@@ -364,7 +364,8 @@ describe('npm start', () => {
     await application.close({ deadline: 0 })
     for (const service of [withoutRedis, withoutTable]) service.kill('SIGTERM')
     expect(await withoutRedis.line('stopped')).toContain('an unknown number stay dirty')
-    expect(await withoutTable.line('stopped')).toContain('0 records flushed on the way out, 1 stay dirty')
+    // Unknown where the machine is so slow that Redis does not say it within a second.
+    expect(await withoutTable.line('stopped')).toMatch(/0 records flushed on the way out, (1|an unknown number) stay dirty/)
     expect(await Promise.all([withoutRedis.exit, withoutTable.exit])).toEqual([0, 0])
     await database.query('rollback')
   })
