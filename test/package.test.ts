@@ -56,7 +56,7 @@ afterAll(async () => {
   await database.drop()
 })
 
-describe('the packed library', { timeout: INSTALL === 'npm' ? 300_000 : 120_000 }, () => {
+describe('the packed library', () => {
   test('has exports and types that Node, TypeScript and bundlers find', async () => {
     await run('publint', ['run', tarball, '--strict'])
     await run('attw', [tarball, '--profile', 'esm-only'])

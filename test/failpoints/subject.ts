@@ -59,8 +59,8 @@ export async function playSubject(target: Target, journal: Journal, isKnownFailu
   await again(() => cache.close({ deadline: 3000 }))
 }
 
-export async function eventually(condition: () => Promise<boolean>, timeout = 60_000): Promise<void> {
-  const deadline = performance.now() + timeout
+export async function eventually(condition: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 60_000
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error('this did not come true in time')
     await new Promise((resolve) => setTimeout(resolve, 15))
