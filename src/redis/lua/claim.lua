@@ -7,8 +7,10 @@
 
   KEYS[1]  prefix of the shard's keys
   ARGV     beginning of the id for a new batch, most records in it, most bytes of changes (a record that has more comes alone), what to claim:
-           'due' (at or before a time) · 'before' (first written at or before a time) · 'key', the time in ms or the key, the policy's debounce ms
-  Returns  { id, id before it or nil, writes it carries, keys, changes, traceparents of those writes or nil }
+           'due' (at or before a time) · 'before' (first written at or before a time) · 'keys', the time in ms (of 'keys' 0), the policy's debounce ms,
+           the keys, none of them twice
+  Returns  { id, id before it or nil, writes it carries, keys, changes, traceparents of those writes or nil, how often it was claimed,
+             what is known of its records (see split.lua) or nil }
            or { nil, ms until the next record may be due or nil, records put off, 1 if there is more to look at }
 
   Keys are a list, packed by cmsgpack; changes as many changes, each packed as packed.lua says. The batch also keeps when
@@ -17,13 +19,17 @@
 ]]
 local prefix = KEYS[1]
 -- include packed
+-- include earlier
 
 local newId, batchSize, mostBytes, what, argument, debounce = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
 local batchKey, dirtyKey, parkedKey, statsKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked', prefix .. 'stats'
 local packedKey = prefix .. 'packed'
 
-local inFlight = redis.call('HMGET', batchKey, 'id', 'previous', 'writes', 'keys', 'changes', 'traces')
-if inFlight[1] then return inFlight end
+local inFlight = redis.call('HMGET', batchKey, 'id', 'previous', 'writes', 'keys', 'changes', 'traces', 'tries', 'reasons')
+if inFlight[1] then
+  inFlight[7] = redis.call('HINCRBY', batchKey, 'tries', '1')
+  return inFlight
+end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -121,7 +127,10 @@ end
 local candidates, packed
 if what == 'due' then candidates, packed = dueKeys(tonumber(argument))
 elseif what == 'before' then candidates = keysBefore(tonumber(argument))
-else candidates = { argument } end
+else
+  candidates = {}
+  for n = 7, #ARGV do candidates[n - 6] = ARGV[n] end
+end
 
 local function pack(flat)
   local meta, names, values = nil, {}, {}
@@ -146,6 +155,7 @@ local function take()
   local size = 0
   packed = packed or changesOf(candidates)
   for n, key in ipairs(candidates) do
+    if size == batchSize then break end
     local change = packed[n] or packHash(key)
     if change then
       bytes = bytes + #change
@@ -164,11 +174,20 @@ local function take()
   return keys, changes, views
 end
 
--- What was taken is in the order of the index: mostly its head, which one command takes off. Returns when the first was due.
+-- When the first of some records was due, whatever their order.
+local function firstDue(keys)
+  local first
+  inParts(keys, function(_, ...)
+    for _, due in ipairs(redis.call('ZMSCORE', dirtyKey, ...)) do first = earlier(first, due) end
+  end)
+  return first
+end
+
+-- What was taken is in the order of the index, unless it was named: mostly its head, which one command takes off. Returns when the first was due.
 local function leaveIndex(keys)
   local size = #keys
-  local due = redis.call('ZSCORE', dirtyKey, keys[1])
-  if redis.call('ZRANK', dirtyKey, keys[size]) == size - 1 then
+  local due = what == 'keys' and firstDue(keys) or redis.call('ZSCORE', dirtyKey, keys[1])
+  if what ~= 'keys' and redis.call('ZRANK', dirtyKey, keys[size]) == size - 1 then
     redis.call('ZREMRANGEBYRANK', dirtyKey, 0, size - 1)
   else
     inParts(keys, function(_, ...) redis.call('ZREM', dirtyKey, ...) end)
@@ -189,10 +208,10 @@ redis.call('HSET', statsKey, 'claimed', stats[1] or '0')
 -- ioredis sends a call again after a broken connection, maybe when the batch that it made has gone: the same id must not come twice.
 local id = newId .. '.' .. time[1] .. '.' .. time[2]
 local packedKeys, packedChanges = cmsgpack.pack(keys), cmsgpack.pack(changes)
-redis.call('HSET', batchKey, 'id', id, 'writes', writes, 'keys', packedKeys, 'changes', packedChanges, 'due', leaveIndex(keys))
+redis.call('HSET', batchKey, 'id', id, 'writes', writes, 'keys', packedKeys, 'changes', packedChanges, 'tries', '1', 'due', leaveIndex(keys))
 if views then redis.call('HSET', batchKey, 'views', views) end
 local traces = redis.call('GETDEL', prefix .. 'traces')
 if traces then redis.call('HSET', batchKey, 'traces', traces) end
 local acked = redis.call('GET', prefix .. 'acked')
 if acked then redis.call('HSET', batchKey, 'previous', acked) end
-return { id, acked, writes, packedKeys, packedChanges, traces }
+return { id, acked, writes, packedKeys, packedChanges, traces, 1 }
