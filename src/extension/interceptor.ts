@@ -42,9 +42,8 @@ export class Interceptor {
     this.#context = context
     this.#parts = new Map(parts.map((part) => [part.model.name, part]))
     this.#records = new Map(parts.map((part) => [part.model.name, new Records(part, this.#projectorOf(part))]))
-    const reach = new Reach(parts[0]?.model.relations ?? {})
-    this.#surveyor = new Surveyor(this.#parts, reach)
-    this.#passage = new Passage(barrier, ({ model }) => [...reach.ancestors(model.name)].flatMap((name) => this.#parts.get(name) ?? []))
+    this.#surveyor = new Surveyor(this.#parts, new Reach(parts[0]?.model.relations ?? {}))
+    this.#passage = new Passage(barrier)
     this.#tables = new RawTables(parts)
   }
 
