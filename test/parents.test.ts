@@ -81,8 +81,8 @@ describe('a call in the database sees a pending row, though its parents are pend
 
   test('a row of a model that is not cached, which refers to it', async () => {
     const { db } = stage
-    expect(await db.remark.create({ data: { postId } })).toMatchObject({ postId })
-    expect(await db.remark.createMany({ data: [{ postId }] })).toEqual({ count: 1 })
+    expect(await db.remark.create({ data: { noteId } })).toMatchObject({ noteId })
+    expect(await db.remark.createMany({ data: [{ noteId }] })).toEqual({ count: 1 })
   })
 
   test.each(['interactive', 'batch'] as const)('a transaction that is %s', async (form) => {
@@ -216,7 +216,7 @@ describe('a call fails where what was written before cannot be flushed:', () => 
   test('but not where it is only referred to, or of a model that is only a parent', async () => {
     const { db } = stage
     expect(await db.post.create({ data: { id: key(), author: { connect: { id: authorId } } } })).toMatchObject({ authorId })
-    expect(await db.remark.create({ data: { postId } })).toMatchObject({ postId })
+    expect(await db.remark.create({ data: { noteId } })).toMatchObject({ noteId })
     expect(await db.note.updateMany({ where: { id: noteId }, data: { text: 'fine' } })).toEqual({ count: 1 })
     await mend()
   })

@@ -5,7 +5,7 @@ import { models as applicationModels } from '../../generated/application/write-b
 import { PrismaClient as RelationsClient } from '../../generated/relations/client/client.js'
 import { models as relationsModels } from '../../generated/relations/write-behind.js'
 import { models } from '../../generated/write-behind.js'
-import { createWriteBehind } from '../../src/index.js'
+import { createWriteBehind, type Policies } from '../../src/index.js'
 import { createDatabase, createMigratedDatabase, createRedis } from '../fixture.js'
 
 /** Nothing is flushed unless a test or the extension does it. */
@@ -47,13 +47,23 @@ export async function createRelatedStage() {
   return { ...database, prisma, cache, db: prisma.$extends(cache.extension()), close }
 }
 
-/** The models of test/relations, which refer to each other in every way; remarks and pins are not cached. */
-export async function createRelationsStage() {
+const RELATED = { note: { ...DEFERRED, queries: 'flush' }, post: { ...DEFERRED, queries: 'flush' }, author: DEFERRED } as const
+
+/**
+ * The models of test/relations, which refer to each other in every way; remarks and pins are not cached.
+ * @param sends may fail each statement of the cache, before it is sent or after it
+ */
+export async function createRelationsStage<const P extends Policies<typeof relationsModels> = typeof RELATED>(
+  policies: P = RELATED as unknown as P,
+  sends: (statement: () => Promise<unknown>) => Promise<unknown> = (statement) => statement(),
+) {
   const { redis, namespace, clean } = createRedis()
   const database = await createMigratedDatabase(new URL('../relations/prisma/migrations/', import.meta.url))
   const prisma = new RelationsClient({ adapter: new PrismaPg({ connectionString: database.url }) })
-  const policies = { note: { ...DEFERRED, queries: 'flush' }, post: { ...DEFERRED, queries: 'flush' }, author: DEFERRED } as const
-  const cache = await createWriteBehind({ prisma, redis, namespace, models: relationsModels, policies })
+  const client = {
+    $queryRawUnsafe: <T>(sql: string, ...values: unknown[]) => sends(() => prisma.$queryRawUnsafe<T>(sql, ...values)) as Promise<T>,
+  }
+  const cache = await createWriteBehind({ prisma: client, redis, namespace, models: relationsModels, policies })
   const close = async () => {
     await cache.close()
     await prisma.$disconnect()
