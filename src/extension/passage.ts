@@ -57,6 +57,19 @@ export class Passage {
     return result
   }
 
+  /** Flushes everything, for a transaction that will see nothing of what is flushed later. What is parked fails the calls that are about it. */
+  async flushAll(parts: readonly Part[]): Promise<void> {
+    await unlessParked(this.#barrier.flush(parts, performance.now() + FLUSH_TIMEOUT, ignore))
+  }
+
+  /** The same within the transaction. @throws TransactionBlockedError when the flush waits for the transaction */
+  async flushAllWithin(parts: readonly Part[], model: string): Promise<void> {
+    const flushed = unlessParked(this.#barrier.flush(parts, performance.now() + FLUSH_TIMEOUT_IN_TRANSACTION, ignore))
+    await flushed.catch((error) => {
+      throw blockedBy(error, model)
+    })
+  }
+
   async #enter(concern: Concern, transaction: TransactionScope) {
     const { part, scope, changes } = concern
     const without = transaction.changed
@@ -67,7 +80,7 @@ export class Passage {
       await this.#flush([fresh], deadline, without)
     } catch (error) {
       await hold?.release()
-      throw error instanceof TimeoutError ? new TransactionBlockedError(part.model.name, error) : error
+      throw blockedBy(error, part.model.name)
     }
     return hold
   }
@@ -98,6 +111,11 @@ export class Passage {
       }
     }
   }
+}
+
+/** A flush that gets nowhere waits for the transaction that it is made in. */
+function blockedBy(error: unknown, model: string): unknown {
+  return error instanceof TimeoutError ? new TransactionBlockedError(model, error) : error
 }
 
 function partsOf(concerns: readonly Concern[]): Part[] {

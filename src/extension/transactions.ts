@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { isUndecided } from '../database/failure.js'
 import type { Hold } from '../strategies/holds.js'
 import type { Part } from '../write-behind.js'
+import type { Isolation } from './isolation.js'
 import type { Concern } from './surveyor.js'
 
 /** What can be done to a record, each more than those before it. */
@@ -19,6 +20,8 @@ export class TransactionScope {
   readonly #changed = new Set<Part>()
   #ended = false
   #abandoned = false
+  #keepsSnapshot = false
+  #flushed: Promise<void> | undefined
 
   get ended(): boolean {
     return this.#ended
@@ -27,6 +30,18 @@ export class TransactionScope {
   /** The models of which it has changed rows, and so may have locked some. */
   get changed(): readonly Part[] {
     return [...this.#changed]
+  }
+
+  /** From the next statement on all see what that one sees. */
+  keepSnapshot(): void {
+    this.#keepsSnapshot = true
+  }
+
+  /** @param flush brings what was acknowledged into the database: once, before the statement that all others see the database with */
+  async beforeStatement(flush: () => Promise<void>): Promise<void> {
+    if (!this.#keepsSnapshot) return
+    this.#flushed ??= flush()
+    await this.#flushed
   }
 
   /** Runs `enter` for what the transaction does not concern yet; what it only referred to or read is entered again when it is read or changed. */
@@ -97,6 +112,14 @@ export class TransactionScope {
 /** Knows the transaction that a call runs in, from the call of $transaction that began it. */
 export class Transactions {
   readonly #scopes = new AsyncLocalStorage<TransactionScope>()
+  readonly #isolation: Isolation
+  readonly #flush: () => Promise<void>
+
+  /** @param flush brings what was acknowledged into the database */
+  constructor(isolation: Isolation, flush: () => Promise<void>) {
+    this.#isolation = isolation
+    this.#flush = flush
+  }
 
   /** A call that comes from elsewhere than from its $transaction gets a scope of its own, whose holds expire. */
   get current(): TransactionScope {
@@ -108,11 +131,18 @@ export class Transactions {
     return scope?.ended ? undefined : scope
   }
 
-  /** Runs `$transaction`. A transaction within another ends with that one. */
+  /**
+   * Runs `$transaction`. A transaction within another ends with that one. One that keeps a snapshot is flushed for before it has a connection
+   * of the pool, and again before its first statement, when little is left to be flushed.
+   */
   async run<T>(args: readonly unknown[], begin: (...args: unknown[]) => Promise<T>): Promise<T> {
     if (this.#open !== undefined) return begin(...args)
     const scope = new TransactionScope()
     const [work, ...options] = args
+    if (await this.#isolation.keepsSnapshot(options[0])) {
+      await this.#flush()
+      scope.keepSnapshot()
+    }
     try {
       const watched = typeof work === 'function' ? scope.watch(work as (...args: unknown[]) => unknown) : work
       const result = await this.#scopes.run(scope, () => begin(watched, ...options))
