@@ -142,6 +142,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
     limits: { claims: new Limit(CLAIMS_UNDER_WAY), statements: new Limit(options.concurrency) },
   }
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
+  shared.barrier.serve(parts)
   await drainSwitched(parts, shared.barrier)
   const links = shared.writes.map(({ link }) => link)
   const cache = new WriteBehind(events, parts, shared.barrier, calls, links, connections)

@@ -24,7 +24,8 @@ local batch = redis.call('HMGET', prefix .. 'batch', 'id', 'keys')
 local acked = redis.call('GET', prefix .. 'acked') or ''
 local state = acked .. '|' .. (batch[1] or '')
 local persisted, outcome = {}, 'moved'
-if ledger == acked or (batch[1] and ledger == 'void:' .. batch[1]) then
+-- Where only the rows are deleted that the batch in flight replaces, it may be laid over them as if nothing was done.
+if ledger == acked or (batch[1] and (ledger == 'void:' .. batch[1] or ledger == 'deletes:' .. batch[1])) then
   outcome = 'known'
 elseif batch[1] and ledger == batch[1] then
   outcome = 'known'
