@@ -1,6 +1,6 @@
 import { skip } from '@prisma/client/runtime/client'
 import { ClosedError } from '../errors.js'
-import { isObject } from '../schema/key.js'
+import { isArguments, isObject } from '../schema/key.js'
 import type { Part } from '../write-behind.js'
 import { type Arguments, type Call, isRecordOperation, isWrite } from './call.js'
 import { choosesLevel } from './isolation.js'
@@ -63,7 +63,7 @@ export class Interceptor {
   /** Whether the cache may be able to answer. */
   #isDeferrable(call: Call): boolean {
     const part = call.model === undefined ? undefined : this.#parts.get(call.model)
-    if (part === undefined || !isRecordOperation(call.operation) || !isObject(call.args)) return false
+    if (part === undefined || !isRecordOperation(call.operation) || !isArguments(call.args)) return false
     if (this.#context.strict && hasGaps(call.args)) return false
     if (!isWrite(call.operation)) return true
     return part.writer !== undefined && !this.#surveyor.hasDependents(call)
