@@ -19,9 +19,11 @@ const OTHER_RADIX = /[box]/i
 /** NUL, or a surrogate, which may be a lone one. */
 const SUSPECT = /[\0\ud800-\udfff]/
 const LONE_SURROGATE = /\p{Surrogate}/u
-const UNSTORABLE_JSON = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/
+const UNSTORABLE_ESCAPE = /^(?:0000|d[89a-f][0-9a-f]{2})$/
 /** Types whose stored texts compare as their values do: see bound.ts. */
 const COMPARABLE: ReadonlySet<Field['type']> = new Set(['Int', 'BigInt', 'Float', 'Decimal', 'DateTime'])
+/** Characters of a text that is read as a decimal: more than any column holds digits. */
+const LONGEST_DECIMAL = 200_000
 const DEFAULT_PRECISION = 65
 const DEFAULT_SCALE = 30
 
@@ -175,10 +177,17 @@ function encodeString(model: Model, field: Field, value: unknown): string {
     if (LONE_SURROGATE.test(value)) throw invalid(model, field, 'well-formed Unicode text', value)
   }
   if (field.maxLength !== undefined && value.length > field.maxLength) {
-    const length = [...value].length
+    const length = countCharacters(value)
     if (length > field.maxLength) throw invalid(model, field, `at most ${field.maxLength} characters`, `${length} characters`, true)
   }
   return value
+}
+
+/** PostgreSQL's: a pair of surrogates is one. */
+function countCharacters(text: string): number {
+  let count = 0
+  for (let n = 0; n < text.length; n++) if ((text.charCodeAt(n) & 0xfc00) !== 0xdc00) count++
+  return count
 }
 
 function encodeDecimal(model: Model, field: Field, value: unknown): string {
@@ -186,7 +195,7 @@ function encodeDecimal(model: Model, field: Field, value: unknown): string {
   const scale = field.scale ?? DEFAULT_SCALE
   const expected = `a finite decimal of at most ${precision - scale} digits before the point`
   if (typeof value !== 'number' && typeof value !== 'string' && !Decimal.isDecimal(value)) throw invalid(model, field, expected, value)
-  if (typeof value === 'string' && OTHER_RADIX.test(value)) throw invalid(model, field, expected, value)
+  if (typeof value === 'string' && (value.length > LONGEST_DECIMAL || OTHER_RADIX.test(value))) throw invalid(model, field, expected, value)
   let decimal: Decimal
   try {
     decimal = new Decimal(value as Decimal.Value)
@@ -224,8 +233,16 @@ function encodeJson(model: Model, field: Field, value: unknown): string {
     text = undefined
   }
   if (text === undefined) throw invalid(model, field, 'a JSON value', value)
-  if (UNSTORABLE_JSON.test(text)) throw invalid(model, field, 'JSON without NUL characters and lone surrogates', value)
+  if (isUnstorable(text)) throw invalid(model, field, 'JSON without NUL characters and lone surrogates', value)
   return text
+}
+
+/** Whether JSON escapes what the database cannot hold. It goes from escape to escape: a regex of repeated backslashes has no end to its stack. */
+function isUnstorable(text: string): boolean {
+  for (let at = text.indexOf('\\'); at >= 0; at = text.indexOf('\\', at + 2)) {
+    if (text[at + 1] === 'u' && UNSTORABLE_ESCAPE.test(text.slice(at + 2, at + 6))) return true
+  }
+  return false
 }
 
 /** Prisma sends a Decimal that is the whole value as a number, and one inside of it as a text. */

@@ -158,7 +158,7 @@ local function take()
     if size == batchSize then break end
     local change = packed[n] or packHash(key)
     if change then
-      bytes = bytes + #change
+      bytes = bytes + #key + #change
       if size > 0 and bytes > mostBytes then break end
       size = size + 1
       keys[size], changes[size] = key, change

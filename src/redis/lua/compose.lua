@@ -4,6 +4,8 @@
 -- include bounds
 -- include packed
 
+-- So many of the largest writes may wait for a flush of one record.
+local MOST_WAITING = 2
 local LEAST, MOST = '-9223372036854775808', '9223372036854775807'
 
 -- Of the operation at hand: what it carries, and the arguments of HSET for it, each second one to be filled in.
@@ -214,6 +216,17 @@ local function change(pend, key, meta, since)
   elseif count > 0 then call('HSET', pend, carry(count)) end
 end
 
+-- Whether a change has too many bytes with an operation that carries so many: what the operation sets anew does not count.
+local function isTooLarge(pend, bytes)
+  if bytes <= MOST_PACKED then return false end
+  local replaced = {}
+  for n = 1, size do replaced[fields[2 * n - 1]] = true end
+  for _, name in ipairs(call('HKEYS', pend)) do
+    if not replaced[name] then bytes = bytes + call('HSTRLEN', pend, name) end
+  end
+  return bytes > MOST_WAITING * largest
+end
+
 -- The first field of a pending change that is a hash from now on, if there is one. `packed`: see write.lua.
 local function open(pend, key, packed)
   if packed == nil then packed = packedChange(key) end
@@ -225,10 +238,12 @@ local function open(pend, key, packed)
 end
 
 -- Returns why the operation is refused, or nil; then when the record is due, and its change, if it is a packed one.
-local function write(index, key, packed, values)
+local function write(index, key, packed, values, bytes)
   local pend = pendPrefix .. key
   local meta = open(pend, key, packed)
-  if not meta then
+  if meta then
+    if kind ~= 'delete' and isTooLarge(pend, bytes) then return 'size' end
+  else
     if not enter then
 -- include enter
     end
@@ -249,8 +264,8 @@ end
 
 compose = function(index, key, values, packed, mayBePacked)
   read(values)
-  if condition then return writeIf(index, key) end
-  return write(index, key, packed, mayBePacked and values)
+  if condition then return writeIf(index, key, #values) end
+  return write(index, key, packed, mayBePacked and values, #values)
 end
 
 -- A packed change that an operation was added to, after the view has followed it too.
