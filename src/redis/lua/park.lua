@@ -13,14 +13,16 @@ local id, nextId = ARGV[1], ARGV[2]
 local batchKey, parkedKey = prefix .. 'batch', prefix .. 'parked'
 local NULL = '\0'
 
+-- include settle
 -- include bounds
 -- include packed
--- include advance
+-- include addto
+-- include putback
 
-local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'changes', 'traces')
+local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'changes')
 if batch[1] ~= id then return false end
 -- A claimed change is composed with the pending one in a hash that is there only meanwhile.
-local claim = prefix .. 'claim'
+local claim = prefix .. 'draft'
 
 local function toFields(flat)
   local fields = {}
@@ -30,8 +32,7 @@ end
 
 -- Sums outside 64 bits cannot be stored: both terms stay in the text, which the database will refuse, and say so.
 local function add(field, amount)
-  local result = redis.pcall('HINCRBY', claim, field, amount)
-  if type(result) == 'table' then redis.call('HSET', claim, field, redis.call('HGET', claim, field) .. '+' .. amount) end
+  if not addTo(claim, field, amount) then redis.call('HSET', claim, field, redis.call('HGET', claim, field) .. '+' .. amount) end
 end
 
 local KINDS = { ['='] = true, ['+'] = true, ['^'] = true, ['_'] = true }
@@ -115,52 +116,48 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- Puts a claimed change, which the claim holds, under the newer pending one. Returns its state.
-local function putBack(key, earlier)
-  local pend, newer = prefix .. 'pend:' .. key, pendingChange(key)
-  if #newer == 0 then
-    redis.call('RENAME', claim, pend)
-    redis.call('ZADD', prefix .. 'dirty', 'inf', key)
-    return string.sub(earlier['~'], 1, 1)
-  end
+local function putUnder(key, earlier)
+  local newer = pendingChange(key)
+  if #newer == 0 then return string.sub(earlier['~'], 1, 1) end
   local later = toFields(newer)
   local laterState = string.sub(later['~'], 1, 1)
-  if laterState == 'd' or laterState == 'r' then
-    redis.call('DEL', claim)
-    return laterState
-  end
-  local state = compose(earlier, later)
-  redis.call('HDEL', prefix .. 'packed', key)
-  redis.call('RENAME', claim, pend)
-  return state
+  if laterState ~= 'd' and laterState ~= 'r' then return compose(earlier, later) end
+  redis.call('DEL', claim)
+  if laterState == 'r' then copy(later) end
+  return laterState
 end
 
--- Returns how often the record has been refused.
-local function list(key, reason)
+-- The claimed change and the newer one as one, a flat list. The time starts anew, so that writes to a parked record are debounced like any others.
+local function composed(key, packed)
+  local claimed = flatten(packed)
+  redis.call('DEL', claim)
+  inParts(claimed, function(_, ...) redis.call('HSET', claim, ...) end)
+  local state = putUnder(key, toFields(claimed))
+  local view = redis.call('HGET', prefix .. 'view:' .. key, '~')
+  redis.call('HSET', claim, '~', state .. (view == '1' and 'v' or view == '0' and 'm' or '-') .. 'a' .. now)
+  return redis.call('HGETALL', claim)
+end
+
+-- How often the record has been refused, with this time, and the entry that says so.
+local function entryOf(key, reason)
   local before = redis.call('HGET', parkedKey, key)
   local attempts, since = 0, now
   if before then
     local a, s = string.match(before, '^(%d+) (%d+) ')
     attempts, since = tonumber(a), tonumber(s)
   end
-  redis.call('HSET', parkedKey, key, (attempts + 1) .. ' ' .. since .. ' ' .. reason)
-  return attempts + 1
+  return attempts + 1, (attempts + 1) .. ' ' .. since .. ' ' .. reason
 end
 
-local function park(key, packed, reason)
-  local claimed = flatten(packed)
-  redis.call('HSET', claim, unpack(claimed))
-  local state = putBack(key, toFields(claimed))
-  -- The time starts anew, so that writes to a parked record are debounced like any others.
-  local view = redis.call('HGET', prefix .. 'view:' .. key, '~')
-  redis.call('HSET', prefix .. 'pend:' .. key, '~', state .. (view == '1' and 'v' or view == '0' and 'm' or '-') .. 'a' .. now)
-  return list(key, reason)
-end
-
-local parked, changes = {}, cmsgpack.unpack(batch[4])
+local parked, changes, all, entries = {}, cmsgpack.unpack(batch[3]), {}, {}
 for n, key in ipairs(cmsgpack.unpack(batch[2])) do
-  parked[2 * n - 1], parked[2 * n] = key, park(key, changes[n], ARGV[n + 2] or ARGV[3])
+  all[n] = composed(key, changes[n])
+  parked[2 * n - 1] = key
+  parked[2 * n], entries[n] = entryOf(key, ARGV[n + 2] or ARGV[3])
 end
-redis.call('SET', prefix .. 'acked', 'void:' .. id)
-if batch[5] and redis.call('EXISTS', prefix .. 'traces') == 0 then redis.call('SET', prefix .. 'traces', batch[5]) end
-advance(batch[3], 'void:' .. id, nextId)
+redis.call('DEL', claim)
+redis.call('HSET', batchKey, 'composed', cmsgpack.pack(all), 'entries', cmsgpack.pack(entries), 'next', nextId)
+redis.call('SET', prefix .. 'intent', 'park:' .. id)
+putBack(id)
+redis.call('DEL', prefix .. 'intent')
 return parked

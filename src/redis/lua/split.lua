@@ -12,6 +12,8 @@ local prefix = KEYS[1]
 local id, newId, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local batchKey = prefix .. 'batch'
 
+-- include settle
+
 local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'changes')
 if batch[1] ~= id then return 0 end
 local keys, changes = cmsgpack.unpack(batch[2]), cmsgpack.unpack(batch[4])
