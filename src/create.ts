@@ -224,6 +224,7 @@ function assembleWriter(
       debounce: policy.debounce,
       maxWait: policy.maxWait,
       mostDirty: Math.ceil(policy.maxDirty / policy.shards),
+      mostBytes: policy.maxRecordSize,
       nameClean: policy.jobs === 'record',
     },
     // Nothing is lost without the alarm: the sweeper finds the shard.

@@ -35,6 +35,12 @@ export interface Policy {
    * records of the shard that have no pending change are refused with BacklogFullError. @default 1000000
    */
   maxDirty?: number
+  /**
+   * Most bytes of one write to a record: its key, and its values as Redis holds them; at most 64 MiB. Twice as many may wait for a flush of one
+   * record. What has more is refused with InvalidInputError; the Prisma extension writes it to the database itself. A worker needs about 16 bytes
+   * of heap a byte. @default 4194304
+   */
+  maxRecordSize?: number
   /** How long a clean record stays readable from Redis. @default 60000 */
   viewTtl?: number
   /** How long it is remembered that a row is missing. @default 5000 */
@@ -79,6 +85,7 @@ const POLICY_DEFAULTS: ResolvedPolicy = {
   batchSize: 1000,
   jobs: 'shard',
   maxDirty: 1_000_000,
+  maxRecordSize: 4 * 2 ** 20,
   viewTtl: 60_000,
   missingTtl: 5000,
   attempts: 20,
@@ -105,6 +112,8 @@ const SMALLEST: Partial<Record<keyof Policy | keyof Options, number>> = { deboun
 const LARGEST = 1e12
 /** What Node's timers are set to: longer ones fire at once. */
 const LONGEST_TIMER = 1e9
+/** Bytes. */
+const LARGEST_RECORD = 64 * 2 ** 20
 const TIMERS: readonly string[] = ['sweepInterval', 'writeTimeout', 'statementTimeout'] satisfies (keyof Options)[]
 
 /** @throws ConfigurationError naming the option, what was expected and what came. */
@@ -134,7 +143,7 @@ function withDefaults<T extends object>(where: string, defaults: T, given: Parti
     if (value === undefined) continue
     if (typeof value !== typeof defaults[name]) throw wrong(`${where}.${name}`, `a ${typeof defaults[name]}`, value)
     const smallest = SMALLEST[name as keyof Policy] ?? 1
-    const largest = TIMERS.includes(name) ? LONGEST_TIMER : LARGEST
+    const largest = name === 'maxRecordSize' ? LARGEST_RECORD : TIMERS.includes(name) ? LONGEST_TIMER : LARGEST
     if (typeof value === 'number' && !(Number.isInteger(value) && value >= smallest && value <= largest))
       throw wrong(`${where}.${name}`, `a whole number from ${smallest} to ${largest}`, value)
     resolved[name] = value

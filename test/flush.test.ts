@@ -416,7 +416,7 @@ describe('a refused record', () => {
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     const prefix = shardPrefix(connection.namespace, 'Counter', 0)
     const colour = { key: 'a', shape: new Shapes([]).intern('update', ['colour'], [], []), values: ['red'] }
-    const limits = { debounce: HOUR, maxWait: HOUR, mostDirty: 10, nameClean: false }
+    const limits = { debounce: HOUR, maxWait: HOUR, mostDirty: 10, mostBytes: 2 ** 22, nameClean: false }
     await new Store(connection.redis).write(prefix, 'earlier version', 1, 1, limits, [colour])
     await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED', keys: ['a'] })
     expect(await cache.parked()).toMatchObject([{ reason: 'Counter: the model has no field colour any more' }])

@@ -14,7 +14,7 @@ import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const HOUR = 3_600_000
 const still = { shards: 1, debounce: HOUR, maxWait: HOUR }
-const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100_000, nameClean: false }
+const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100_000, mostBytes: 2 ** 22, nameClean: false }
 const BATCH = { records: 100, bytes: 1000 }
 const TTL = { view: 60_000, missing: 5000 }
 const FIELDS = [{ name: 'value', start: '0' }]

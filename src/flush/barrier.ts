@@ -7,6 +7,7 @@ import { ancestorsOf, inTiers } from '../schema/ancestors.js'
 import { shardOf } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
 import type { Flusher } from './flusher.js'
+import { isDeadly } from './quarantine.js'
 
 const RETRY_PAUSE = 100
 /** Ms; a longer one fires at once. */
@@ -126,8 +127,8 @@ export class Barrier {
     const refused: string[] = []
     let healed = 0
     for (const shard of range(part.shards.count)) {
-      for (const { key } of await this.#untilUp(part, deadline, () => this.#store.parked(part.shards.prefix(shard)))) {
-        if (await this.#isRefused(part, shard, key, deadline, count)) refused.push(key)
+      for (const entry of await this.#untilUp(part, deadline, () => this.#store.parked(part.shards.prefix(shard)))) {
+        if (isDeadly(entry) || (await this.#isRefused(part, shard, entry.key, deadline, count))) refused.push(entry.key)
         else healed++
       }
     }

@@ -9,6 +9,7 @@ import type { Store } from '../redis/store.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 import { within } from './barrier.js'
 import type { Flusher } from './flusher.js'
+import { isDeadly } from './quarantine.js'
 import { type FlushReport, sentence, summary } from './report.js'
 import { backoffDelay, type FlushJob, type FlushJobData, queueName, type Scheduler } from './scheduler.js'
 
@@ -171,7 +172,9 @@ export class FlushWorker {
 
   async #retryParked(job: FlushJob, shard: number, key: string): Promise<Record<string, unknown>> {
     const { store, shards, flusher } = this.#context
-    if (!(await store.isParked(shards.prefix(shard), key))) return carried(job, 'the record is not parked any more')
+    const entry = await store.parkedEntry(shards.prefix(shard), key)
+    if (entry === undefined) return carried(job, 'the record is not parked any more')
+    if (isDeadly(entry)) throw new PersistError('REFUSED', `${entry.reason}; flush it by its key to try it again`, undefined)
     const report = await flusher.flush(shard, { key })
     await job.log(sentence(report))
     const refusal = report.parked.get(key)

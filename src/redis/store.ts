@@ -196,8 +196,14 @@ export class Store {
     await this.#redis.writeBehind_hold(prefix, 'invalidate', '', 0, ...keys)
   }
 
+  /** How often the batch in flight was claimed. */
+  async inFlight(prefix: string): Promise<{ id: string; tries: number } | undefined> {
+    const [id, tries] = await this.#redis.hmget(`${prefix}batch`, 'id', 'tries')
+    return id == null ? undefined : { id, tries: Number(tries) }
+  }
+
   async isInFlight(prefix: string, id: string): Promise<boolean> {
-    return (await this.#redis.hget(`${prefix}batch`, 'id')) === id
+    return (await this.inFlight(prefix))?.id === id
   }
 
   /** When a dirty record is due, ms by Redis' clock (Infinity: it is parked); undefined if it is clean. */
@@ -213,6 +219,11 @@ export class Store {
 
   async isParked(prefix: string, key: string): Promise<boolean> {
     return (await this.#redis.hexists(`${prefix}parked`, key)) === 1
+  }
+
+  async parkedEntry(prefix: string, key: string): Promise<ParkedEntry | undefined> {
+    const entry = await this.#redis.hget(`${prefix}parked`, key)
+    return entry === null ? undefined : toParkedEntry(key, entry)
   }
 
   async parked(prefix: string): Promise<ParkedEntry[]> {

@@ -9,6 +9,7 @@ import {
 } from '../errors.js'
 import type { Events } from '../events.js'
 import { fold, type Operation } from '../schema/operation.js'
+import { checkSize, sizeOf, tooMuchWaiting } from '../schema/size.js'
 import { MOST_TRACES, type Origin, type Telemetry, type WriteSpan } from '../telemetry/telemetry.js'
 import type { ShardNames } from './keys.js'
 import { isReply, type Link, LinkTimeout } from './link.js'
@@ -113,7 +114,9 @@ class Lane {
     return this.#sequence > 0
   }
 
+  /** @throws InvalidInputError if the operation is too large */
   write(operation: Operation): Promise<Answer | undefined> {
+    checkSize(this.#context.model, operation, this.#context.limits.mostBytes)
     const last = this.#lastByKey.get(operation.key)
     if (last !== undefined && fold(last.operation, operation)) {
       last.writes++
@@ -219,14 +222,9 @@ class Lane {
   #refused(refusal: Refusal, key: string): WriteBehindError {
     const { model, limits } = this.#context
     if (refusal === 'backlog') return new BacklogFullError(model, key, limits.mostDirty)
+    if (refusal === 'size') return new InvalidInputError(model, undefined, ...tooMuchWaiting(limits.mostBytes))
     return new InvalidInputError(model, undefined, 'pending increments of a record within 64 bits', 'a sum outside them')
   }
-}
-
-function sizeOf({ key, values }: Operation): number {
-  let size = key.length
-  for (const value of values) if (typeof value === 'string') size += value.length
-  return size
 }
 
 function countWrites(entries: readonly Entry[]): number {

@@ -82,7 +82,7 @@ export class World {
     )
     const reader = this.#reader(common, statements)
     const holds = this.holds(strategy === 'write-through' ? reader : undefined, crash)
-    const limits = { debounce: this.#policy.debounce, maxWait: this.#policy.maxWait, mostDirty: 1000, nameClean: false }
+    const limits = { debounce: this.#policy.debounce, maxWait: this.#policy.maxWait, mostDirty: 1000, mostBytes: 2 ** 22, nameClean: false }
     const flush = async (key: string) => void (await this.flusher(crash).flush(0, { key }))
     return new ModelCache({
       model: MODEL,

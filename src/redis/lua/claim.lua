@@ -165,7 +165,7 @@ local function take()
     -- What makes a table of the changes (write.lua) is none itself.
     local change = packed[n] ~= '' and (packed[n] or packHash(key))
     if change then
-      bytes = bytes + #change
+      bytes = bytes + #key + #change
       if size > 0 and bytes > mostBytes then break end
       size = size + 1
       keys[size], changes[size] = key, change

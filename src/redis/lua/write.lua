@@ -7,7 +7,8 @@
   The index never has a later time than a record's change: where that is packed, an operation that only puts it off leaves the index alone.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV[1]  packed by cmsgpack, one after the other: debounce ms, maxWait ms, most dirty records, whether to name the records that were clean,
+  ARGV[1]  packed by cmsgpack, one after the other: debounce ms, maxWait ms, most dirty records, most bytes of
+           one write, whether to name the records that were clean,
            writer, sequence, writes, traceparents of spans of the writes, each ended by a space,
            { names of the fields of a row } (none if no shape has a condition),
            { per shape: { kind, condition (false · 'there' · 'missing' · 'known'), number of sets, of increments, of bases, of bounds, whether
@@ -17,7 +18,7 @@
              increments, bases, bounds, and of an upsert with a condition the fields of the row to insert (packed, one after the other) }
   Returns  { 1 if the shard had no due record, { positions of records that were clean }, { position, refusal, … },
              { position, row, … of operations with a condition: after them, of a delete before it } }, or only the first if the others are
-           empty; positions count from 1; refusals: 'backlog', 'overflow', and where a condition does not hold 'there', 'missing', 'unknown'
+           empty; positions count from 1; refusals: 'backlog', 'overflow', 'size', and where a condition does not hold 'there', 'missing', 'unknown'
 
   A pending change begins packed (packed.lua says how), and stays so while operations of its first shape follow: of all records of a run
   such changes are read and written by one command each. Any other operation makes a hash of its own of it first, as do a bound and what is
@@ -34,7 +35,7 @@
 local call, sub, char, format = redis.call, string.sub, string.char, string.format
 local pack, unpackSome = cmsgpack.pack, cmsgpack.unpack_limit
 local prefix = KEYS[1]
-local debounce, maxWait, mostDirty, nameClean, writer, sequence, writes, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
+local debounce, maxWait, mostDirty, largest, nameClean, writer, sequence, writes, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
 local NULL = '\0'
 local SEQUENCE_TTL = '3600000'
 -- Bytes of traceparents that a shard keeps until its next claim.
