@@ -107,7 +107,7 @@ export class Case {
   async #checkRedis(): Promise<void> {
     const { redis, namespace } = this.target
     const left: string[] = []
-    for await (const keys of redis.scanStream({ match: `{${namespace}:PageView:0}:*`, count: 1000 })) left.push(...keys)
+    for await (const keys of redis.scanStream({ match: `{${namespace}/PageView/0}/*`, count: 1000 })) left.push(...keys)
     const wrong = left.filter((key) => /:(packed|pend:.*|claim|batch|dirty|parked)$/.test(key))
     if (wrong.length > 0) throw new Error(`left in Redis: ${wrong.join(', ')}`)
     for (const key of left) {

@@ -8,6 +8,7 @@
            '1' to name the records that are still dirty
   Returns  { time in ms, ms until the next flush or nil, { key, ms until it is due, … of records still dirty }, keys unparked } or nil
 ]]
+-- include named
 local prefix = KEYS[1]
 local id, ledger, nextId = ARGV[1], ARGV[2], ARGV[3]
 local viewTtl, missingTtl, rows, nameDirty = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
@@ -43,7 +44,7 @@ local function expireViews(keys, areRows)
   local anyDirty = redis.call('ZCARD', dirtyKey) > 0
   for _, key in ipairs(keys) do
     if not (anyDirty and redis.call('ZSCORE', dirtyKey, key)) then
-      local view = prefix .. 'view:' .. key
+      local view = prefix .. 'view/' .. named(key)
       local isRow = areRows or redis.call('HGET', view, '~') == '1'
       redis.call('PEXPIRE', view, isRow and viewTtl or missingTtl)
     end

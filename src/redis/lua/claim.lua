@@ -16,6 +16,7 @@
   says that the row is missing, 'any' if that is not known).
 ]]
 local prefix = KEYS[1]
+-- include named
 -- include packed
 
 local newId, batchSize, mostBytes, what, argument, debounce = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
@@ -136,7 +137,7 @@ end
 
 -- The change of a candidate that is a hash, packed. False if it is clean.
 local function packHash(key)
-  local flat = redis.call('HGETALL', prefix .. 'pend:' .. key)
+  local flat = redis.call('HGETALL', prefix .. 'pend/' .. named(key))
   return #flat > 0 and pack(flat)
 end
 
@@ -152,7 +153,7 @@ local function take()
       if size > 0 and bytes > mostBytes then break end
       size = size + 1
       keys[size], changes[size] = key, change
-      if not packed[n] then hashes[#hashes + 1] = prefix .. 'pend:' .. key end
+      if not packed[n] then hashes[#hashes + 1] = prefix .. 'pend/' .. named(key) end
       local flag = string.sub(change, 28, 28)
       if flag == 'm' then views = 'any' elseif flag == 'v' then views = views or 'rows' end
     else

@@ -189,7 +189,7 @@ end
 
 -- A pending change that begins here takes all that the operation carries as it is; an older one is added to.
 local function change(pend, key, meta, since)
-  local view = viewPrefix .. key
+  local view = viewPrefix .. named(key)
   local state, flag, extras = 'u', nil, '-'
   if meta then state, flag, extras = sub(meta, 1, 1), sub(meta, 2, 2), sub(meta, 3, 3)
   else flag = keepView(view) end
@@ -226,7 +226,7 @@ end
 
 -- Returns why the operation is refused, or nil; then when the record is due, and its change, if it is a packed one.
 local function write(index, key, packed, values)
-  local pend = pendPrefix .. key
+  local pend = pendPrefix .. named(key)
   local meta = open(pend, key, packed)
   if not meta then
     if not enter then
@@ -235,7 +235,7 @@ local function write(index, key, packed, values)
     local refusal = enter(index)
     if refusal then return refusal end
     if values then
-      local view = viewPrefix .. key
+      local view = viewPrefix .. named(key)
       return nil, soonest, soonest .. nowText .. sub(head, 1, 1) .. follow(view, keepView(view)) .. sub(head, 3) .. values
     end
   end
@@ -256,5 +256,5 @@ end
 -- A packed change that an operation was added to, after the view has followed it too.
 followPacked = function(key, values, packed)
   read(values)
-  return sub(packed, 1, 27) .. changeView(viewPrefix .. key) .. sub(packed, 29)
+  return sub(packed, 1, 27) .. changeView(viewPrefix .. named(key)) .. sub(packed, 29)
 end

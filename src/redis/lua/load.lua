@@ -116,7 +116,7 @@ local function isThere(view)
 end
 
 local function isLeased(key, lease)
-  return string.sub(lease, -#epoch - 1) == '.' .. epoch and redis.call('GET', prefix .. 'lease:' .. key) == lease
+  return string.sub(lease, -#epoch - 1) == '.' .. epoch and redis.call('GET', prefix .. 'lease/' .. named(key)) == lease
 end
 
 -- Makes the view under the given name. Returns the answer, and whether it fits a view.
@@ -149,13 +149,13 @@ local function keep(view, key, present)
 end
 
 local function load(key, lease, first)
-  local view, stores = prefix .. 'view:' .. key, isLeased(key, lease)
+  local view, stores = prefix .. 'view/' .. named(key), isLeased(key, lease)
   if isThere(view) then return answer(view) end
   if outcome == 'moved' then return false end
   if not stores then view = prefix .. 'answer' end
   local result, fits = make(view, key, first)
   if stores and fits then keep(view, key, result[1]) else redis.call('DEL', view) end
-  if stores then redis.call('DEL', prefix .. 'lease:' .. key) end
+  if stores then redis.call('DEL', prefix .. 'lease/' .. named(key)) end
   return result
 end
 

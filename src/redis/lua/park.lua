@@ -14,13 +14,14 @@ local batchKey, parkedKey = prefix .. 'batch', prefix .. 'parked'
 local NULL = '\0'
 
 -- include bounds
+-- include named
 -- include packed
 
 local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'changes', 'traces')
 if batch[1] ~= id then return false end
 local key = cmsgpack.unpack(batch[2])[1]
 -- The claimed change is composed with the pending one in a hash that is there only meanwhile.
-local pend, claim = prefix .. 'pend:' .. key, prefix .. 'claim'
+local pend, claim = prefix .. 'pend/' .. named(key), prefix .. 'claim'
 local claimed = flatten(cmsgpack.unpack(batch[4])[1])
 redis.call('HSET', claim, unpack(claimed))
 
@@ -134,7 +135,7 @@ else
   redis.call('ZADD', prefix .. 'dirty', 'inf', key)
 end
 -- The time starts anew, so that writes to a parked record are debounced like any others.
-local view = redis.call('HGET', prefix .. 'view:' .. key, '~')
+local view = redis.call('HGET', prefix .. 'view/' .. named(key), '~')
 redis.call('HSET', pend, '~', state .. (view == '1' and 'v' or view == '0' and 'm' or '-') .. 'a' .. now)
 
 local before = redis.call('HGET', parkedKey, key)
