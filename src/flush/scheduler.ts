@@ -26,7 +26,7 @@ interface Holder {
 }
 
 /** Jobs of each kind that stay on the board after they completed. */
-const KEPT_COMPLETED = 100
+export const KEPT_COMPLETED = 100
 export const KEPT_FAILED = 1000
 /** BullMQ keeps the last events of a queue for listeners; nobody reads ours that far back. */
 const KEPT_EVENTS = 1000

@@ -1,6 +1,7 @@
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import type { ShardNames } from '../redis/keys.js'
+import { withoutArguments } from '../redis/link.js'
 import type { Store } from '../redis/store.js'
 import type { Flusher } from './flusher.js'
 import type { FlushJobData } from './job.js'
@@ -180,8 +181,9 @@ type Failures = Map<string, Error>
 async function attempt<T>(failures: Failures, task: Promise<T>): Promise<T | undefined> {
   try {
     return await task
-  } catch (error) {
-    failures.set((error as Error).message, error as Error)
+  } catch (caught) {
+    const error = withoutArguments(caught as Error)
+    failures.set(error.message, error)
     return undefined
   }
 }

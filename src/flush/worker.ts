@@ -4,14 +4,14 @@ import { PersistError, UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import { queuePrefix, type ShardNames } from '../redis/keys.js'
-import { disconnect } from '../redis/link.js'
+import { disconnect, isReply } from '../redis/link.js'
 import type { Store } from '../redis/store.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 import { within } from './barrier.js'
 import type { Flusher } from './flusher.js'
 import { type FlushJob, type FlushJobData, isAsMade, MOST_BATCHES_IN_A_JOB, readJobData } from './job.js'
 import { type FlushReport, sentence, summary } from './report.js'
-import { backoffDelay, KEPT_FAILED, queueName, type Scheduler } from './scheduler.js'
+import { backoffDelay, KEPT_COMPLETED, KEPT_FAILED, queueName, type Scheduler } from './scheduler.js'
 
 /**
  * A shard is flushed again after a debounce, but after so many ms at the latest: under steady writing something is always due, or seems so, and
@@ -21,11 +21,29 @@ const LONGEST_REST = 250
 /** A killed worker's job starts again within the sum of both, ms. */
 const LOCK_DURATION = 5000
 const STALLED_INTERVAL = 2000
+/** After an error that Redis answers with, ms: BullMQ asks again at once, thousands of times a second where the queue is broken. */
+const REST_AFTER_ERROR = 1000
 
 const CARRIED = 'another batch carried this record'
 
 /** BullMQ's, which would wait for ever for a connection that it has told to end while it was reconnecting. */
 class Consumer extends Worker<FlushJobData, Record<string, unknown>> {
+  #resting: NodeJS.Timeout | undefined
+
+  /** Fetches no job for a while. */
+  rest(): void {
+    if (this.closing !== undefined || this.isPaused()) return
+    void this.pause(true)
+    this.#resting = setTimeout(() => {
+      if (this.closing === undefined) void this.resume()
+    }, REST_AFTER_ERROR)
+  }
+
+  override async close(force?: boolean): Promise<void> {
+    clearTimeout(this.#resting)
+    await super.close(force)
+  }
+
   /** A job that cannot be read has no data, so that it fails by itself: thrown, the error would stop the queue for a while, again and again. */
   protected override createJob(stored: Parameters<Worker['createJob']>[0], id: string): FlushJob {
     try {
@@ -96,11 +114,15 @@ export class FlushWorker {
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       // Of jobs that do not say it.
       removeOnFail: { count: KEPT_FAILED },
-      removeOnComplete: { count: KEPT_FAILED },
+      removeOnComplete: { count: KEPT_COMPLETED },
       ...queueTelemetry,
       settings: { backoffStrategy: (attemptsMade) => backoffDelay(policy, attemptsMade) },
     })
-    this.#consumer.on('error', (error) => events.emit('failure', { step: 'queue', model, error }))
+    const consumer = this.#consumer
+    consumer.on('error', (error) => {
+      if (isReply(error)) consumer.rest()
+      events.emit('failure', { step: 'queue', model, error })
+    })
     this.#consumer.on('failed', (_, error) => events.emit('failure', { step: 'flush', model, error }))
     await within(performance.now() + timeout, this.#consumer.waitUntilReady())
   }
