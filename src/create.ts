@@ -152,7 +152,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
 
 interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect'> {
   /** For the application's calls, whose latency counts: apart from the flushes' connection. */
-  readonly calls: Calls
+  readonly calls: Calls & { readonly redis: Redis }
   /** The same, and more of its kind. */
   readonly writes: readonly Calls[]
   readonly store: Store
@@ -203,7 +203,7 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
       queueTelemetry,
       connect: () => connect(QUEUE_CONNECTION),
     }),
-    sweeper: new Sweeper({ ...common, interval: sweepInterval }),
+    sweeper: new Sweeper({ ...common, interval: sweepInterval, flusher }),
   }
 }
 

@@ -329,8 +329,8 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
 
   /** Has the hold end now, as in a minute by itself. */
   async function expire(cache: Caches): Promise<void> {
-    const [hold, ...others] = await connection.redis.keys(`{${connection.namespace}:Counter*}:hold:*`)
-    expect([hold, others]).toEqual([expect.stringMatching(/:hold:/), []])
+    const [hold, ...others] = await connection.redis.keys(`{${connection.namespace}/Counter*}/hold/*`)
+    expect([hold, others]).toEqual([expect.stringMatching(/\/hold\//), []])
     const ttl = await connection.redis.pttl(hold as string)
     expect(ttl).toBeGreaterThan(0)
     expect(ttl).toBeLessThanOrEqual(60_000)

@@ -245,7 +245,7 @@ export class Store {
 
   /** Not at once: a call that was sent twice may still be on its way over the connection that broke. */
   async forgetWriter(prefix: string, writer: string): Promise<void> {
-    await this.#redis.pexpire(`${prefix}writer:${writer}`, FORGET_AFTER)
+    await this.#redis.pexpire(`${prefix}writer/${writer}`, FORGET_AFTER)
   }
 }
 

@@ -21,9 +21,9 @@ export type Calls = ModelCache<typeof models.pageView>
 
 const STATEMENT_TIMEOUT = 30_000
 const MODEL = models.pageView
-const PREFIX_PARTS = ['packed', 'pend:', 'batch', 'dirty', 'parked']
-const EXPIRE = `if redis.call('PTTL', KEYS[1] .. 'view:' .. ARGV[1]) > 0 then
-  return redis.call('DEL', KEYS[1] .. 'view:' .. ARGV[1]) end`
+const PREFIX_PARTS = ['packed', 'pend/', 'batch', 'dirty', 'parked']
+const EXPIRE = `if redis.call('PTTL', KEYS[1] .. 'view/' .. ARGV[1]) > 0 then
+  return redis.call('DEL', KEYS[1] .. 'view/' .. ARGV[1]) end`
 
 export interface Servers {
   readonly database: TestDatabase
@@ -151,7 +151,7 @@ export class World {
   /** What the TTL of holds does, whether their holders live or not. */
   async expireHolds(): Promise<void> {
     const prefix = this.#shards.prefix(0)
-    await this.#servers.redis.del(`${prefix}holds`, ...(await this.#names('hold:')))
+    await this.#servers.redis.del(`${prefix}holds`, ...(await this.#names('hold/')))
   }
 
   async #names(part: string): Promise<string[]> {

@@ -142,7 +142,7 @@ end
 
 -- The change of a candidate that is a hash, packed. False if it is clean.
 local function packHash(key)
-  local flat = redis.call('HGETALL', prefix .. 'pend:' .. key)
+  local flat = redis.call('HGETALL', prefix .. 'pend/' .. named(key))
   return #flat > 0 and pack(flat)
 end
 
@@ -150,7 +150,7 @@ end
 local function dropRemainder(key, change)
   if change then redis.call('HDEL', packedKey, key) end
   if redis.call('ZSCORE', dirtyKey, key) then
-    redis.call('UNLINK', prefix .. 'view:' .. key, prefix .. 'lease:' .. key)
+    redis.call('UNLINK', prefix .. 'view/' .. named(key), prefix .. 'lease/' .. named(key))
     redis.call('ZREM', dirtyKey, key)
   end
 end
@@ -169,7 +169,7 @@ local function take()
       if size > 0 and bytes > mostBytes then break end
       size = size + 1
       keys[size], changes[size] = key, change
-      if not packed[n] then hashes[#hashes + 1] = prefix .. 'pend:' .. key end
+      if not packed[n] then hashes[#hashes + 1] = prefix .. 'pend/' .. named(key) end
       local flag = string.sub(change, 28, 28)
       if flag == 'm' then views = 'any' elseif flag == 'v' then views = views or 'rows' end
     else

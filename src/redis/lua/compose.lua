@@ -201,7 +201,7 @@ end
 
 -- A pending change that begins here takes all that the operation carries as it is; an older one is added to.
 local function change(pend, key, meta, since, packed)
-  local view = viewPrefix .. key
+  local view = viewPrefix .. named(key)
   local state, flag, extras = 'u', nil, '-'
   if meta then state, flag, extras = sub(meta, 1, 1), sub(meta, 2, 2), sub(meta, 3, 3)
   else flag = keepView(view) end
@@ -251,7 +251,7 @@ end
 
 -- Returns why the operation is refused, or nil; then when the record is due, if the index has it later, and its change, if it is a packed one.
 local function write(index, key, packed, values, bytes)
-  local pend = pendPrefix .. key
+  local pend = pendPrefix .. named(key)
   if packed == nil then packed = packedChange(key) end
   local meta
   if packed then meta = sub(packed, 27, 29) .. sub(packed, 14, 26) else meta = call('HGET', pend, '~') end
@@ -259,7 +259,7 @@ local function write(index, key, packed, values, bytes)
     local refusal = enterClean(index, key, values)
     if refusal then return refusal end
     if values then
-      local view = viewPrefix .. key
+      local view = viewPrefix .. named(key)
       return nil, soonest, soonest .. nowText .. sub(head, 1, 1) .. follow(view, keepView(view)) .. sub(head, 3) .. values
     end
     return change(pend, key, nil, nowText)
@@ -282,5 +282,5 @@ end
 -- A packed change that an operation was added to, after the view has followed it too.
 followPacked = function(key, values, packed)
   read(values)
-  return sub(packed, 1, 27) .. changeView(viewPrefix .. key) .. sub(packed, 29)
+  return sub(packed, 1, 27) .. changeView(viewPrefix .. named(key)) .. sub(packed, 29)
 end

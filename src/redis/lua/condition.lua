@@ -40,7 +40,7 @@ end
 
 local function writeIf(index, key, bytes)
   epoch = epoch or call('GET', prefix .. 'epoch') or ''
-  local view = viewPrefix .. key
+  local view = viewPrefix .. named(key)
   local present, row = presence(view)
   if not present then return 'unknown' end
   if condition == 'there' and present == '0' then return 'missing' end

@@ -34,6 +34,7 @@
 ]]
 local call, sub, char, format = redis.call, string.sub, string.char, string.format
 local pack, unpackSome = cmsgpack.pack, cmsgpack.unpack_limit
+-- include named
 local prefix = KEYS[1]
 local debounce, maxWait, mostDirty, largest, nameClean, writer, sequence, writes, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
 local NULL = '\0'
@@ -51,8 +52,8 @@ local MOST_DIGITS = 15
 -- written all the time so leave its time as it is.
 local MOST_SLACK, SLACK_SHARE = 100, 1 / 8
 
-local writerKey, dirtyKey, packedKey = prefix .. 'writer:' .. writer, prefix .. 'dirty', prefix .. 'packed'
-local pendPrefix, viewPrefix = prefix .. 'pend:', prefix .. 'view:'
+local writerKey, dirtyKey, packedKey = prefix .. 'writer/' .. writer, prefix .. 'dirty', prefix .. 'packed'
+local pendPrefix, viewPrefix = prefix .. 'pend/', prefix .. 'view/'
 local before = call('MGET', writerKey, prefix .. 'intent')
 if before[1] then
   local seen, reply = cmsgpack.unpack(before[1])
@@ -130,10 +131,10 @@ while position <= #entries do
         for m = n, records do
           if not changes[m] then
             some = some + 1
-            others[some] = viewPrefix .. keys[m]
+            others[some] = viewPrefix .. named(keys[m])
             if not arePacked then
               some = some + 1
-              others[some] = pendPrefix .. keys[m]
+              others[some] = pendPrefix .. named(keys[m])
             end
           end
         end
