@@ -20,7 +20,7 @@ import type {
 } from './replies.js'
 import { countRecords } from './unpack.js'
 
-const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load', 'pending', 'due', 'status', 'hold'] as const
+const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load', 'pending', 'due', 'status', 'hold', 'shards'] as const
 type Script = (typeof SCRIPTS)[number]
 type Arguments = readonly (string | number | Buffer)[]
 type Commands = {
@@ -231,6 +231,11 @@ export class Store {
     const [dirty, parked, inFlight, firstDue, ...stats] = reply
     const [writes = 0, rows = 0, batches = 0] = stats.map(Number)
     return { dirty, parked, inFlight: inFlight === 1, firstDue: firstDue == null ? undefined : Number(firstDue), writes, rows, batches }
+  }
+
+  /** How many shards a model has: as many as said, if nobody said so before, or if that is to be replaced. */
+  async shards(key: string, model: string, count: number, replaces = false): Promise<number> {
+    return (await this.#redis.writeBehind_shards(key, model, count, replaces ? 1 : 0)) as number
   }
 
   /** Milliseconds of Redis' clock. */
