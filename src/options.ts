@@ -63,7 +63,8 @@ export interface Options {
   sweepInterval?: number
   /**
    * After this long without an answer of Redis a write fails with OutcomeUnknownError, or with UnavailableError if it was never sent, and a read
-   * with the latter. @default 10000
+   * with the latter. It is about silence: it begins when the last byte of the call has left, or could have at 256 KB/s, and does not pass while
+   * an answer comes in. @default 10000
    */
   writeTimeout?: number
   /**
@@ -71,6 +72,11 @@ export interface Options {
    * It frees the flush, not the connection: give Prisma's pool a timeout too (`query_timeout` of pg). @default 30000
    */
   statementTimeout?: number
+  /**
+   * What becomes of writes while Redis may evict them, as its `maxmemory-policy` says: `stop` refuses them with UnsafeRedisError, before they are
+   * sent · `warn` lets them be lost, and says so, once. Flushes go on. @default 'stop'
+   */
+  onUnsafeRedis?: 'stop' | 'warn'
 }
 
 export type ResolvedPolicy = Required<Policy>
@@ -99,6 +105,7 @@ const OPTION_DEFAULTS: ResolvedOptions = {
   sweepInterval: 2000,
   writeTimeout: 10_000,
   statementTimeout: 30_000,
+  onUnsafeRedis: 'stop',
 }
 
 const CHOICES = {
@@ -106,6 +113,8 @@ const CHOICES = {
   queries: ['stale', 'flush'],
   jobs: ['shard', 'record'],
 } as const satisfies { [N in keyof Policy]?: readonly ResolvedPolicy[N][] }
+
+const UNSAFE_CHOICES: readonly string[] = ['stop', 'warn'] satisfies Options['onUnsafeRedis'][]
 
 const SMALLEST: Partial<Record<keyof Policy | keyof Options, number>> = { debounce: 0 }
 /** Of anything: a time of Redis' clock has 13 digits, that much later too. */
@@ -120,6 +129,7 @@ const TIMERS: readonly string[] = ['sweepInterval', 'writeTimeout', 'statementTi
 export function resolveOptions(options: Options): ResolvedOptions {
   const resolved = withDefaults('options', OPTION_DEFAULTS, options)
   if (!/^[\w.-]+$/.test(resolved.namespace)) throw wrong('options.namespace', 'letters, digits, "-", "_" and "."', resolved.namespace)
+  if (!UNSAFE_CHOICES.includes(resolved.onUnsafeRedis)) throw wrong('options.onUnsafeRedis', '"stop" or "warn"', resolved.onUnsafeRedis)
   return resolved
 }
 

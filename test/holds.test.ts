@@ -235,7 +235,7 @@ describe.each(SCOPES)('a hold of %s', (_, scope) => {
 })
 
 test('Redis away: a hold fails before the statement, a release reports it and leaves the hold to expire', async () => {
-  const redis = connection.redis.duplicate(Link.options(5000))
+  const redis = connection.redis.duplicate(Link.OPTIONS)
   redis.on('error', () => {})
   await redis.connect()
   const events = createEvents()

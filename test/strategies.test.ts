@@ -220,7 +220,8 @@ describe('a Redis', () => {
   let redis: Redis
 
   beforeEach(async () => {
-    server = await startRedis()
+    // What is acknowledged is on the disk, when Redis is killed too: by everysec it may not even have been written then.
+    server = await startRedis({ arguments: ['--appendfsync', 'always'] })
     redis = new Redis(server.url, { maxRetriesPerRequest: null })
     redis.on('error', () => {})
   })

@@ -1,7 +1,7 @@
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import type { ShardNames } from '../redis/keys.js'
-import { withoutArguments } from '../redis/link.js'
+import { withoutArguments } from '../redis/reply.js'
 import type { Store } from '../redis/store.js'
 import type { Flusher } from './flusher.js'
 import type { FlushJobData } from './job.js'

@@ -3,8 +3,10 @@ import type { Redis } from 'ioredis'
 import { PersistError, UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
+import { problemOf } from '../redis/connection.js'
 import { queuePrefix, type ShardNames } from '../redis/keys.js'
-import { disconnect, isReply } from '../redis/link.js'
+import { disconnect } from '../redis/link.js'
+import { isReply, named } from '../redis/reply.js'
 import type { Store } from '../redis/store.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 import { within } from './barrier.js'
@@ -96,9 +98,10 @@ export class FlushWorker {
    */
   start(): Promise<void> {
     this.#starting ??= this.#start().catch(async (error) => {
+      const problem = (this.#connection && problemOf(this.#connection)) ?? error
       await this.abandon()
       this.#starting = this.#consumer = this.#connection = undefined
-      throw new UnavailableError(this.#context.model, error)
+      throw new UnavailableError(this.#context.model, named(problem))
     })
     return this.#starting
   }

@@ -237,6 +237,11 @@ export class Store {
     return { dirty, parked, inFlight: inFlight === 1, firstDue: firstDue == null ? undefined : Number(firstDue), writes, rows, batches }
   }
 
+  /** How many shards a model has: as many as said, if nobody said so before, or if that is to be replaced. */
+  async shards(key: string, model: string, count: number, replaces = false): Promise<number> {
+    return (await this.#redis.writeBehind_shards(key, model, count, replaces ? 1 : 0)) as number
+  }
+
   /** Milliseconds of Redis' clock. */
   async now(): Promise<number> {
     const [seconds, microseconds] = await this.#redis.time()
