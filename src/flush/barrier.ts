@@ -6,6 +6,7 @@ import type { Store } from '../redis/store.js'
 import { shardOf } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
 import type { Flusher } from './flusher.js'
+import { parkedKeys, retryTogether } from './retry.js'
 
 const RETRY_PAUSE = 100
 /** Ms; a longer one fires at once. */
@@ -65,12 +66,32 @@ export class Barrier {
   }
 
   async #flushParked(part: BarrierPart, deadline: number, count: Count): Promise<void> {
-    const refused: string[] = []
-    for (const shard of range(part.shards.count)) {
-      for (const { key } of await this.#untilUp(part, deadline, () => this.#store.parked(part.shards.prefix(shard))))
-        if (await this.#isRefused(part, shard, key, deadline, count)) refused.push(key)
-    }
+    const shards = await Promise.all(range(part.shards.count).map((shard) => this.#retryParked(part, shard, deadline, count)))
+    const refused = shards.flat()
     if (refused.length > 0) throw new ParkedError(part.model.name, refused)
+  }
+
+  /** @returns those that are still parked */
+  async #retryParked(part: BarrierPart, shard: number, deadline: number, count: Count): Promise<string[]> {
+    const before = await this.#parkedKeys(part, shard, deadline)
+    if (before.length === 0) return []
+    const flush = async (keys: readonly string[]) => {
+      const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { keys }, undefined, deadline))
+      count(report.records)
+      return report
+    }
+    await retryTogether(flush, before)
+    // Another worker may have been the one that was told.
+    const after = new Set(await this.#parkedKeys(part, shard, deadline))
+    return before.filter((key) => after.has(key))
+  }
+
+  #parkedKeys(part: BarrierPart, shard: number, deadline: number): Promise<string[]> {
+    return this.#untilUp(part, deadline, async () => {
+      const keys = new Set<string>()
+      for await (const page of parkedKeys(this.#store, part.shards.prefix(shard), () => true)) for (const key of page) keys.add(key)
+      return [...keys]
+    })
   }
 
   /** Flushes a record. */

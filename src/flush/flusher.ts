@@ -79,9 +79,10 @@ export class Flusher {
     return (this.#turns[shard] as Limit).run(() => this.#flush(shard, target, mostBatches, deadline))
   }
 
-  async #flush(shard: number, target: ClaimTarget, mostBatches: number, deadline: number): Promise<FlushReport> {
+  async #flush(shard: number, wanted: ClaimTarget, mostBatches: number, deadline: number): Promise<FlushReport> {
     const { store, policy, shards, limits } = this.#context
     const report = emptyReport()
+    let target = wanted
     for (let batches = 0; batches < mostBatches && !report.complete; batches++) {
       const newId = randomUUID()
       const claim = await limits.claims.run(() => {
@@ -98,7 +99,10 @@ export class Flusher {
       report.wait = 0
       await this.#observe(shard, claim.batch, report)
       // A batch that was in flight before does not hold what was written since.
-      if ('key' in target && claim.batch.id.startsWith(newId)) break
+      const isOwn = claim.batch.id.startsWith(newId)
+      if ('key' in target && isOwn) break
+      // Of given records those that are refused could be claimed again and again: only the groups of the batch are left to do.
+      if ('keys' in target && isOwn) target = { keys: [] }
       report.complete = isOver(target, report.wait)
     }
     return report
@@ -197,6 +201,7 @@ export class Flusher {
       statement,
       lags,
     })
+    for (const key of reply.unparked) report.unparked.push(key)
     for (const key of reply.unparked) events.emit('unparked', { model: model.name, shard, key })
     return 'settled'
   }
@@ -204,5 +209,5 @@ export class Flusher {
 
 /** Whether another claim would find nothing, by what an acknowledgement said of the shard: mostly so, which spares a call to Redis. */
 function isOver(target: ClaimTarget, wait: number | undefined): boolean {
-  return wait === undefined || ('due' in target && wait > 0)
+  return !('keys' in target) && (wait === undefined || ('due' in target && wait > 0))
 }
