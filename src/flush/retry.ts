@@ -3,6 +3,9 @@ import type { ParkedEntry } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
 import type { FlushReport } from './report.js'
 
+/** Parked records that are read at a time. */
+const PAGE = 1000
+
 /** Flushes what it can of the records; another worker, or an earlier call, may have taken some of them. */
 type FlushKeys = (keys: readonly string[]) => Promise<FlushReport>
 
@@ -29,7 +32,7 @@ export async function* parkedKeys(
   isWanted: (entry: ParkedEntry) => boolean,
 ): AsyncGenerator<string[]> {
   for (let cursor: string | undefined = '0'; cursor !== undefined; ) {
-    const page = await store.parkedPage(prefix, cursor)
+    const page = await store.parkedPage(prefix, cursor, PAGE)
     cursor = page.cursor
     yield page.entries.filter(isWanted).map(({ key }) => key)
   }
