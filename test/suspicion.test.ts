@@ -164,6 +164,13 @@ test.each([
   ['the table is missing', 'alter table "Counter" rename to elsewhere', 'alter table elsewhere rename to "Counter"', 'SCHEMA_MISMATCH'],
   ['a column is missing', 'alter table "Counter" rename value to other', 'alter table "Counter" rename other to value', 'SCHEMA_MISMATCH'],
   [
+    'a trigger misses a table',
+    `create function audit() returns trigger language plpgsql as $$ begin insert into missing values (1); return new; end $$;
+    create trigger audit before insert on "Counter" for each row execute function audit()`,
+    'drop trigger audit on "Counter"; drop function audit',
+    'SCHEMA_MISMATCH',
+  ],
+  [
     'the ledger takes nothing',
     'alter table write_behind_ledger add constraint closed check (false) not valid',
     'alter table write_behind_ledger drop constraint closed',
@@ -182,4 +189,31 @@ test.each([
   await database.query(mend)
   expect(await cache.flush()).toEqual({ records: GOOD })
   await cache.close()
+})
+
+test('where somebody keeps the table locked nothing is parked, and all arrive afterwards', async () => {
+  const adapter = new PrismaPg({ connectionString: database.url, options: '-c statement_timeout=200' })
+  const impatient = new PrismaClient({ adapter })
+  const cache = await connect(impatient)
+  let release = () => {}
+  const locked = prisma.$transaction(
+    async (tx) => {
+      await tx.$executeRawUnsafe('lock table "Counter"')
+      await new Promise<void>((resolve) => {
+        release = resolve
+      })
+    },
+    { timeout: HOUR },
+  )
+  await expect.poll(async () => (await database.query(`select from pg_locks where mode = 'AccessExclusiveLock'`)).length).toBeGreaterThan(0)
+  await write(cache, 'one', 'two')
+  for (let n = 0; n < 6; n++) await expect(cache.flush({ timeout: 1000 })).rejects.toThrow()
+  expect(await cache.parked()).toEqual([])
+  release()
+  await locked
+  // What was under way when a flush ran out of time may have brought some.
+  await cache.flush()
+  expect(await rows()).toEqual(['one', 'two'])
+  await cache.close()
+  await impatient.$disconnect()
 })

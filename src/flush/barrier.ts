@@ -89,7 +89,8 @@ export class Barrier {
   #parkedKeys(part: BarrierPart, shard: number, deadline: number): Promise<string[]> {
     return this.#untilUp(part, deadline, async () => {
       const keys = new Set<string>()
-      for await (const page of parkedKeys(this.#store, part.shards.prefix(shard), () => true)) for (const key of page) keys.add(key)
+      for await (const page of parkedKeys(this.#store, part.shards.prefix(shard), () => true, Number.POSITIVE_INFINITY))
+        for (const key of page) keys.add(key)
       return [...keys]
     })
   }

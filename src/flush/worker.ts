@@ -206,13 +206,13 @@ export class FlushWorker {
 
   /** What mended a record may have mended those that were refused for the same reason: they go on as long as most of them come through. */
   async #heal(job: FlushJob, shard: number, reason: string): Promise<void> {
-    const { store, shards, flusher } = this.#context
+    const { store, shards, flusher, policy } = this.#context
     const healing = `${shard} ${reason}`
     if (this.#healing.has(healing)) return
     this.#healing.add(healing)
     let healed = 0
     try {
-      for await (const keys of parkedKeys(store, shards.prefix(shard), (entry) => entry.reason === reason)) {
+      for await (const keys of parkedKeys(store, shards.prefix(shard), (entry) => entry.reason === reason, policy.batchSize)) {
         const refused = await retryTogether((each) => flusher.flush(shard, { keys: each }), keys)
         healed += keys.length - refused.size
         if (2 * refused.size > keys.length || this.#stopping) break
