@@ -10,6 +10,7 @@ import { Sweeper } from './flush/sweeper.js'
 import { FlushWorker } from './flush/worker.js'
 import { ModelCache } from './model-cache.js'
 import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
+import { redact } from './redaction.js'
 import { Inspector } from './redis/inspector.js'
 import { ShardNames } from './redis/keys.js'
 import { disconnect, Link } from './redis/link.js'
@@ -89,7 +90,7 @@ export async function createWriteBehind<const M extends Models, const P extends 
     return await assemble({ prisma, models, resolved, options, events, connections, connect })
   } catch (error) {
     for (const connection of connections) disconnect(connection)
-    throw error
+    throw redact(error)
   }
 }
 

@@ -30,6 +30,7 @@ export type {
 export type { Extension } from './extension/extension.js'
 export type { ModelCache } from './model-cache.js'
 export type { Options, Policy } from './options.js'
+export { redact } from './redaction.js'
 export type {
   Bounds,
   Create,

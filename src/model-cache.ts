@@ -1,4 +1,5 @@
 import { ClosedError, InvalidInputError } from './errors.js'
+import { redact } from './redaction.js'
 import type { Inspector } from './redis/inspector.js'
 import type { Reader } from './redis/reader.js'
 import type { View } from './redis/replies.js'
@@ -180,14 +181,22 @@ export class ModelCache<M extends Model = Model> {
 
   #find<S extends Select<M> | undefined>(key: string, select: Record<string, boolean> | undefined): Promise<Selected<M, S> | null> {
     if (this.#closed) throw new ClosedError()
-    const toRow = (view: View) => (view === 'missing' ? null : (this.#rows.decode(key, view, select) as Selected<M, S>))
+    const toRow = (view: View) => (view === 'missing' ? null : (this.#decode(key, view, select) as Selected<M, S>))
     return this.#reader.find(shardOf(key, this.#shards), key, toRow)
+  }
+
+  #decode(key: string, texts: readonly string[], select: Record<string, boolean> | undefined): Record<string, unknown> {
+    try {
+      return this.#rows.decode(key, texts, select)
+    } catch (error) {
+      throw redact(error)
+    }
   }
 
   #inspect<T>(where: Where<M>, look: (shard: number, key: string) => Promise<T>): Promise<T> {
     const key = this.#compiler.key(where)
     if (this.#closed) throw new ClosedError()
-    return look(shardOf(key, this.#shards), key)
+    return look(shardOf(key, this.#shards), key).catch(rethrow)
   }
 
   #findArguments(args: unknown, what: 'where' | 'keys'): { where: unknown; select: Record<string, boolean> | undefined } {
@@ -206,4 +215,8 @@ export class ModelCache<M extends Model = Model> {
     if (!Object.values(select).includes(true)) throw new InvalidInputError(name, undefined, 'select to name at least one field', 'none')
     return { where, select: select as Record<string, boolean> }
   }
+}
+
+function rethrow(error: unknown): never {
+  throw redact(error)
 }

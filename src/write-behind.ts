@@ -10,6 +10,7 @@ import type { Sweeper } from './flush/sweeper.js'
 import type { FlushWorker } from './flush/worker.js'
 import type { ModelCache } from './model-cache.js'
 import type { ResolvedPolicy } from './options.js'
+import { redact } from './redaction.js'
 import type { ShardNames } from './redis/keys.js'
 import { disconnect, type Link } from './redis/link.js'
 import type { Reader } from './redis/reader.js'
@@ -145,8 +146,12 @@ export class WriteBehind<C extends Models = NoModels> {
     const count = (flushed: number) => {
       records += flushed
     }
-    if (part !== undefined && key !== undefined) await this.#barrier.flushRecord(part, key, deadline, count)
-    else await this.#barrier.flush(part === undefined ? this.#parts : [part], deadline, count)
+    try {
+      if (part !== undefined && key !== undefined) await this.#barrier.flushRecord(part, key, deadline, count)
+      else await this.#barrier.flush(part === undefined ? this.#parts : [part], deadline, count)
+    } catch (error) {
+      throw redact(error)
+    }
     return { records }
   }
 

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import { PersistError, UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
+import { redact } from '../redaction.js'
 import { queuePrefix, type ShardNames } from '../redis/keys.js'
 import { disconnect } from '../redis/link.js'
 import type { Store } from '../redis/store.js'
@@ -108,7 +109,9 @@ export class FlushWorker {
   async #run(job: FlushJob): Promise<Record<string, unknown>> {
     try {
       return await this.#flushAsTold(job)
-    } catch (error) {
+    } catch (thrown) {
+      // BullMQ tells by the class that a job is not to be tried again.
+      const error = thrown instanceof UnrecoverableError ? thrown : redact(thrown)
       // The board shows the stack of every attempt: for a failure of the database the first line says it all.
       if (error instanceof PersistError) error.stack = `${error.name}: ${error.message}`
       throw error
@@ -135,7 +138,7 @@ export class FlushWorker {
       if (Number.isInteger(shard) && (shard as number) >= 0 && (shard as number) < count) return
     }
     throw new UnrecoverableError(
-      `expected { kind: 'shard' | 'record' | 'parked', shard: 0 … ${count - 1}, key for the last two }, got ${JSON.stringify(data)}`,
+      `expected { kind: 'shard' | 'record' | 'parked', shard: 0 … ${count - 1}, key for the last two }, got other data`,
     )
   }
 

@@ -1,8 +1,9 @@
 import type { Redis } from 'ioredis'
 import { UnavailableError } from '../errors.js'
+import { OwnError } from '../redaction.js'
 
 /** A call was not answered within the link's timeout. `sent`: Redis may have carried it out. */
-export class LinkTimeout extends Error {
+export class LinkTimeout extends OwnError {
   readonly sent: boolean
 
   constructor(sent: boolean, cause: unknown) {
