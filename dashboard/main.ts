@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   try {
     await run(cache, dashboard, stopped)
   } finally {
-    const { flushed, dirty = 'an unknown number', parked = 'an unknown number' } = await cache.close()
+    const { flushed, dirty = 'an unknown number', parked = 'an unknown number' } = await cache.close({ drain: 'all' })
     tell(`stopped; ${flushed} records flushed on the way out, ${dirty} stay dirty in Redis, ${parked} of them parked`)
   }
 }

@@ -1,3 +1,4 @@
+export type { CloseOptions, CloseReport, Drain } from './close.js'
 export { type Cache, createWriteBehind, type Policies, type Setup } from './create.js'
 export type { SqlClient } from './database/database.js'
 export {
@@ -49,4 +50,4 @@ export type {
   Where,
 } from './schema/arguments.js'
 export type { Field, FieldDefault, Ledger, Model, Models, Relation, Relations, ScalarType } from './schema/model.js'
-export type { CloseOptions, CloseReport, FlushOptions, ModelStatus, ParkedRecord, WriteBehind } from './write-behind.js'
+export type { FlushOptions, ModelStatus, ParkedRecord, WriteBehind } from './write-behind.js'

@@ -2,6 +2,7 @@ import { ParkedError, PersistError, TimeoutError, UnavailableError } from '../er
 import type { Events } from '../events.js'
 import type { ShardNames } from '../redis/keys.js'
 import { isTurnedAway, withoutArguments } from '../redis/link.js'
+import type { Owned } from '../redis/own-records.js'
 import type { Store } from '../redis/store.js'
 import { shardOf } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
@@ -17,6 +18,11 @@ export interface BarrierPart {
   readonly model: Model
   readonly shards: ShardNames
   readonly flusher: Flusher
+}
+
+/** What it needs to know whose the records are. */
+export interface OwnPart extends BarrierPart {
+  readonly writer: { owned(): ReadonlyMap<number, Owned> } | undefined
 }
 
 /** Told how many records a flush brought into the database. */
@@ -45,11 +51,35 @@ export class Barrier {
     if (failure !== undefined) throw failure.reason
   }
 
+  /** Flushes what was written by this process, and what others wrote to shards where it wrote too many records to name them. */
+  async flushOwn(parts: readonly OwnPart[], deadline: number, count: Count): Promise<void> {
+    const before = await this.#untilUp(undefined, deadline, () => this.#store.now())
+    const flushing = parts.flatMap((part) =>
+      [...(part.writer?.owned() ?? [])].map(([shard, owned]) =>
+        owned === 'all' ? this.#flushShard(part, shard, before, deadline, count) : this.#flushRecords(part, owned, deadline, count),
+      ),
+    )
+    const failure = (await Promise.allSettled(flushing)).find((result) => result.status === 'rejected')
+    if (failure !== undefined) throw failure.reason
+  }
+
   async flushRecord(part: BarrierPart, key: string, deadline: number, count: Count): Promise<void> {
     const shard = shardOf(key, part.shards.count)
     const prefix = part.shards.prefix(shard)
     if ((await this.#untilUp(part, deadline, () => this.#store.due(prefix, key))) === undefined) return
     if (await this.#isRefused(part, shard, key, deadline, count)) throw new ParkedError(part.model.name, [key])
+  }
+
+  /** One after the other, as their shard takes them. A refused one is its own failure, and not the others'. */
+  async #flushRecords(part: BarrierPart, keys: readonly string[], deadline: number, count: Count): Promise<void> {
+    let refused: ParkedError | undefined
+    for (const key of keys) {
+      await this.flushRecord(part, key, deadline, count).catch((error: unknown) => {
+        if (!(error instanceof ParkedError)) throw error
+        refused = error
+      })
+    }
+    if (refused !== undefined) throw refused
   }
 
   async #flushShard(part: BarrierPart, shard: number, before: number, deadline: number, count: Count): Promise<void> {

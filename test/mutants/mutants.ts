@@ -788,4 +788,12 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
     '.filter(([name]) => ATTRIBUTES.has(name))',
     '',
   ),
+  mutant(
+    "close drains everybody's records",
+    'close',
+    'write-behind.ts',
+    "if (drain === 'own') await this.#barrier.flushOwn(this.#parts, deadline, count)",
+    "if (drain === 'own') await this.#barrier.flush(this.#parts, deadline, count)",
+  ),
+  mutant('close forgets its own records past those that it names', 'close', 'redis/own-records.ts', "this.#areTooMany ? 'all' : [", '['),
 ]
