@@ -13,7 +13,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import { Redis } from 'ioredis'
 import { PrismaClient } from '../generated/client/client.js'
 import { models } from '../generated/write-behind.js'
-import { ConfigurationError, createWriteBehind, type FailureEvent, type Options, type WriteBehind } from '../src/index.js'
+import { ConfigurationError, createWriteBehind, type FailureEvent, type Options, redact, type WriteBehind } from '../src/index.js'
 import { Dashboard, type DashboardOptions } from './server.js'
 
 /** A failure that goes on is told again after this long, ms. */
@@ -39,7 +39,7 @@ async function main(): Promise<void> {
   try {
     await run(cache, dashboard, stopped)
   } finally {
-    const { flushed, dirty = 'an unknown number', parked = 'an unknown number' } = await cache.close()
+    const { flushed, dirty = 'an unknown number', parked = 'an unknown number' } = await cache.close({ drain: 'all' })
     tell(`stopped; ${flushed} records flushed on the way out, ${dirty} stay dirty in Redis, ${parked} of them parked`)
   }
 }
@@ -63,6 +63,9 @@ function readSettings(environment: NodeJS.ProcessEnv): Settings {
   const required = (name: string, example: string): string => {
     const value = environment[name]
     if (!value) throw new ConfigurationError(`${name}: expected a URL like ${example}, got none`)
+    // Without its value: it may have a password.
+    if (!URL.canParse(value) || !/^[a-z+]+:\/\//.test(value))
+      throw new ConfigurationError(`${name}: expected a URL like ${example}, got something else`)
     return value
   }
   const { NAMESPACE, HOST, PORT, DASHBOARD_USER: user = '', DASHBOARD_PASSWORD: password = '' } = environment
@@ -105,7 +108,7 @@ function tell(line: string): void {
 main().then(
   () => process.exit(),
   (error: unknown) => {
-    tell(error instanceof ConfigurationError ? error.message : String(error))
+    tell(redact(error).message)
     process.exit(1)
   },
 )

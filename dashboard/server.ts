@@ -4,7 +4,7 @@ import { type AddressInfo, isIPv6 } from 'node:net'
 import { createBullBoard } from '@bull-board/api'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { ExpressAdapter } from '@bull-board/express'
-import express, { type Express, type RequestHandler } from 'express'
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import { type WriteBehind, WriteBehindError } from '../src/index.js'
 import {
   type Credentials,
@@ -80,7 +80,7 @@ export class Dashboard {
 }
 
 function createApp(cache: DashboardOptions['cache'], onlyThisMachine: boolean, credentials: Credentials | undefined): Express {
-  const app = express().disable('x-powered-by').use(securityHeaders)
+  const app = express().disable('x-powered-by').use(securityHeaders).use(refuseMalformed)
   if (onlyThisMachine) app.use(requireLoopbackName)
   app.use(refuseCrossSite)
   if (credentials !== undefined) app.use(requireCredentials(credentials))
@@ -90,7 +90,34 @@ function createApp(cache: DashboardOptions['cache'], onlyThisMachine: boolean, c
     response.status('problem' in answer ? 503 : 200)
     response.type('json').send(JSON.stringify(answer, undefined, 2))
   })
-  return app.use(BOARD, refuseUnknown, requireRedis(cache.queues), createBoard(cache.queues))
+  return app.use(BOARD, refuseUnknown, requireRedis(cache.queues), createBoard(cache.queues)).use(answerFailure)
+}
+
+/** Express, and Bull Board's own, would answer with what they stumbled over. */
+const refuseMalformed: RequestHandler = ({ path }, response, next) => {
+  if (isDecodable(path)) return next()
+  response.status(400).type('text').send('The address is malformed.')
+}
+
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Without a stack trace, or a message that may quote something. */
+const answerFailure: ErrorRequestHandler = (error, _request, response, _next) => {
+  const { status, message } = toFailure(error)
+  response.headersSent ? response.destroy() : response.status(status).type('text').send(message)
+}
+
+function toFailure(error: unknown): { status: number; message: string } {
+  const { status } = (error ?? {}) as { status?: unknown }
+  const isTheirs = typeof status === 'number' && status >= 400 && status < 500
+  return isTheirs ? { status, message: 'The request is malformed.' } : { status: 500, message: 'The request failed.' }
 }
 
 /** What the board asks of a Redis that is away would wait for it, without a word. */
@@ -121,6 +148,10 @@ function createBoard(queues: DashboardOptions['cache']['queues']): Express {
         miscLinks: [{ text: 'Dirty, overdue and parked records (JSON)', url: STATUS }],
       },
     },
+  })
+  serverAdapter.setErrorHandler((error) => {
+    const { status, message } = toFailure(error)
+    return { status: status as 500, body: { error: { key: 'ERRORS.INTERNAL_SERVER_ERROR' }, message } }
   })
   return serverAdapter.getRouter() as Express
 }

@@ -10,6 +10,7 @@ import { Sweeper } from './flush/sweeper.js'
 import { FlushWorker } from './flush/worker.js'
 import { ModelCache } from './model-cache.js'
 import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
+import { redact } from './redaction.js'
 import { type Connect, connectLike, problemOf } from './redis/connection.js'
 import { Inspector } from './redis/inspector.js'
 import { ShardNames } from './redis/keys.js'
@@ -88,7 +89,7 @@ export async function createWriteBehind<const M extends Models, const P extends 
     return await assemble({ prisma, models, resolved, options, events, connections, connect })
   } catch (error) {
     for (const connection of connections) disconnect(connection)
-    throw error
+    throw redact(error)
   }
 }
 

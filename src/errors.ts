@@ -1,3 +1,5 @@
+import { messageOf, OwnError } from './redaction.js'
+
 /** Codes are stable: match on them, not on messages. Each is that of one class, but for the last three, which are PersistError's. */
 export type ErrorCode =
   | 'INVALID_INPUT'
@@ -21,8 +23,8 @@ interface ErrorDetails {
   readonly cause?: unknown
 }
 
-/** Base of every error that this library throws. */
-export class WriteBehindError extends Error {
+/** Base of every error that this library throws. Its message and its causes hold no value of a row and no secret: see redaction.ts. */
+export class WriteBehindError extends OwnError {
   readonly code: ErrorCode
   /** As in the Prisma schema. */
   readonly model: string | undefined
@@ -30,7 +32,7 @@ export class WriteBehindError extends Error {
   readonly key: string | undefined
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    super(message, details)
     this.name = new.target.name
     this.code = code
     this.model = details.model
@@ -104,10 +106,6 @@ export class UnavailableError extends WriteBehindError {
   }
 }
 
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
-}
-
 /** The cache is closed, or closing. Nothing was stored. */
 export class ClosedError extends WriteBehindError {
   constructor() {
@@ -149,7 +147,7 @@ export class TransactionBlockedError extends WriteBehindError {
 /**
  * The database did not take a batch, or a row could not be read. The one place that says whether it can be tried again:
  * `OUTAGE` later and unchanged · `REFUSED` the rows are at fault · `SCHEMA_MISMATCH` the deployment is, tried again later.
- * Messages carry SQLSTATE and constraint, never values of the row, but for the one that makes it unreadable.
+ * Messages carry SQLSTATE and constraint, never values of the row.
  */
 export class PersistError extends WriteBehindError {
   declare readonly code: 'OUTAGE' | 'REFUSED' | 'SCHEMA_MISMATCH'

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { WriteBehindError } from './errors.js'
+import { OwnError, redact } from './redaction.js'
 
 /** Redis has answered one call, which carries all writes to a shard that were issued while the call before it was under way. */
 export interface WrittenEvent {
@@ -75,6 +76,7 @@ export interface FailureEvent {
    */
   readonly step: 'schedule' | 'flush' | 'sweep' | 'redis' | 'queue' | 'release' | 'listener' | 'safety'
   readonly model: string | undefined
+  /** Of a failure that is not this library's own: its class, code and stack, and its message only where that holds no values. */
   readonly error: WriteBehindError | Error
 }
 
@@ -101,9 +103,10 @@ export function createEvents(): Events {
 class Guarded extends EventEmitter {
   override emit(name: string | symbol, ...args: unknown[]): boolean {
     const listeners = this.rawListeners(name)
+    const told = name === 'failure' && listeners.length > 0 ? args.map(redactFailure) : args
     for (const listener of listeners) {
       try {
-        const result: unknown = Reflect.apply(listener, this, args)
+        const result: unknown = Reflect.apply(listener, this, told)
         if (result instanceof Promise) result.catch((error: unknown) => this.#report(name, error))
       } catch (error) {
         this.#report(name, error)
@@ -113,8 +116,14 @@ class Guarded extends EventEmitter {
   }
 
   #report(name: string | symbol, thrown: unknown): void {
-    const error = new Error(`a listener of ${String(name)} failed: ${thrown instanceof Error ? thrown.message : thrown}`, { cause: thrown })
+    const cause = redact(thrown)
+    const error = new OwnError(`a listener of ${String(name)} failed: ${cause.message}`, { cause })
     if (name !== 'failure' && this.emit('failure', { step: 'listener', model: undefined, error })) return
     process.emitWarning(error.message, { code: 'WRITE_BEHIND' })
   }
+}
+
+function redactFailure(event: unknown): unknown {
+  const { error, ...rest } = event as FailureEvent
+  return { ...rest, error: redact(error) }
 }

@@ -1,3 +1,4 @@
+export type { CloseOptions, CloseReport, Drain } from './close.js'
 export { type Cache, createWriteBehind, type Policies, type Setup } from './create.js'
 export type { SqlClient } from './database/database.js'
 export {
@@ -30,13 +31,18 @@ export type {
 export type { Extension } from './extension/extension.js'
 export type { ModelCache } from './model-cache.js'
 export type { Options, Policy } from './options.js'
+export { redact } from './redaction.js'
 export type {
   Bounds,
   Create,
+  Decimal,
   DeleteArgs,
+  Described,
   FindManyArgs,
   FindUniqueArgs,
   Increments,
+  Inserting,
+  JsonValue,
   PendingRecord,
   Row,
   Select,
@@ -48,4 +54,4 @@ export type {
   Where,
 } from './schema/arguments.js'
 export type { Field, FieldDefault, Ledger, Model, Models, Relation, Relations, ScalarType } from './schema/model.js'
-export type { CloseOptions, CloseReport, FlushOptions, ModelStatus, ParkedRecord, WriteBehind } from './write-behind.js'
+export type { FlushOptions, ModelStatus, ParkedRecord, WriteBehind } from './write-behind.js'

@@ -1,16 +1,20 @@
 import { ClosedError, InvalidInputError } from './errors.js'
+import { redact } from './redaction.js'
 import type { Inspector } from './redis/inspector.js'
 import type { Reader } from './redis/reader.js'
 import type { View } from './redis/replies.js'
 import type {
   Bounds,
+  Create,
   DeleteArgs,
   FindManyArgs,
   FindUniqueArgs,
   Increments,
+  Inserting,
   PendingRecord,
   Select,
   Selected,
+  Update,
   UpdateArgs,
   UpsertArgs,
   Values,
@@ -73,12 +77,12 @@ export class ModelCache<M extends Model = Model> {
   }
 
   /** Changes the row, or inserts it when it is missing. */
-  upsert(args: UpsertArgs<M>): Promise<void> {
+  upsert<C extends Create<M>, U extends Update<M>>(args: UpsertArgs<M, C, U>): Promise<void> {
     return this.#write(() => this.#compiler.upsert(args))
   }
 
   /** Changes the row; when it is missing, nothing happens (Prisma's own update throws P2025, which only the database can know). */
-  update(args: UpdateArgs<M>): Promise<void> {
+  update<U extends Update<M>>(args: UpdateArgs<M, U>): Promise<void> {
     return this.#write(() => this.#compiler.update(args))
   }
 
@@ -92,17 +96,17 @@ export class ModelCache<M extends Model = Model> {
    * or null, in every other field. A sum outside 64 bits is refused with InvalidInputError, as is a field whose default the database or
    * Prisma makes.
    */
-  increment(where: Where<M>, amounts: Increments<M>): Promise<void> {
+  increment<A extends Increments<M>>(where: Where<M>, amounts: Inserting<M, A, keyof Increments<M>>): Promise<void> {
     return this.#write(() => this.#compiler.increment(where, amounts))
   }
 
   /** Subtracts, as `increment` adds. */
-  decrement(where: Where<M>, amounts: Increments<M>): Promise<void> {
+  decrement<A extends Increments<M>>(where: Where<M>, amounts: Inserting<M, A, keyof Increments<M>>): Promise<void> {
     return this.#write(() => this.#compiler.decrement(where, amounts))
   }
 
   /** Sets fields. A missing row is inserted with them and the defaults; that needs a default, or null, in every other field. */
-  set(where: Where<M>, values: Values<M>): Promise<void> {
+  set<V extends Values<M>>(where: Where<M>, values: Inserting<M, V, keyof Values<M>>): Promise<void> {
     return this.#write(() => this.#compiler.set(where, values))
   }
 
@@ -110,12 +114,12 @@ export class ModelCache<M extends Model = Model> {
    * Raises Int, BigInt, Float, Decimal and DateTime fields to values that are larger: a high score, a last-seen. Null gives way to any
    * value. A missing row is inserted with the values and the defaults; that needs a default, or null, in every other field.
    */
-  max(where: Where<M>, values: Bounds<M>): Promise<void> {
+  max<B extends Bounds<M>>(where: Where<M>, values: Inserting<M, B, keyof Bounds<M>>): Promise<void> {
     return this.#write(() => this.#compiler.max(where, values))
   }
 
   /** Lowers fields to values that are smaller, as `max` raises them: a best time, a first-seen. */
-  min(where: Where<M>, values: Bounds<M>): Promise<void> {
+  min<B extends Bounds<M>>(where: Where<M>, values: Inserting<M, B, keyof Bounds<M>>): Promise<void> {
     return this.#write(() => this.#compiler.min(where, values))
   }
 
@@ -180,14 +184,22 @@ export class ModelCache<M extends Model = Model> {
 
   #find<S extends Select<M> | undefined>(key: string, select: Record<string, boolean> | undefined): Promise<Selected<M, S> | null> {
     if (this.#closed) throw new ClosedError()
-    const toRow = (view: View) => (view === 'missing' ? null : (this.#rows.decode(key, view, select) as Selected<M, S>))
+    const toRow = (view: View) => (view === 'missing' ? null : (this.#decode(key, view, select) as Selected<M, S>))
     return this.#reader.find(shardOf(key, this.#shards), key, toRow)
+  }
+
+  #decode(key: string, texts: readonly string[], select: Record<string, boolean> | undefined): Record<string, unknown> {
+    try {
+      return this.#rows.decode(key, texts, select)
+    } catch (error) {
+      throw redact(error)
+    }
   }
 
   #inspect<T>(where: Where<M>, look: (shard: number, key: string) => Promise<T>): Promise<T> {
     const key = this.#compiler.key(where)
     if (this.#closed) throw new ClosedError()
-    return look(shardOf(key, this.#shards), key)
+    return look(shardOf(key, this.#shards), key).catch(rethrow)
   }
 
   #findArguments(args: unknown, what: 'where' | 'keys'): { where: unknown; select: Record<string, boolean> | undefined } {
@@ -206,4 +218,8 @@ export class ModelCache<M extends Model = Model> {
     if (!Object.values(select).includes(true)) throw new InvalidInputError(name, undefined, 'select to name at least one field', 'none')
     return { where, select: select as Record<string, boolean> }
   }
+}
+
+function rethrow(error: unknown): never {
+  throw redact(error)
 }

@@ -1,9 +1,10 @@
 import type { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { type CloseOptions, type CloseReport, checkCloseOptions, type Drain } from './close.js'
 import { ClosedError, InvalidInputError } from './errors.js'
 import type { Events } from './events.js'
 import { createExtension, type Extension } from './extension/extension.js'
-import { type Barrier, range, within } from './flush/barrier.js'
+import { type Barrier, type Count, range, within } from './flush/barrier.js'
 import type { Flusher } from './flush/flusher.js'
 import type { QueueState } from './flush/queue-state.js'
 import type { Scheduler } from './flush/scheduler.js'
@@ -11,6 +12,7 @@ import type { Sweeper } from './flush/sweeper.js'
 import type { FlushWorker } from './flush/worker.js'
 import type { ModelCache } from './model-cache.js'
 import type { ResolvedPolicy } from './options.js'
+import { redact } from './redaction.js'
 import type { ShardNames } from './redis/keys.js'
 import { disconnect, type Link } from './redis/link.js'
 import type { Reader } from './redis/reader.js'
@@ -58,19 +60,6 @@ export interface ParkedRecord {
   readonly reason: string
 }
 
-export interface CloseOptions {
-  /** Ms for letting calls end and flushing; saying what is left takes up to a second more. @default 10000 */
-  readonly deadline?: number
-}
-
-export interface CloseReport {
-  /** Records that the close itself brought into the database. */
-  readonly flushed: number
-  /** Records that stay in Redis, for the next worker; parked ones included. `undefined`: Redis did not say. */
-  readonly dirty: number | undefined
-  readonly parked: number | undefined
-}
-
 /** All that serves one model. */
 export interface Part {
   readonly name: string
@@ -89,7 +78,6 @@ export interface Part {
 }
 
 const FLUSH_TIMEOUT = 30_000
-const CLOSE_DEADLINE = 10_000
 
 /** Where the models do not matter. */
 type NoModels = Readonly<Record<never, Model>>
@@ -151,8 +139,12 @@ export class WriteBehind<C extends Models = NoModels> {
     const count = (flushed: number) => {
       records += flushed
     }
-    if (part !== undefined && key !== undefined) await this.#barrier.flushRecord(part, key, deadline, count)
-    else await this.#barrier.flush(part === undefined ? this.#parts : [part], deadline, count)
+    try {
+      if (part !== undefined && key !== undefined) await this.#barrier.flushRecord(part, key, deadline, count)
+      else await this.#barrier.flush(part === undefined ? this.#parts : [part], deadline, count)
+    } catch (error) {
+      throw redact(error)
+    }
     return { records }
   }
 
@@ -198,14 +190,13 @@ export class WriteBehind<C extends Models = NoModels> {
   }
 
   /**
-   * Refuses further calls, lets writes and jobs under way end, flushes, and closes the connections. What could not be flushed stays
-   * dirty in Redis, for the next worker. Calling it again resolves to the same report.
-   * @throws InvalidInputError when the deadline is no number of milliseconds
+   * Refuses further calls, lets writes and jobs under way end, flushes what this process wrote (or `drain`), and closes the connections. What
+   * could not be flushed stays dirty in Redis, for the next worker. Calling it again resolves to the same report.
+   * @throws InvalidInputError when the deadline is no number of milliseconds, or `drain` none of its words
    */
-  async close({ deadline = CLOSE_DEADLINE }: CloseOptions = {}): Promise<CloseReport> {
-    if (typeof deadline !== 'number' || !(deadline >= 0))
-      throw new InvalidInputError(undefined, 'close.deadline', 'milliseconds', describe(deadline))
-    this.#closing ??= this.#close(performance.now() + deadline)
+  async close(options: CloseOptions = {}): Promise<CloseReport> {
+    const { deadline, drain } = checkCloseOptions(options)
+    this.#closing ??= this.#close(performance.now() + deadline, drain)
     return this.#closing
   }
 
@@ -255,16 +246,21 @@ export class WriteBehind<C extends Models = NoModels> {
     return Promise.all(answers)
   }
 
-  async #close(deadline: number): Promise<CloseReport> {
+  async #drain(drain: Drain, deadline: number, count: Count): Promise<void> {
+    if (drain === 'all') await this.#barrier.flush(this.#parts, deadline, count)
+    if (drain === 'own') await this.#barrier.flushOwn(this.#parts, deadline, count)
+  }
+
+  async #close(deadline: number, drain: Drain): Promise<CloseReport> {
     let flushed = 0
-    const drain = async () => {
+    const end = async () => {
       await Promise.all(this.#parts.map(({ cache }) => cache.close()))
       await Promise.all(this.#parts.flatMap(({ worker, sweeper }) => [sweeper.stop(), worker.stop()]))
-      await this.#barrier.flush(this.#parts, deadline, (records) => {
+      await this.#drain(drain, deadline, (records) => {
         flushed += records
       })
     }
-    await within(deadline, drain()).catch((error: Error) => void this.events.emit('failure', { step: 'flush', model: undefined, error }))
+    await within(deadline, end()).catch((error: Error) => void this.events.emit('failure', { step: 'flush', model: undefined, error }))
     const left = await within(deadline + 1000, this.#status()).catch(() => undefined)
     await Promise.allSettled(this.#parts.map(({ scheduler }) => within(deadline + 1000, scheduler.stop())))
     await Promise.allSettled(this.#parts.map(({ worker }) => within(deadline + 1000, worker.abandon())))

@@ -348,7 +348,7 @@ describe('a refused record', () => {
     expect(record).toMatchObject({
       model: 'Counter',
       key: 'n42',
-      reason: 'Counter: the database refuses this record; correct the data or the constraint, then retry (23514, constraint small)',
+      reason: 'Counter: the database refuses this record; correct the data or the constraint, then retry (23514)',
     })
     expect(await cache.counter.findUnique({ where: { name: 'n42' } })).toEqual({ name: 'n42', value: 5000n })
     expect(await cache.status()).toMatchObject([{ dirty: 1, parked: 1 }])

@@ -225,7 +225,7 @@ describe('a field whose default the database or Prisma makes', () => {
 
   test.each(['increment', 'decrement'] as const)('is counted by update, and not by %s, which does not know where it starts', (call) => {
     expect(() => compiler[call](where, { value: 1 })).toThrow(
-      `Counter.value: expected a default that is known here, as ${call} inserts the row when it is missing (use upsert), got one made by the database or by Prisma`,
+      `Counter.value: expected a default that is known here, as ${call} inserts the row when it is missing (use update or upsert), got one made by the database or by Prisma`,
     )
     expect(compiler.update({ where, data: { value: { [call]: 1 } } })?.values).toEqual([call === 'increment' ? 1 : -1])
   })
@@ -236,7 +236,7 @@ describe('a field whose default the database or Prisma makes', () => {
     expect(() => compiler.create({ data: {} })).toThrow(`Counter.name: expected a value in data (${why}), got none`)
     const reading = new Compiler({ ...models.reading, fields: models.reading.fields.map((field) => ({ ...field, default: foreign })) })
     expect(() => reading.set({ device_metric: { device: 'd', metric: 'm' } }, { value: 1 })).toThrow(
-      `Reading.samples: expected a value, as set inserts the row when it is missing (${why}; use upsert), got none`,
+      `Reading.samples: expected a value, as set inserts the row when it is missing (${why}; use update or upsert), got none`,
     )
   })
 })
@@ -319,8 +319,8 @@ describe('bad input', () => {
     ],
     [
       'max that could not insert the row',
-      () => cache.player.max(player, { score: 1 }),
-      /^Player\.name: expected a default, as max inserts the row when it is missing \(use upsert\), got none$/,
+      () => cache.player.max(player, { score: 1 } as never),
+      /^Player\.name: expected a default, as max inserts the row when it is missing \(use update or upsert\), got none$/,
     ],
     [
       'two changes of one field',
@@ -350,7 +350,7 @@ describe('bad input', () => {
     ],
     [
       'set that could not insert the row',
-      () => cache.player.set(player, { score: 1 }),
+      () => cache.player.set(player, { score: 1 } as never),
       /^Player\.name: expected a default, as set inserts the row/,
     ],
     [

@@ -3,7 +3,7 @@ import type { Decimal } from '@prisma/client/runtime/client'
 import { expectTypeOf, test } from 'vitest'
 import { Prisma } from '../generated/client/client.js'
 import type { models } from '../generated/write-behind.js'
-import type { Cache, Field } from '../src/index.js'
+import type { Cache, Create, Field, Inserting, Select, Update } from '../src/index.js'
 
 type Everything = Cache<typeof models, { counter: object; pageView: object; reading: object; player: object; document: object }>
 
@@ -94,6 +94,7 @@ test('what starts from a default of the database or of Prisma is counted only in
   type Made = Omit<PageView, 'fields'> & { readonly fields: readonly Foreign<PageView['fields'][number]>[] }
   const calls = async (cache: Cache<{ pageView: Made }, { pageView: object }>) => {
     await cache.pageView.update({ where: { path: '/' }, data: { views: { increment: 1 } } })
+    // @ts-expect-error a missing row could not be inserted, as only the database knows what views begins with
     await cache.pageView.increment({ path: '/' }, { bytes: 1 })
     // @ts-expect-error in a row that is missing it would start from nobody knows what
     await cache.pageView.increment({ path: '/' }, { views: 1 })
@@ -122,6 +123,76 @@ test('set, decrement, max and min take the fields that they can change', () => {
     // @ts-expect-error a date is not counted
     await cache.pageView.decrement({ path: '/' }, { lastSeen: 1 })
     expectTypeOf((await cache.pageView.pending({ path: '/' }))?.max.lastSeen).toEqualTypeOf<Date | undefined>()
+  }
+  expectTypeOf(calls).toBeFunction()
+})
+
+test('what would insert a row that lacks a field is not taken, and says what to call instead', () => {
+  const calls = async (cache: Everything) => {
+    const reading = { device_metric: { device: 'd', metric: 'm' } }
+    await cache.player.set({ id: '' }, { name: 'x', score: 1 })
+    await cache.reading.max(reading, { value: 1, at: new Date() })
+    await cache.player.update({ where: { id: '' }, data: { score: { increment: 1 } } })
+    // @ts-expect-error name has no default: call update or upsert
+    await cache.player.increment({ id: '' }, { score: 1 })
+    // @ts-expect-error
+    await cache.player.decrement({ id: '' }, { score: 1 })
+    // @ts-expect-error
+    await cache.player.set({ id: '' }, { score: 1 })
+    // @ts-expect-error
+    await cache.player.max({ id: '' }, { score: 1 })
+    // @ts-expect-error
+    await cache.reading.min(reading, { value: 1 })
+  }
+  expectTypeOf(calls).toBeFunction()
+  expectTypeOf<
+    Inserting<(typeof models)['player'], { score: number }, 'score'>
+  >().toExtend<`${string} call update, which changes only a row that is there, or upsert`>()
+})
+
+test('a name that the model does not have is refused, in a literal and in a variable', () => {
+  const calls = async (cache: Everything) => {
+    const where = { path: '/' }
+    const [select, data, amounts] = [{ path: true, nope: true } as const, { views: 1, nope: 2 }, { views: 1, nope: 2 }]
+    // @ts-expect-error
+    await cache.pageView.findUnique({ where, select: { nope: true } })
+    // @ts-expect-error
+    await cache.pageView.findUnique({ where, select })
+    // @ts-expect-error
+    await cache.pageView.findMany({ keys: [where], select: { path: true, nope: true } })
+    // @ts-expect-error
+    await cache.pageView.findMany({ keys: [where], select })
+    // @ts-expect-error
+    await cache.pageView.findUnique({ where, include: {} })
+    // @ts-expect-error
+    await cache.pageView.update({ where, data: { nope: 1 } })
+    // @ts-expect-error
+    await cache.pageView.update({ where, data })
+    // @ts-expect-error
+    await cache.pageView.update({ where, data: { views: { increment: 1, nope: 1 } } })
+    // @ts-expect-error two operations
+    await cache.pageView.update({ where, data: { views: { increment: 1, decrement: 1 } } })
+    // @ts-expect-error
+    await cache.pageView.upsert({ where, create: data, update: {} })
+    // @ts-expect-error
+    await cache.pageView.upsert({ where, create: {}, update: data })
+    // @ts-expect-error
+    await cache.pageView.increment(where, amounts)
+    // @ts-expect-error
+    await cache.pageView.set(where, data)
+    // @ts-expect-error
+    await cache.pageView.delete({ where: { path: '/', nope: 1 } })
+  }
+  expectTypeOf(calls).toBeFunction()
+})
+
+test('arguments of a declared type are taken as they are', () => {
+  type PageView = (typeof models)['pageView']
+  const calls = async (cache: Everything, update: Update<PageView>, create: Create<PageView>, select: Select<PageView>) => {
+    const where = { path: '/' }
+    await cache.pageView.update({ where, data: update })
+    await cache.pageView.upsert({ where, create, update })
+    expectTypeOf(await cache.pageView.findUnique({ where, select })).toEqualTypeOf<Record<never, never> | null>()
   }
   expectTypeOf(calls).toBeFunction()
 })

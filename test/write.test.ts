@@ -74,8 +74,8 @@ describe('a write with bad input', () => {
     ],
     [
       'an increment that could not insert the row',
-      () => cache.reading.increment({ device_metric: { device: 'd', metric: 'm' } }, { samples: 1 }),
-      /^Reading\.value: expected a default, as increment inserts the row when it is missing \(use upsert\), got none$/,
+      () => cache.reading.increment({ device_metric: { device: 'd', metric: 'm' } }, { samples: 1 } as never),
+      /^Reading\.value: expected a default, as increment inserts the row when it is missing \(use update or upsert\), got none$/,
     ],
     [
       'no increment at all',

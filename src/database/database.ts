@@ -222,10 +222,18 @@ export class Database {
   }
 }
 
+/** What is no value: `null`, `an invalid Date`, `an object`. */
+const KIND_OF_VALUE = /^(null|an? [a-zA-Z ]+)$/
+
+/** Says of which kind the value is that was found, and no more. */
 function unreadableError(model: string, key: string, error: unknown): PersistError {
   if (!(error instanceof InvalidInputError)) throw error
   const { field, expected, got } = error
-  return new PersistError('REFUSED', `${model}.${field}: expected ${expected} in the database, found ${got}`, undefined, { model, key })
+  const found = KIND_OF_VALUE.test(got) ? got : 'something else'
+  return new PersistError('REFUSED', `${model}.${field}: expected ${expected} in the database, found ${found}`, undefined, {
+    model,
+    key,
+  })
 }
 
 function holds({ batch, recent }: LedgerRow, id: string): boolean {

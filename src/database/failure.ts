@@ -24,8 +24,8 @@ const REFUSED_KINDS =
   /^(UniqueConstraintViolation|NullConstraintViolation|ForeignKeyConstraintViolation|LengthMismatch|ValueOutOfRange|InvalidInputValue|CheckConstraintViolation)$/
 const SCHEMA_KINDS = /^(TableDoesNotExist|ColumnNotFound|DatabaseDoesNotExist)$/
 
-/** What PostgreSQL's messages name; the rest of a message may be a value of the row. */
-const NAMED = /(?:constraint|column) "([^"]+)"/
+/** As PostgreSQL cuts one off. */
+const LONGEST_NAME = 63
 
 interface Clues {
   sqlState: string | undefined
@@ -65,7 +65,7 @@ export function toPersistError(model: string, error: unknown): PersistError {
   const databaseCode = clues.sqlState ?? clues.kind ?? clues.prismaCode
   const code = classify(clues)
   // What a trigger says is its author's, and may quote a value as if it were a name.
-  const constraint = databaseCode?.startsWith('P0') ? undefined : clues.constraint
+  const constraint = isOfConstraint(clues) ? clues.constraint : undefined
   const hint = POOLER.test(databaseCode ?? '') ? POOLER_HINT : undefined
   const details = [databaseCode, constraint && `constraint ${constraint}`, hint].filter(Boolean).join(', ')
   // The cause stays out of reach of logs: PostgreSQL's messages contain values of the row.
@@ -138,12 +138,22 @@ function collect(clues: Clues, error: Record<string, unknown>): void {
   if (typeof kind === 'string') clues.kind ??= kind
   for (const text of [originalMessage, message]) {
     if (typeof text !== 'string') continue
-    clues.constraint ??= NAMED.exec(text)?.[1]
     clues.byPolicy ||= REFUSED_BY_POLICY.test(text)
   }
-  if (typeof constraint === 'string') clues.constraint ??= constraint
-  else if (typeof constraint === 'object' && constraint !== null)
-    clues.constraint ??= Object.values(constraint).flat().map(String).join(', ')
+  clues.constraint ??= nameOf(constraint)
+}
+
+/**
+ * The constraint that the driver names in a field of its own: pg as a text, Prisma's adapter as `index`. Its other fields may come out of a
+ * message, which is the text of whoever raised the error, and may quote a value as if it were a name.
+ */
+function nameOf(constraint: unknown): string | undefined {
+  const name = typeof constraint === 'object' && constraint !== null ? (constraint as { index?: unknown }).index : constraint
+  return typeof name === 'string' && name.length <= LONGEST_NAME ? name : undefined
+}
+
+function isOfConstraint({ sqlState }: Clues): boolean {
+  return sqlState === undefined || sqlState.startsWith('23')
 }
 
 /** The error, its causes, and what Prisma's driver adapter hangs below `meta`. */

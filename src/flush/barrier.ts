@@ -2,6 +2,7 @@ import { ParkedError, PersistError, TimeoutError, UnavailableError, WriteBehindE
 import type { Events } from '../events.js'
 import type { ShardNames } from '../redis/keys.js'
 import { isOwnFault } from '../redis/link.js'
+import type { Owned } from '../redis/own-records.js'
 import type { ParkedEntry } from '../redis/replies.js'
 import { isReply, isTurnedAway, named } from '../redis/reply.js'
 import type { Store } from '../redis/store.js'
@@ -22,6 +23,11 @@ export interface BarrierPart {
   readonly model: Model
   readonly shards: ShardNames
   readonly flusher: Flusher
+}
+
+/** What it needs to know whose the records are. */
+export interface OwnPart extends BarrierPart {
+  readonly writer: { owned(): ReadonlyMap<number, Owned> } | undefined
 }
 
 /** Told how many records a flush brought into the database. */
@@ -71,6 +77,18 @@ export class Barrier {
     if (own.length > 0) throw own.find((failure) => !(failure instanceof ParkedError)) ?? own[0]
   }
 
+  /** Flushes what was written by this process, and what others wrote to shards where it wrote too many records to name them. */
+  async flushOwn(parts: readonly OwnPart[], deadline: number, count: Count): Promise<void> {
+    const before = await this.#untilUp(undefined, deadline, () => this.#store.now())
+    const flushing = parts.flatMap((part) =>
+      [...(part.writer?.owned() ?? [])].map(([shard, owned]) =>
+        owned === 'all' ? this.#flushShard(part, shard, before, deadline, count) : this.#flushRecords(part, owned, deadline, count),
+      ),
+    )
+    const failure = (await Promise.allSettled(flushing)).find((result) => result.status === 'rejected')
+    if (failure !== undefined) throw failure.reason
+  }
+
   async flushRecord(part: BarrierPart, key: string, deadline: number, count: Count, without = NONE): Promise<void> {
     const shard = shardOf(key, part.shards.count)
     const prefix = part.shards.prefix(shard)
@@ -115,6 +133,18 @@ export class Barrier {
       again = refused.size > 0 && (healed > 0 || (own && parts.length < tiers.flat().length))
       if (!again) for (const [part, keys] of refused) addFailure(failures, part, new ParkedError(part.model.name, keys))
     }
+  }
+
+  /** One after the other, as their shard takes them. A refused one is its own failure, and not the others'. */
+  async #flushRecords(part: BarrierPart, keys: readonly string[], deadline: number, count: Count): Promise<void> {
+    let refused: ParkedError | undefined
+    for (const key of keys) {
+      await this.flushRecord(part, key, deadline, count).catch((error: unknown) => {
+        if (!(error instanceof ParkedError)) throw error
+        refused = error
+      })
+    }
+    if (refused !== undefined) throw refused
   }
 
   async #flushShard(part: BarrierPart, shard: number, before: number, deadline: number, count: Count): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
+import { OwnError } from '../redaction.js'
 import type { ShardNames } from '../redis/keys.js'
 import { withoutArguments } from '../redis/reply.js'
 import type { Store } from '../redis/store.js'
@@ -104,7 +105,7 @@ export class Sweeper {
     const { scheduler, model, events } = this.#context
     const { queue, problem } = await scheduler.state()
     if (problem !== undefined && problem !== this.#problem)
-      events.emit('failure', { step: 'queue', model, error: new Error(`${model}: ${problem}`) })
+      events.emit('failure', { step: 'queue', model, error: new OwnError(`${model}: ${problem}`) })
     this.#problem = problem
     return queue
   }

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import { PersistError, UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
+import { redact } from '../redaction.js'
 import { problemOf } from '../redis/connection.js'
 import { queuePrefix, type ShardNames } from '../redis/keys.js'
 import { disconnect } from '../redis/link.js'
@@ -155,10 +156,12 @@ export class FlushWorker {
     const data = await this.#check(job)
     try {
       return await this.#flushAsTold(job, data)
-    } catch (error) {
-      if (error instanceof DelayedError) throw error
+    } catch (thrown) {
+      // BullMQ tells by the class what is to become of the job.
+      if (thrown instanceof DelayedError) throw thrown
+      const error = redact(thrown) as Error
       // By options that are not ours it might be tried again at once, for ever.
-      if (!isAsMade(data, job)) throw new UnrecoverableError((error as Error).message)
+      if (!isAsMade(data, job)) throw new UnrecoverableError(error.message)
       // The board shows the stack of every attempt: for a failure of the database the first line says it all.
       if (error instanceof PersistError) error.stack = `${error.name}: ${error.message}`
       throw error

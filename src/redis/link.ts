@@ -1,10 +1,11 @@
 import type { Redis } from 'ioredis'
 import { UnavailableError, WriteBehindError } from '../errors.js'
+import { OwnError } from '../redaction.js'
 import { problemOf } from './connection.js'
 import { isReply, isTurnedAway, named, withoutArguments } from './reply.js'
 
 /** A call was not answered within the link's timeout. `sent`: Redis may have carried it out. */
-export class LinkTimeout extends Error {
+export class LinkTimeout extends OwnError {
   readonly sent: boolean
 
   constructor(sent: boolean, problem: unknown) {
@@ -16,7 +17,7 @@ export class LinkTimeout extends Error {
 }
 
 /** A call is not to be sent now, but maybe later. */
-export class NotYet extends Error {}
+export class NotYet extends OwnError {}
 
 const NOT_WRITTEN = /isn't writeable/
 

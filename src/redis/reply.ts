@@ -1,3 +1,5 @@
+import { OwnError } from '../redaction.js'
+
 /** Words with which Redis turns a command away before it does anything, and which pass by themselves. */
 const PASSING = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOREPLICAS|UNBLOCKED)\b/
 
@@ -59,12 +61,12 @@ export function withoutArguments<E>(error: E): E {
 }
 
 /** A reply of Redis in words of ours, since its own may quote what was sent. */
-export class RedisRefusal extends Error {
+export class RedisRefusal extends OwnError {
   constructor(reply: Error) {
-    const [word = 'ERR'] = reply.message.replace(/^-/, '').split(' ', 1)
+    const [word = 'ERR'] = /^[A-Z]{2,20}(?= |$)/.exec(reply.message) ?? []
     const meaning = MEANINGS.find(([beginning]) => reply.message.startsWith(beginning))?.[1] ?? 'Redis refused the call'
     const where = WITHIN_A_SCRIPT.test(reply.message) ? '; it was refused within a script, which may have done a part of its work' : ''
-    super(`${word}: ${meaning}${where}`, { cause: withoutArguments(reply) })
+    super(`${word}: ${meaning}${where}`, { cause: reply })
     this.name = 'RedisRefusal'
   }
 }

@@ -6,6 +6,7 @@ import { checkSize, sizeOf, tooMuchWaiting } from '../schema/size.js'
 import { MOST_TRACES, type Origin, type Telemetry, type WriteSpan } from '../telemetry/telemetry.js'
 import type { ShardNames } from './keys.js'
 import { type Link, LinkTimeout } from './link.js'
+import { type Owned, OwnRecords } from './own-records.js'
 import type { Refusal, WriteLimits, WriteReply } from './replies.js'
 import { isRefusedUnread, isReply, named } from './reply.js'
 import type { Safety } from './safety.js'
@@ -82,6 +83,11 @@ export class Writer {
     return (this.#lanes[shard] as Lane).write(operation) as Promise<Answer>
   }
 
+  /** By shard, the records that were written here and may not be in the database yet. */
+  owned(): ReadonlyMap<number, Owned> {
+    return new Map(this.#lanes.filter((lane) => lane.used).map((lane) => [lane.shard, lane.own.owned]))
+  }
+
   /** Resolves when no write is under way; forgets the sequences. */
   async stop(): Promise<void> {
     await Promise.all(this.#lanes.map((lane) => lane.idle()))
@@ -92,6 +98,7 @@ export class Writer {
 
 class Lane {
   readonly shard: number
+  readonly own = new OwnRecords()
   readonly #context: WriterContext
   readonly #writer: string
   #sequence = 0
@@ -173,10 +180,13 @@ class Lane {
         () => safety?.beforeWrite(link, model),
       )
       span?.end()
+      if (shardWasClean) this.own.clear()
       group.forEach((entry, position) => {
         const refusal = refused.get(position)
-        if (refusal === undefined) entry.resolve(rows.get(position))
-        else if (refusal === 'backlog' || entry.operation.shape.asks === undefined)
+        if (refusal === undefined) {
+          this.own.add(entry.operation.key)
+          entry.resolve(rows.get(position))
+        } else if (refusal === 'backlog' || entry.operation.shape.asks === undefined)
           entry.reject(this.#refused(refusal, entry.operation.key))
         else entry.resolve(refusal)
       })
@@ -189,7 +199,10 @@ class Lane {
     } catch (error) {
       const failure = toWriteError(model, error)
       span?.end(failure)
-      for (const entry of group) entry.reject(failure)
+      for (const entry of group) {
+        if (failure instanceof OutcomeUnknownError) this.own.add(entry.operation.key)
+        entry.reject(failure)
+      }
     }
   }
 

@@ -1,6 +1,8 @@
 /** The types of calls and results, derived from a model's metadata; they take what Prisma's own calls take. */
 import type { DbNull, Decimal, JsonNull } from '@prisma/client/runtime/client'
-import type { Field, Model } from './model.js'
+import type { Field, Model, Models } from './model.js'
+
+export type { Decimal }
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [name: string]: JsonValue }
 /** As Prisma's InputJsonValue: no null at the top, where it would be ambiguous. */
@@ -67,10 +69,13 @@ type Comparable<F extends Field> = F['list'] extends true
 type Amount<F extends Field> = F['type'] extends 'Int' ? number : bigint | number
 /** An object is a value of it. */
 type Ambiguous<F extends Field> = F['list'] extends true ? never : F['type'] extends 'Json' ? F : never
+type OperationName = 'set' | 'increment' | 'decrement' | 'max' | 'min'
+/** One operation, and no other beside it. */
+type Only<N extends OperationName, V> = { [K in N]: V } & { [K in Exclude<OperationName, N>]?: undefined }
 type Change<F extends Field> =
-  | (Ambiguous<F> extends never ? { set: InputValue<F> } : never)
-  | (Counter<F> extends never ? never : { increment: Amount<F> } | { decrement: Amount<F> })
-  | (Comparable<F> extends never ? never : { max: Scalar<F, Input> } | { min: Scalar<F, Input> })
+  | (Ambiguous<F> extends never ? Only<'set', InputValue<F>> : never)
+  | (Counter<F> extends never ? never : Only<'increment', Amount<F>> | Only<'decrement', Amount<F>>)
+  | (Comparable<F> extends never ? never : Only<'max', Scalar<F, Input>> | Only<'min', Scalar<F, Input>>)
 
 type Optional<F extends Field> = F extends { readonly default: { readonly kind: 'foreign' } }
   ? never
@@ -78,8 +83,37 @@ type Optional<F extends Field> = F extends { readonly default: { readonly kind: 
     ? F
     : never
 
-/** One row, as `findUnique` returns it. */
-export type Row<M extends Model> = { [F in FieldOf<M> as F['name']]: Value<F> }
+/** What is there beside the names that a type has: TypeScript checks that of literals only, and not of what a type is inferred from. */
+type NoOther<Given, Names> = { [N in Exclude<keyof Given, Names>]: never }
+
+/** The same for changes, and for the operations in them. */
+type Exactly<M extends Model, U> = U &
+  NoOther<U, FieldOf<M>['name']> & {
+    [N in keyof U]: N extends Ambiguous<FieldOf<M>>['name']
+      ? unknown
+      : U[N] extends { [K in OperationName]: Record<K, unknown> }[OperationName]
+        ? NoOther<U[N], OperationName>
+        : unknown
+  }
+
+/** Without a default, so that a row cannot be inserted without a value of its own. */
+type RequiredName<M extends Model> = Exclude<PlainField<M>, Optional<PlainField<M>>>['name']
+
+/**
+ * What `increment`, `decrement`, `set`, `max` and `min` take: some fields of a kind, and with them all that a row which is missing needs to be
+ * inserted. Where they lack such a field, the type is a text that says what to call instead.
+ */
+export type Inserting<M extends Model, Given, Names> = Given &
+  NoOther<Given, Names> &
+  ([Exclude<RequiredName<M>, keyof Given>] extends [never]
+    ? unknown
+    : `${Exclude<RequiredName<M>, keyof Given>} has no default, so that a missing row could not be inserted: call update, which changes only a row that is there, or upsert`)
+
+/** Of the models that the generator has described, one. */
+export type Described<C extends Models, N extends keyof C> = C[N]
+
+/** One row, as `findUnique` returns it. The generator gives it a name. */
+export type Row<M extends Model> = 'row' extends keyof M ? NonNullable<M['row' & keyof M]> : { [F in FieldOf<M> as F['name']]: Value<F> }
 
 /** The key of a record: `{ path }`, or `{ device_metric: { device, metric } }`. */
 export type Where<M extends Model> = M extends { readonly compoundKey: infer C extends string }
@@ -116,15 +150,15 @@ export type Select<M extends Model> = { [F in FieldOf<M> as F['name']]?: boolean
 export type Selected<M extends Model, S extends Select<M> | undefined> =
   S extends Select<M> ? { [N in keyof Row<M> as N extends keyof S ? (S[N] extends true ? N : never) : never]: Row<M>[N] } : Row<M>
 
-export interface UpsertArgs<M extends Model> {
+export interface UpsertArgs<M extends Model, C extends Create<M> = Create<M>, U extends Update<M> = Update<M>> {
   where: Where<M>
-  create: Create<M>
-  update: Update<M>
+  create: C & NoOther<C, FieldOf<M>['name']>
+  update: Exactly<M, U>
 }
 
-export interface UpdateArgs<M extends Model> {
+export interface UpdateArgs<M extends Model, U extends Update<M> = Update<M>> {
   where: Where<M>
-  data: Update<M>
+  data: Exactly<M, U>
 }
 
 export interface DeleteArgs<M extends Model> {
@@ -133,13 +167,13 @@ export interface DeleteArgs<M extends Model> {
 
 export interface FindUniqueArgs<M extends Model, S extends Select<M> | undefined> {
   where: Where<M>
-  select?: S
+  select?: S & NoOther<S, FieldOf<M>['name']>
 }
 
 export interface FindManyArgs<M extends Model, S extends Select<M> | undefined> {
   /** A `where` for each row. */
   keys: readonly Where<M>[]
-  select?: S
+  select?: S & NoOther<S, FieldOf<M>['name']>
 }
 
 /** What of one record is not in the database yet. */

@@ -141,7 +141,8 @@ export class FieldsCall {
   #isFilled(field: Field): boolean {
     const value = defaultValue(field, Date.now())
     if (value !== undefined) return value !== startOf(field)
-    const [what, advice] = field.default === undefined ? ['default', 'use upsert'] : ['value', `${whyNoDefault(field)}; use upsert`]
+    const [what, advice] =
+      field.default === undefined ? ['default', 'use update or upsert'] : ['value', `${whyNoDefault(field)}; use update or upsert`]
     const expected = `a ${what}, as ${this.#name} inserts the row when it is missing (${advice})`
     throw new InvalidInputError(this.#model.name, field.name, expected, 'none')
   }
@@ -151,7 +152,7 @@ export class FieldsCall {
 function requireStart(model: Model, field: Field, name: FieldsCallName): void {
   requireCounter(model, field)
   if (field.default?.kind !== 'foreign') return
-  const expected = `a default that is known here, as ${name} inserts the row when it is missing (use upsert)`
+  const expected = `a default that is known here, as ${name} inserts the row when it is missing (use update or upsert)`
   throw new InvalidInputError(model.name, field.name, expected, 'one made by the database or by Prisma')
 }
 

@@ -1,6 +1,7 @@
 import { CARDINALITY_VIOLATION, MOST_COLLISIONS, preparing } from '../database/failure.js'
 import type { RowChange } from '../database/statement.js'
 import { PersistError } from '../errors.js'
+import { redact } from '../redaction.js'
 import { ChangeReader } from '../schema/change-reader.js'
 import type { Model } from '../schema/model.js'
 import type { Operation } from '../schema/operation.js'
@@ -35,7 +36,9 @@ export class DirectWriter {
    * @throws TimeoutError nothing was written: an earlier write of the record, written behind, could not be flushed
    */
   write(_shard: number, operation: Operation): Promise<void> {
-    const writing = this.#write(operation)
+    const writing = this.#write(operation).catch((error: unknown) => {
+      throw redact(error)
+    })
     this.#underWay.add(writing)
     const ended = () => void this.#underWay.delete(writing)
     writing.then(ended, ended)

@@ -1,6 +1,7 @@
 /** The one module that knows OpenTelemetry, which is optional: it is imported only if it is installed. */
 import { type Attributes, context, type Link, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { WriteBehindError } from '../errors.js'
+import { messageOf } from '../redaction.js'
 import { type FlushedBatch, MOST_TRACES, type Origin, type Telemetry, type WriteCall, type WriteSpan } from './telemetry.js'
 
 const TRACEPARENT = /00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2}) /g
@@ -58,7 +59,7 @@ function describe(name: string, type: string, model: string, shard: number, reco
 function end(span: Span, failure?: Error): void {
   if (failure !== undefined) {
     span.setAttribute('error.type', failure instanceof WriteBehindError ? failure.code : failure.name)
-    span.setStatus({ code: SpanStatusCode.ERROR, message: failure.message })
+    span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(failure) })
   }
   span.end()
 }
