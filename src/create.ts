@@ -13,11 +13,14 @@ import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, r
 import { Inspector } from './redis/inspector.js'
 import { ShardNames } from './redis/keys.js'
 import { disconnect, Link } from './redis/link.js'
+import { checkPermissions } from './redis/permissions.js'
 import { Reader } from './redis/reader.js'
 import { checkRedis, checkShardCount } from './redis/safety.js'
 import { Store } from './redis/store.js'
 import { type Calls, Writer } from './redis/writer.js'
 import type { Model, Models } from './schema/model.js'
+import { checkClock } from './start/clock.js'
+import { Confirmation } from './start/confirmation.js'
 import { DirectWriter } from './strategies/direct-writer.js'
 import { drainSwitched } from './strategies/drain.js'
 import { Holds } from './strategies/holds.js'
@@ -123,15 +126,21 @@ async function openCalls(connect: Assembly<Models>['connect'], timeout: number):
 async function assemble<M extends Models, P extends Policies<M>>(assembly: Assembly<M>): Promise<Cache<M, P>> {
   const { models, resolved, options, events, connections, connect } = assembly
   const calls = await openCalls(connect, options.writeTimeout)
+  await checkPermissions(calls.redis, calls.link, options.namespace)
   for (const warning of await checkRedis(calls.redis, calls.link)) process.emitWarning(warning, { code: 'WRITE_BEHIND' })
-  for (const { name, policy } of resolved)
-    await checkShardCount(calls.redis, calls.link, options.namespace, (models[name] as Model).name, policy.shards)
 
   const others = Array.from({ length: WRITE_CONNECTIONS - 1 }, () => openCalls(connect, options.writeTimeout))
   const [telemetry, queueTelemetry, ...writes] = await Promise.all([loadTelemetry(), loadQueueTelemetry(), ...others])
+  const links = [calls, ...writes].map(({ link }) => link)
+  const confirmation = confirmationOf(assembly, calls, links)
+  await confirmation.start()
+  await checkClock(calls, Math.min(...resolved.map(({ policy }) => policy.maxWait)))
+  for (const { name, policy } of resolved)
+    await checkShardCount(calls.redis, calls.link, options.namespace, (models[name] as Model).name, policy.shards)
   const store = new Store(connect({ socketTimeout: options.writeTimeout }))
   const shared: Shared = {
     ...assembly,
+    prisma: confirmation.client,
     telemetry,
     queueTelemetry,
     calls,
@@ -143,10 +152,19 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   }
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
   await drainSwitched(parts, shared.barrier)
-  const links = shared.writes.map(({ link }) => link)
   const cache = new WriteBehind(events, parts, shared.barrier, calls, links, connections)
   for (const part of parts) Object.defineProperty(cache, part.name, { value: part.cache, enumerable: true })
   return cache as unknown as Cache<M, P>
+}
+
+function confirmationOf(
+  { prisma, models, resolved, options, events }: Assembly<Models>,
+  calls: Calls & { redis: Redis },
+  links: readonly Link[],
+): Confirmation {
+  const { namespace, statementTimeout } = options
+  const used = resolved.map(({ name }) => models[name] as Model)
+  return new Confirmation({ prisma, namespace, models: used, calls, links, events, statementTimeout })
 }
 
 interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect'> {

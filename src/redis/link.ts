@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { UnavailableError } from '../errors.js'
+import { ConfigurationError, UnavailableError } from '../errors.js'
 
 /** A call was not answered within the link's timeout. `sent`: Redis may have carried it out. */
 export class LinkTimeout extends Error {
@@ -70,6 +70,7 @@ export class Link {
   /** Calls that wait for the connection: told whether it is there. */
   readonly #waiting = new Set<(ready: boolean) => void>()
   #closed = false
+  #refusal: Error | undefined
 
   constructor(redis: Redis, timeout: number) {
     this.#redis = redis
@@ -89,8 +90,10 @@ export class Link {
   /**
    * @throws LinkTimeout when Redis did not answer in time
    * @throws ioredis' ReplyError when it answered with one
+   * @throws ConfigurationError when calls are refused
    */
   async call<T>(send: () => Promise<T>): Promise<T> {
+    if (this.#refusal !== undefined) throw this.#refusal
     const deadline = performance.now() + this.#timeout
     let sent = false
     let cause: unknown
@@ -119,8 +122,14 @@ export class Link {
     try {
       return await this.call(send)
     } catch (error) {
+      if (error instanceof ConfigurationError) throw error
       throw new UnavailableError(model, error)
     }
+  }
+
+  /** From now on nothing is sent any more: this Redis is not the application's. */
+  refuse(error: ConfigurationError): void {
+    this.#refusal = error
   }
 
   /** Before the connection is ended: ioredis does not say that one has ended which it was about to open again. */

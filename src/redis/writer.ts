@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import {
   BacklogFullError,
+  ConfigurationError,
   InvalidInputError,
   OutcomeUnknownError,
   RedisFullError,
@@ -234,6 +235,7 @@ function countWrites(entries: readonly Entry[]): number {
 }
 
 function toWriteError(model: string, error: unknown): WriteBehindError {
+  if (error instanceof ConfigurationError) return error
   if (isReply(error) && error.message.startsWith('OOM')) return new RedisFullError(model, error)
   if (error instanceof LinkTimeout && !error.sent) return new UnavailableError(model, error)
   return new OutcomeUnknownError(model, error)
