@@ -69,8 +69,8 @@ async function probe(redis: Redis, namespace: string): Promise<Denied> {
 /** In one turn, so that nothing comes between them. */
 async function sendAll(redis: Redis, commands: readonly string[]): Promise<Denied> {
   const replies = await Promise.all(commands.map((command) => send(redis, command)))
-  const denied = commands.filter((_, n) => replies[n]?.startsWith('NOPERM') && !isAboutKeys(replies[n]))
-  return { commands: [...new Set(denied.map(nameOf))], keys: replies.some((reply) => reply?.startsWith('NOPERM') && isAboutKeys(reply)) }
+  const denied = commands.filter((_, n) => isDenied(replies[n]) && !isAboutKeys(replies[n]))
+  return { commands: [...new Set(denied.map(nameOf))], keys: replies.some((reply) => isDenied(reply) && isAboutKeys(reply)) }
 }
 
 /** What Redis answers, if it is an error. */
@@ -83,6 +83,11 @@ async function send(redis: Redis, text: string): Promise<string | undefined> {
     if (isReply(error)) return error.message
     throw error
   }
+}
+
+/** Of an EXEC it is said behind that of the transaction. */
+function isDenied(reply: string | undefined): boolean {
+  return reply !== undefined && /^(EXECABORT .*)?\bNOPERM\b/.test(reply)
 }
 
 function isAboutKeys(reply: string | undefined): boolean {
