@@ -151,6 +151,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
     limits: { claims: new Limit(CLAIMS_UNDER_WAY), statements: new Limit(options.concurrency) },
   }
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
+  shared.barrier.serve(parts)
   await drainSwitched(parts, shared.barrier)
   const cache = new WriteBehind(events, parts, shared.barrier, calls, links, connections)
   for (const part of parts) Object.defineProperty(cache, part.name, { value: part.cache, enumerable: true })

@@ -55,6 +55,6 @@ export class TestShard {
   async park(key: string, between: () => Promise<unknown> = async () => {}): Promise<void> {
     const { batch } = await this.store.claim(this.prefix, `batch-${++this.#sequence}`, { records: 10, bytes: 1000 }, { key })
     await between()
-    await this.store.park(this.prefix, batch?.id as string, 'reason', 'next')
+    await this.store.park(this.prefix, batch?.id as string, ['reason'], 'next')
   }
 }

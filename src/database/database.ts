@@ -73,10 +73,13 @@ export class Database {
   }
 
   /**
-   * Sends one statement. Applies the whole batch and moves the ledger, or does nothing.
+   * Sends one statement. Applies the whole batch and moves the ledger, or does nothing. Rows that are replaced are deleted before, by a
+   * statement of its own that moves the ledger too.
    * @throws PersistError
    */
-  async persist(ledgerShard: string, { id, previous }: BatchHead, { sql, columns, upserted }: Statement): Promise<PersistOutcome> {
+  async persist(ledgerShard: string, head: BatchHead, { sql, columns, upserted, deletes }: Statement): Promise<PersistOutcome> {
+    const { id } = head
+    const previous = deletes === undefined ? head.previous : await this.#deleteReplaced(ledgerShard, head, deletes)
     const [result] = await this.#query<{ moved: number; written: number }>(sql, ledgerShard, id, previous, ...columns)
     if (result?.moved === 1) return { outcome: 'applied', rows: upserted + result.written }
     const ledger = await this.#ledger(ledgerShard)
@@ -103,7 +106,16 @@ export class Database {
     if (outcome === 'applied' || outcome === 'applied before') return { outcome: 'void' }
     const ledger = await this.#ledger(ledgerShard)
     if (ledger !== undefined && holds(ledger, id)) return { outcome: 'applied before', ledger: ledger.batch }
+    const deleted = deletesId(id)
+    if (ledger?.batch === deleted && previous !== deleted) return this.void(ledgerShard, { id, previous: deleted })
     return { outcome: 'elsewhere', ledger: ledger?.batch ?? null }
+  }
+
+  /** @returns where the ledger is for the rest of the batch, if that was not applied yet */
+  async #deleteReplaced(ledgerShard: string, { id, previous }: BatchHead, deletes: Statement): Promise<string | null> {
+    const deleted = deletesId(id)
+    const { outcome } = await this.persist(ledgerShard, { id: deleted, previous }, deletes)
+    return outcome === 'applied' || outcome === 'applied before' ? deleted : previous
   }
 
   /**
@@ -166,6 +178,11 @@ function unreadableError(model: string, key: string, error: unknown): PersistErr
 
 function holds({ batch, recent }: LedgerRow, id: string): boolean {
   return batch === id || recent.includes(id)
+}
+
+/** What the ledger holds when the replaced rows of a batch are deleted, and the rest of it is not written yet. */
+function deletesId(id: string): string {
+  return `deletes:${id}`
 }
 
 export function voidId(id: string): string {

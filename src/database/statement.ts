@@ -32,7 +32,11 @@ export interface Statement {
   readonly columns: readonly string[]
   /** Rows that are written whatever the table holds; the statement counts the others. */
   readonly upserted: number
+  /** Deletes the rows that it replaces: to be sent before it. */
+  readonly deletes: Statement | undefined
 }
+
+const DELETION: RecordChange = { kind: 'delete', pattern: '', regular: true, insert: [], values: [] }
 
 /** Batches that a ledger row remembers besides the last one. */
 const RECENT = 16
@@ -86,17 +90,20 @@ export class StatementBuilder {
    */
   build(changes: readonly RowChange[], ledger = true): Statement {
     const parts = new Map<string, Part>()
+    const replaced: RowChange[] = []
     let upserted = 0
     let part: Part | undefined
     for (const { key, change } of changes) {
       const shape = 'copy' in change ? change.copy : change
       if (part?.shape !== shape) part = this.#partOf(shape, parts)
       if (isUpsert(shape)) upserted++
+      if (shape.kind === 'replace') replaced.push({ key, change: DELETION })
       part.rows.add(this.#keyTexts(key), change)
     }
     const ordered = [...parts.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
     const columns = ordered.flatMap((part) => part.rows.arrays())
-    return { sql: this.#kept(ordered, ledger), columns, upserted }
+    const deletes = replaced.length > 0 ? this.build(replaced, ledger) : undefined
+    return { sql: this.#kept(ordered, ledger), columns, upserted, deletes }
   }
 
   #keyTexts(key: string): string[] {

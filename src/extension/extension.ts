@@ -3,6 +3,8 @@ import type { Barrier } from '../flush/barrier.js'
 import type { Part } from '../write-behind.js'
 import type { Arguments } from './call.js'
 import { Interceptor } from './interceptor.js'
+import { Isolation, type IsolationClient } from './isolation.js'
+import { Passage } from './passage.js'
 import { Transactions } from './transactions.js'
 
 /** What `$extends` takes: an extension that leaves the client's types as they are. */
@@ -28,7 +30,7 @@ interface QueryParameters {
 type Transaction = (...args: unknown[]) => Promise<unknown>
 
 /** What is needed of a client: the last three are not documented. */
-interface Client {
+interface Client extends IsolationClient {
   $extends(extension: object): ReturnType<Extension>
   readonly $transaction: Transaction
   readonly _globalOmit?: Readonly<Record<string, Arguments>>
@@ -38,9 +40,15 @@ interface Client {
 
 export function createExtension(context: ExtensionContext): Extension {
   const extend = (client: Client) => {
-    const transactions = new Transactions()
+    const { parts, barrier, isClosed } = context
+    const passage = new Passage(barrier)
+    const transactions = new Transactions(new Isolation(client), async () => {
+      if (!isClosed()) await passage.flushAll(parts)
+    })
     const interceptor = new Interceptor({
-      ...context,
+      parts,
+      passage,
+      isClosed,
       transactions,
       omitted: client._globalOmit ?? {},
       isComputing: (delegate) => client._extensions?.getAllComputedFields(delegate) !== undefined,

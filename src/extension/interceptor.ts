@@ -1,10 +1,10 @@
 import { skip } from '@prisma/client/runtime/client'
 import { ClosedError } from '../errors.js'
-import type { Barrier } from '../flush/barrier.js'
-import { isObject } from '../schema/key.js'
+import { isArguments, isObject } from '../schema/key.js'
 import type { Part } from '../write-behind.js'
 import { type Arguments, type Call, isRecordOperation, isWrite } from './call.js'
-import { Passage } from './passage.js'
+import { choosesLevel } from './isolation.js'
+import type { Passage } from './passage.js'
 import { Projector } from './projector.js'
 import { mayChange, RawTables, textOf } from './raw.js'
 import { Reach } from './reach.js'
@@ -14,7 +14,7 @@ import type { Transactions } from './transactions.js'
 
 export interface InterceptorContext {
   readonly parts: readonly Part[]
-  readonly barrier: Barrier
+  readonly passage: Passage
   readonly transactions: Transactions
   /** By delegate, what the client leaves out of rows. */
   readonly omitted: Readonly<Record<string, Arguments>>
@@ -22,7 +22,7 @@ export interface InterceptorContext {
   isComputing(delegate: string): boolean
   /** Whether the client refuses `undefined` in arguments, and has `Prisma.skip` for it (preview feature strictUndefinedChecks). */
   readonly strict: boolean
-  isClosed(): boolean
+  readonly isClosed: () => boolean
 }
 
 /**
@@ -38,13 +38,12 @@ export class Interceptor {
   readonly #tables: RawTables
 
   constructor(context: InterceptorContext) {
-    const { parts, barrier } = context
+    const { parts, passage } = context
     this.#context = context
     this.#parts = new Map(parts.map((part) => [part.model.name, part]))
     this.#records = new Map(parts.map((part) => [part.model.name, new Records(part, this.#projectorOf(part))]))
-    const reach = new Reach(parts[0]?.model.relations ?? {})
-    this.#surveyor = new Surveyor(this.#parts, reach)
-    this.#passage = new Passage(barrier, ({ model }) => [...reach.ancestors(model.name)].flatMap((name) => this.#parts.get(name) ?? []))
+    this.#surveyor = new Surveyor(this.#parts, new Reach(parts[0]?.model.relations ?? {}))
+    this.#passage = passage
     this.#tables = new RawTables(parts)
   }
 
@@ -54,6 +53,7 @@ export class Interceptor {
   }
 
   async intercept(call: Call): Promise<unknown> {
+    if (call.inTransaction) return this.#passInTransaction(call)
     if (!this.#isDeferrable(call)) return this.#pass(call)
     if (this.#context.isClosed()) throw new ClosedError()
     const answered = await (this.#records.get(call.model as string) as Records).answer(call.operation, call.args as Arguments)
@@ -63,18 +63,31 @@ export class Interceptor {
   /** Whether the cache may be able to answer. */
   #isDeferrable(call: Call): boolean {
     const part = call.model === undefined ? undefined : this.#parts.get(call.model)
-    if (part === undefined || call.inTransaction || !isRecordOperation(call.operation) || !isObject(call.args)) return false
+    if (part === undefined || !isRecordOperation(call.operation) || !isArguments(call.args)) return false
     if (this.#context.strict && hasGaps(call.args)) return false
     if (!isWrite(call.operation)) return true
     return part.writer !== undefined && !this.#surveyor.hasDependents(call)
   }
 
   #pass(call: Call): Promise<unknown> {
-    const concerns = call.model === undefined ? this.#surveyRaw(call) : this.#surveyor.survey(call)
+    const concerns = this.#survey(call)
     if (concerns.length === 0) return call.query()
     if (this.#context.isClosed()) return Promise.reject(new ClosedError())
-    if (call.inTransaction) return this.#passage.passInTransaction(concerns, this.#context.transactions.current, call.query)
     return this.#passage.pass(concerns, call.query)
+  }
+
+  async #passInTransaction(call: Call): Promise<unknown> {
+    const { transactions, parts, isClosed } = this.#context
+    const { current } = transactions
+    const concerns = this.#survey(call)
+    if (concerns.length > 0 && isClosed()) throw new ClosedError()
+    if (call.model === undefined && choosesLevel(textOf(call.args))) current.keepSnapshot()
+    else if (!isClosed()) await current.beforeStatement(() => this.#passage.flushAllWithin(parts, call.model ?? 'raw SQL'))
+    return concerns.length === 0 ? call.query() : this.#passage.passInTransaction(concerns, current, call.query)
+  }
+
+  #survey(call: Call): Concern[] {
+    return call.model === undefined ? this.#surveyRaw(call) : this.#surveyor.survey(call)
   }
 
   #surveyRaw({ operation, args }: Call): Concern[] {

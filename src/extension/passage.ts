@@ -20,15 +20,12 @@ type Query = () => Promise<unknown>
  */
 export class Passage {
   readonly #barrier: Barrier
-  readonly #ancestors: (part: Part) => readonly Part[]
 
-  /** @param ancestors the cached models to which a model's rows refer, directly or not */
-  constructor(barrier: Barrier, ancestors: (part: Part) => readonly Part[]) {
+  constructor(barrier: Barrier) {
     this.#barrier = barrier
-    this.#ancestors = ancestors
   }
 
-  /** @throws ParkedError when the database refuses what was written to the record before, so that it can be neither read nor written there */
+  /** @throws ParkedError when the database refuses what was written before to what the call is about, so that it can be neither read nor written there */
   async pass(concerns: readonly Concern[], query: Query): Promise<unknown> {
     const deadline = performance.now() + FLUSH_TIMEOUT
     const created = concerns.find(({ scope }) => scope === 'returned')
@@ -50,7 +47,7 @@ export class Passage {
    * @throws TransactionBlockedError when a flush waits for the transaction
    */
   async passInTransaction(concerns: readonly Concern[], transaction: TransactionScope, query: Query): Promise<unknown> {
-    for (const concern of concerns) await transaction.enter(concern, (fresh) => this.#enter(fresh))
+    for (const concern of concerns) await transaction.enter(concern, (fresh) => this.#enter(fresh, transaction))
     const result = await query()
     const created = concerns.find(({ scope }) => scope === 'returned')
     if (created === undefined) return result
@@ -60,16 +57,30 @@ export class Passage {
     return result
   }
 
-  async #enter(concern: Concern) {
+  /** Flushes everything, for a transaction that will see nothing of what is flushed later. What is parked fails the calls that are about it. */
+  async flushAll(parts: readonly Part[]): Promise<void> {
+    await unlessParked(this.#barrier.flush(parts, performance.now() + FLUSH_TIMEOUT, ignore))
+  }
+
+  /** The same within the transaction. @throws TransactionBlockedError when the flush waits for the transaction */
+  async flushAllWithin(parts: readonly Part[], model: string): Promise<void> {
+    const flushed = unlessParked(this.#barrier.flush(parts, performance.now() + FLUSH_TIMEOUT_IN_TRANSACTION, ignore))
+    await flushed.catch((error) => {
+      throw blockedBy(error, model)
+    })
+  }
+
+  async #enter(concern: Concern, transaction: TransactionScope) {
     const { part, scope, changes } = concern
+    const without = transaction.changed
     const hold = changes ? await part.holds.hold(scope as Scope) : undefined
     const deadline = performance.now() + FLUSH_TIMEOUT_IN_TRANSACTION
     const fresh = hold === undefined || scope === 'all' ? concern : { ...concern, scope: hold.dirty }
     try {
-      await this.#flush([fresh], deadline)
+      await this.#flush([fresh], deadline, without)
     } catch (error) {
       await hold?.release()
-      throw error instanceof TimeoutError ? new TransactionBlockedError(part.model.name, error) : error
+      throw blockedBy(error, part.model.name)
     }
     return hold
   }
@@ -84,30 +95,31 @@ export class Passage {
     )
   }
 
-  /** Whole models together, so that a row finds the row it refers to, then single records. */
-  async #flush(concerns: readonly Concern[], deadline: number): Promise<void> {
-    const models = [...new Set(concerns.filter(({ scope }) => scope === 'all').map(({ part }) => part))]
-    if (models.length > 0) await unlessParked(this.#barrier.flush(models, deadline, ignore))
-    for (const { part, scope, own } of concerns) {
-      if (typeof scope === 'string') continue
+  /**
+   * What the call is only to refer to comes first, then whole models, then single records.
+   * @param without models whose rows the transaction may have locked
+   */
+  async #flush(concerns: readonly Concern[], deadline: number, without: readonly Part[] = []): Promise<void> {
+    const [whole, single] = [concerns.filter(({ scope }) => scope === 'all'), concerns.filter(({ scope }) => typeof scope !== 'string')]
+    const [referred, own] = [whole.filter((each) => each.referred), whole.filter((each) => !each.referred)]
+    if (referred.length > 0) await unlessParked(this.#barrier.flush(partsOf(referred), deadline, ignore, without))
+    if (own.length > 0) await this.#barrier.flush(partsOf(own), deadline, ignore, without)
+    for (const { part, scope, referred: isReferred } of single) {
       for (const key of scope) {
-        const flushed = this.#flushRecord(part, key, deadline)
-        await (own ? flushed : unlessParked(flushed))
+        const flushed = this.#barrier.flushRecord(part, key, deadline, ignore, without)
+        await (isReferred ? unlessParked(flushed) : flushed)
       }
     }
   }
+}
 
-  async #flushRecord(part: Part, key: string, deadline: number): Promise<void> {
-    try {
-      await this.#barrier.flushRecord(part, key, deadline, ignore)
-    } catch (error) {
-      const ancestors = this.#ancestors(part)
-      if (!(error instanceof ParkedError) || ancestors.length === 0) throw error
-      // It may refer to a row that is not in the database yet.
-      await unlessParked(this.#barrier.flush(ancestors, deadline, ignore))
-      await this.#barrier.flushRecord(part, key, deadline, ignore)
-    }
-  }
+/** A flush that gets nowhere waits for the transaction that it is made in. */
+function blockedBy(error: unknown, model: string): unknown {
+  return error instanceof TimeoutError ? new TransactionBlockedError(model, error) : error
+}
+
+function partsOf(concerns: readonly Concern[]): Part[] {
+  return [...new Set(concerns.map(({ part }) => part))]
 }
 
 /** A row has been inserted whose key nobody knew: the records of which a view may say that they are missing. */
@@ -124,7 +136,7 @@ function createdScope({ model }: Part, row: unknown): Scope {
   return model.fields.some(({ name, type }) => model.key.includes(name) && type !== 'String') ? 'all' : []
 }
 
-/** Records that are parked for other reasons are no reason to refuse a call that is not about them. */
+/** Records that the database refuses are no reason to refuse a call that is not about them. */
 async function unlessParked(flush: Promise<void>): Promise<void> {
   try {
     await flush

@@ -1,4 +1,4 @@
-import { isObject } from '../schema/key.js'
+import { isArguments } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
 import type { Arguments } from './call.js'
 
@@ -31,12 +31,12 @@ export class Projector {
   }
 
   #selected(select: unknown): Fields | undefined {
-    if (!isObject(select) || !this.#areFlags(select) || !Object.values(select).includes(true)) return undefined
+    if (!isArguments(select) || !this.#areFlags(select) || !Object.values(select).includes(true)) return undefined
     return select as Fields
   }
 
   #without(omit: unknown): Fields | undefined {
-    if (!isObject(omit) || !this.#areFlags(omit)) return undefined
+    if (!isArguments(omit) || !this.#areFlags(omit)) return undefined
     const left = this.#names.filter((name) => (omit[name] ?? this.#omitted[name]) !== true)
     if (this.#computing && left.length < this.#names.length) return undefined
     return left.length === 0 ? undefined : Object.fromEntries(left.map((name) => [name, true]))

@@ -93,20 +93,6 @@ export class Reach {
     return this.#foreignKeys.filter(({ child }) => child === model)
   }
 
-  /** The models that rows of a model refer to, directly or not. */
-  ancestors(model: string): ReadonlySet<string> {
-    const found = new Set<string>()
-    const climb = (child: string) => {
-      for (const { parent } of this.references(child)) {
-        if (found.has(parent)) continue
-        found.add(parent)
-        climb(parent)
-      }
-    }
-    climb(model)
-    return found
-  }
-
   *#objects(model: string, value: unknown, within: readonly unknown[]): Generator<Found> {
     if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || within.includes(value)) return
     const isList = Array.isArray(value)

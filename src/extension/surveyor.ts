@@ -12,8 +12,8 @@ export interface Concern {
   readonly scope: Scope | 'returned'
   /** Whether the call may change them, and not only read them or refer to them. */
   readonly changes: boolean
-  /** The call is about these records, and would be wrong without what was written to them; of others it makes do with what is there. */
-  readonly own?: boolean
+  /** The call only refers to them by foreign keys: of one that is not there the database says so. Without what was written to others it would be wrong. */
+  readonly referred?: boolean
 }
 
 /** Finds out which cached records a call in the database reads, refers to or changes, itself or by what the database does for it. */
@@ -53,7 +53,7 @@ export class Surveyor {
     if (part === undefined) return concerns
     const key = isRecordOperation(operation) ? this.#key(name, (args as Arguments).where) : undefined
     // One record is always read with its acknowledged writes; of many, the policy says.
-    if (key !== undefined) concerns.push({ part, scope: [key], changes: false, own: true })
+    if (key !== undefined) concerns.push({ part, scope: [key], changes: false })
     else if (isFlushedFirst(part)) concerns.push({ part, scope: 'all', changes: false })
     return concerns
   }
@@ -72,7 +72,7 @@ export class Surveyor {
       concerns.push({ part, scope: 'all', changes: false })
     concerns.push(...this.#referred(name, payload))
     const part = this.#parts.get(name)
-    if (part !== undefined) concerns.push({ part, scope: this.#own(part, operation, args as Arguments), changes: true, own: true })
+    if (part !== undefined) concerns.push({ part, scope: this.#own(part, operation, args as Arguments), changes: true })
     return concerns
   }
 
@@ -102,7 +102,7 @@ export class Surveyor {
         this.#referredKey(parent, Object.fromEntries(references.map((name, n) => [name, row[fields[n] as string]]))),
       )
       if (given.length === 0) return []
-      return [{ part, scope: scope.every((key) => key !== undefined) ? scope : 'all', changes: false }]
+      return [{ part, scope: scope.every((key) => key !== undefined) ? scope : 'all', changes: false, referred: true }]
     })
   }
 
@@ -155,10 +155,16 @@ function isFlushedFirst({ policy }: Part): boolean {
   return policy.queries === 'flush'
 }
 
-/** A concern about a whole model takes those about its records with it, one that changes takes one that reads. */
+/** A concern about a whole model takes those about its records with it, unless they ask for more. */
 function merge(concerns: readonly Concern[]): Concern[] {
-  const whole = new Map<Part, boolean>()
-  for (const { part, scope, changes } of concerns) if (scope === 'all') whole.set(part, changes || whole.get(part) === true)
-  const rest = concerns.filter(({ part, scope, changes }) => scope !== 'all' && (changes ? !whole.get(part) : !whole.has(part)))
-  return [...[...whole].map(([part, changes]) => ({ part, scope: 'all' as const, changes })), ...rest]
+  const whole = new Map<Part, Concern>()
+  for (const { part, scope, changes, referred = false } of concerns) {
+    const { changes: others = false, referred: only = true } = whole.get(part) ?? {}
+    if (scope === 'all') whole.set(part, { part, scope, changes: changes || others, referred: referred && only })
+  }
+  const isTaken = ({ part, changes, referred }: Concern) => {
+    const found = whole.get(part)
+    return found !== undefined && (found.changes || !changes) && (!found.referred || referred === true)
+  }
+  return [...whole.values(), ...concerns.filter((concern) => concern.scope !== 'all' && !isTaken(concern))]
 }

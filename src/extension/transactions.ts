@@ -1,39 +1,79 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { isUndecided } from '../database/failure.js'
 import type { Hold } from '../strategies/holds.js'
+import type { Part } from '../write-behind.js'
+import type { Isolation } from './isolation.js'
 import type { Concern } from './surveyor.js'
+
+/** What can be done to a record, each more than those before it. */
+const GRADES = ['refers', 'reads', 'changes'] as const
+
+function gradesFrom({ changes, referred }: Concern): readonly (typeof GRADES)[number][] {
+  return GRADES.slice(changes ? 2 : referred ? 0 : 1)
+}
 
 /** What a transaction concerns, and the holds that last until its end. */
 export class TransactionScope {
-  /** By model, and by model and key: resolves when the transaction may go on. */
+  /** By model and grade, and by key too: resolves when the transaction may go on. */
   readonly #entered = new Map<string, Promise<void>>()
   readonly #holds: Hold[] = []
+  readonly #changed = new Set<Part>()
   #ended = false
   #abandoned = false
+  #keepsSnapshot = false
+  #flushed: Promise<void> | undefined
 
   get ended(): boolean {
     return this.#ended
   }
 
-  /** Runs `enter` for what the transaction does not concern yet; what it only read is entered again when it is changed. */
+  /** The models of which it has changed rows, and so may have locked some. */
+  get changed(): readonly Part[] {
+    return [...this.#changed]
+  }
+
+  /** From the next statement on all see what that one sees. */
+  keepSnapshot(): void {
+    this.#keepsSnapshot = true
+  }
+
+  /** @param flush brings what was acknowledged into the database: once, before the statement that all others see the database with */
+  async beforeStatement(flush: () => Promise<void>): Promise<void> {
+    if (!this.#keepsSnapshot) return
+    this.#flushed ??= flush()
+    await this.#flushed
+  }
+
+  /** Runs `enter` for what the transaction does not concern yet; what it only referred to or read is entered again when it is read or changed. */
   async enter(concern: Concern, enter: (fresh: Concern) => Promise<Hold | undefined>): Promise<void> {
     const { part, scope, changes } = concern
-    const whole = `${part.name} ${changes}`
-    const waits = [this.#entered.get(whole), this.#entered.get(`${part.name} true`)]
+    const grades = gradesFrom(concern).map((grade) => `${part.name} ${grade}`)
+    const own = grades[0] as string
+    const waits = grades.map((name) => this.#entered.get(name))
     if (scope === 'returned' || waits.some((each) => each !== undefined)) {
       await Promise.all(waits)
       return
     }
-    if (scope === 'all') return this.#begin([whole], concern, enter)
-    const names = new Map(scope.map((key) => [key, [`${whole} ${key}`, `${part.name} true ${key}`]]))
+    if (scope === 'all') await this.#begin([own], concern, enter)
+    else await this.#enterKeys(scope, grades, concern, enter)
+    if (changes) this.#changed.add(part)
+  }
+
+  async #enterKeys(
+    scope: readonly string[],
+    grades: readonly string[],
+    concern: Concern,
+    enter: (fresh: Concern) => Promise<Hold | undefined>,
+  ): Promise<void> {
+    const names = new Map(scope.map((key) => [key, grades.map((grade) => `${grade} ${key}`)]))
     const fresh = scope.filter((key) => !names.get(key)?.some((name) => this.#entered.has(name)))
     await Promise.all([...names.values()].flat().map((name) => this.#entered.get(name)))
-    if (fresh.length > 0)
-      await this.#begin(
-        fresh.map((key) => `${whole} ${key}`),
-        { ...concern, scope: fresh },
-        enter,
-      )
+    if (fresh.length === 0) return
+    await this.#begin(
+      fresh.map((key) => `${grades[0]} ${key}`),
+      { ...concern, scope: fresh },
+      enter,
+    )
   }
 
   /** The callback of an interactive transaction. When it throws, Prisma does not commit, whatever the error says. */
@@ -72,6 +112,14 @@ export class TransactionScope {
 /** Knows the transaction that a call runs in, from the call of $transaction that began it. */
 export class Transactions {
   readonly #scopes = new AsyncLocalStorage<TransactionScope>()
+  readonly #isolation: Isolation
+  readonly #flush: () => Promise<void>
+
+  /** @param flush brings what was acknowledged into the database */
+  constructor(isolation: Isolation, flush: () => Promise<void>) {
+    this.#isolation = isolation
+    this.#flush = flush
+  }
 
   /** A call that comes from elsewhere than from its $transaction gets a scope of its own, whose holds expire. */
   get current(): TransactionScope {
@@ -83,11 +131,18 @@ export class Transactions {
     return scope?.ended ? undefined : scope
   }
 
-  /** Runs `$transaction`. A transaction within another ends with that one. */
+  /**
+   * Runs `$transaction`. A transaction within another ends with that one. One that keeps a snapshot is flushed for before it has a connection
+   * of the pool, and again before its first statement, when little is left to be flushed.
+   */
   async run<T>(args: readonly unknown[], begin: (...args: unknown[]) => Promise<T>): Promise<T> {
     if (this.#open !== undefined) return begin(...args)
     const scope = new TransactionScope()
     const [work, ...options] = args
+    if (await this.#isolation.keepsSnapshot(options[0])) {
+      await this.#flush()
+      scope.keepSnapshot()
+    }
     try {
       const watched = typeof work === 'function' ? scope.watch(work as (...args: unknown[]) => unknown) : work
       const result = await this.#scopes.run(scope, () => begin(watched, ...options))

@@ -3,6 +3,7 @@ import type { Events } from '../events.js'
 import type { ShardNames } from '../redis/keys.js'
 import { isTurnedAway, withoutArguments } from '../redis/link.js'
 import type { Store } from '../redis/store.js'
+import { ancestorsOf, inTiers } from '../schema/ancestors.js'
 import { shardOf } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
 import type { Flusher } from './flusher.js'
@@ -22,34 +23,91 @@ export interface BarrierPart {
 /** Told how many records a flush brought into the database. */
 export type Count = (records: number) => void
 
+const NONE: readonly BarrierPart[] = []
+
 /**
  * Brings what was acknowledged so far into the database: everything, one model, or one record. It tries an outage again until its
  * deadline, and gives parked records another chance. Deadlines are of `performance.now()`.
+ *
+ * A row needs the rows that it refers to. So the models that they are of are flushed first, though nobody asked for it: what fails of
+ * them is no failure of the flush, unless a row then lacks its parent, which shows in that row.
  */
 export class Barrier {
   readonly #store: Store
   readonly #events: Events
+  #all: readonly BarrierPart[] = []
 
   constructor(store: Store, events: Events) {
     this.#store = store
     this.#events = events
   }
 
-  /** Flushes all that it can; then throws the first failure. */
-  async flush(parts: readonly BarrierPart[], deadline: number, count: Count): Promise<void> {
-    const before = await this.#untilUp(undefined, deadline, () => this.#store.now())
-    const shards = parts.flatMap((part) => range(part.shards.count).map((shard) => this.#flushShard(part, shard, before, deadline, count)))
-    const flushed = await Promise.allSettled(shards)
-    const parked = await Promise.allSettled(parts.map((part) => this.#flushParked(part, deadline, count)))
-    const failure = [...flushed, ...parked].find((result) => result.status === 'rejected')
-    if (failure !== undefined) throw failure.reason
+  /** Of what models parents can be. */
+  serve(parts: readonly BarrierPart[]): void {
+    this.#all = parts
   }
 
-  async flushRecord(part: BarrierPart, key: string, deadline: number, count: Count): Promise<void> {
+  /**
+   * Flushes all that it can; then throws the first failure.
+   * @param without parents that are left alone
+   */
+  async flush(parts: readonly BarrierPart[], deadline: number, count: Count, without = NONE): Promise<void> {
+    const before = await this.#untilUp(undefined, deadline, () => this.#store.now())
+    const tiers = inTiers(new Set([...parts, ...this.#parentsOf(parts, without)]))
+    const failures = new Map<BarrierPart, unknown>()
+    for (const tier of tiers)
+      await eachPart(tier, failures, (part) =>
+        allOf(range(part.shards.count).map((shard) => this.#flushShard(part, shard, before, deadline, count))),
+      )
+    await this.#retryParked(parts, tiers, failures, deadline, count)
+    const own = parts.flatMap((part) => failures.get(part) ?? [])
+    if (own.length > 0) throw own.find((failure) => !(failure instanceof ParkedError)) ?? own[0]
+  }
+
+  async flushRecord(part: BarrierPart, key: string, deadline: number, count: Count, without = NONE): Promise<void> {
     const shard = shardOf(key, part.shards.count)
     const prefix = part.shards.prefix(shard)
     if ((await this.#untilUp(part, deadline, () => this.#store.due(prefix, key))) === undefined) return
-    if (await this.#isRefused(part, shard, key, deadline, count)) throw new ParkedError(part.model.name, [key])
+    if (!(await this.#isRefused(part, shard, key, deadline, count))) return
+    const parents = this.#parentsOf([part], without)
+    if (parents.length > 0) {
+      await this.flush(parents, deadline, count, without).catch(() => undefined)
+      if (!(await this.#isRefused(part, shard, key, deadline, count))) return
+    }
+    throw new ParkedError(part.model.name, [key])
+  }
+
+  #parentsOf(parts: readonly BarrierPart[], without: readonly BarrierPart[]): BarrierPart[] {
+    const names = new Set(parts.flatMap(({ model }) => [...ancestorsOf(model.relations ?? {}, model.name)]))
+    return this.#all.filter((part) => names.has(part.model.name) && !without.includes(part))
+  }
+
+  /**
+   * Gives the parked records of the parts another chance, parents first. Where some are refused still, those of their parents get one, and
+   * all of them again as long as some heal: these may be what the others wait for.
+   */
+  async #retryParked(
+    parts: readonly BarrierPart[],
+    tiers: readonly BarrierPart[][],
+    failures: Map<BarrierPart, unknown>,
+    deadline: number,
+    count: Count,
+  ): Promise<void> {
+    for (let own = true, again = true; again; own = false) {
+      const refused = new Map<BarrierPart, readonly string[]>()
+      let healed = 0
+      const retry = async (part: BarrierPart) => {
+        const result = await this.#flushParked(part, deadline, count)
+        if (result.refused.length > 0) refused.set(part, result.refused)
+        healed += result.healed
+      }
+      for (const tier of tiers) {
+        const some = own ? tier.filter((part) => parts.includes(part)) : tier
+        await eachPart(some, failures, retry)
+      }
+      again = refused.size > 0 && (healed > 0 || (own && parts.length < tiers.flat().length))
+      if (!again) for (const [part, keys] of refused) addFailure(failures, part, new ParkedError(part.model.name, keys))
+    }
   }
 
   async #flushShard(part: BarrierPart, shard: number, before: number, deadline: number, count: Count): Promise<void> {
@@ -64,13 +122,16 @@ export class Barrier {
     })
   }
 
-  async #flushParked(part: BarrierPart, deadline: number, count: Count): Promise<void> {
+  async #flushParked(part: BarrierPart, deadline: number, count: Count): Promise<{ refused: string[]; healed: number }> {
     const refused: string[] = []
+    let healed = 0
     for (const shard of range(part.shards.count)) {
-      for (const { key } of await this.#untilUp(part, deadline, () => this.#store.parked(part.shards.prefix(shard))))
+      for (const { key } of await this.#untilUp(part, deadline, () => this.#store.parked(part.shards.prefix(shard)))) {
         if (await this.#isRefused(part, shard, key, deadline, count)) refused.push(key)
+        else healed++
+      }
     }
-    if (refused.length > 0) throw new ParkedError(part.model.name, refused)
+    return { refused, healed }
   }
 
   /** Flushes a record. */
@@ -97,6 +158,25 @@ export class Barrier {
       }
     }
   }
+}
+
+/** Runs a task for each part, and keeps the first failure of each. */
+async function eachPart(
+  parts: readonly BarrierPart[],
+  failures: Map<BarrierPart, unknown>,
+  task: (part: BarrierPart) => Promise<void>,
+): Promise<void> {
+  await Promise.all(parts.map((part) => task(part).catch((failure) => addFailure(failures, part, failure))))
+}
+
+function addFailure(failures: Map<BarrierPart, unknown>, part: BarrierPart, failure: unknown): void {
+  if (!failures.has(part)) failures.set(part, failure)
+}
+
+/** Waits for all of them, whatever fails; then throws the first failure. */
+async function allOf(tasks: readonly Promise<void>[]): Promise<void> {
+  const failure = (await Promise.allSettled(tasks)).find((result) => result.status === 'rejected')
+  if (failure !== undefined) throw failure.reason
 }
 
 /** @throws TimeoutError when the deadline passes before the task ends; a deadline further away than timers reach is none */

@@ -194,10 +194,11 @@ export class Flusher {
   async #refuse(shard: number, batch: Batch, error: PersistError, report: FlushReport): Promise<void> {
     const { store, shards, model, events } = this.#context
     if (batch.size > 1) return store.split(shards.prefix(shard), batch.id, randomUUID())
-    const parked = await store.park(shards.prefix(shard), batch.id, error.message, randomUUID())
-    if (parked === undefined) return
-    report.parked.set(parked.key, error)
-    events.emit('parked', { model: model.name, shard, ...parked, reason: error.message })
+    const parked = (await store.park(shards.prefix(shard), batch.id, [error.message], randomUUID())) ?? []
+    for (const { key, attempts } of parked) {
+      report.parked.set(key, error)
+      events.emit('parked', { model: model.name, shard, key, attempts, reason: error.message })
+    }
   }
 
   /** One batch a turn of the event loop: the claims of several shards are often answered together. */

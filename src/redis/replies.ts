@@ -40,6 +40,10 @@ export interface Batch {
   readonly size: number
   /** See unpack.ts. */
   readonly packed: PackedRecords
+  /** How often it was claimed under this id, this time included, or since it was forgiven. */
+  readonly tries: number
+  /** What is known of its records, in their order, if they were set apart from a refused batch for it. */
+  readonly reasons: readonly string[] | undefined
 }
 
 /** Of one batch. A record whose change has more bytes is a batch of its own. */
@@ -48,8 +52,12 @@ export interface BatchLimits {
   readonly bytes: number
 }
 
-/** What to claim: what is due at a time (ms by Redis' clock), what was first written until a time, or one record. */
-export type ClaimTarget = { readonly due: number } | { readonly before: number } | { readonly key: string }
+/** What to claim: what is due at a time (ms by Redis' clock), what was first written until a time, or given records, parked ones too. */
+export type ClaimTarget =
+  | { readonly due: number }
+  | { readonly before: number }
+  | { readonly key: string }
+  | { readonly keys: readonly string[] }
 
 export type ClaimReply = { readonly batch: Batch } | NothingClaimed
 

@@ -108,6 +108,11 @@ export function countRecords({ keys }: PackedRecords): number {
   return new Reader(keys.subarray(0, LONGEST_HEAD)).listSize()
 }
 
+/** A list of texts. */
+export function unpackTexts(bytes: Buffer): string[] {
+  return new Reader(bytes).strings()
+}
+
 class Reader {
   readonly #bytes: Buffer
   #position = 0

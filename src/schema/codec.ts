@@ -2,8 +2,13 @@
  * The stored text of a value: what Redis holds, and what the statement casts to the column's type. One text per value, so that
  * equal values have equal texts (keys depend on it). A null is one NUL character, which no PostgreSQL text can contain.
  */
-import { AnyNull, DbNull, Decimal, JsonNull } from '@prisma/client/runtime/client'
+import { types } from 'node:util'
+import { DbNull, Decimal } from '@prisma/client/runtime/client'
+import { InvalidInputError } from '../errors.js'
+import { isWritableDate } from './date.js'
+import { decimalOf } from './decimal.js'
 import { describeType, invalid } from './describe.js'
+import { jsonText } from './json.js'
 import type { Field, Model } from './model.js'
 
 export const NULL = '\0'
@@ -14,8 +19,6 @@ const INT64 = 2n ** 63n
 const UUID = /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i
 /** As strict as Prisma: seconds, an hour below 24, a colon in the offset. */
 const ISO_DATE_TIME = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
-/** Binary, octal and hexadecimal numbers, which Prisma refuses and Decimal reads. */
-const OTHER_RADIX = /[box]/i
 /** NUL, or a surrogate, which may be a lone one. */
 const SUSPECT = /[\0\ud800-\udfff]/
 const LONE_SURROGATE = /\p{Surrogate}/u
@@ -28,7 +31,12 @@ const DEFAULT_SCALE = 30
 /** @throws InvalidInputError if the database could not hold `value` in this field. */
 export function encode(model: Model, field: Field, value: unknown): string {
   if (value === null || (value === DbNull && field.type === 'Json')) return encodeNull(model, field, value)
-  return encodeElements(model, field, value, encodeScalar)
+  try {
+    return encodeElements(model, field, value, encodeScalar)
+  } catch (error) {
+    // What only looks like a value may throw anything when it is looked at.
+    throw error instanceof InvalidInputError ? error : invalid(model, field, describeType(field), value)
+  }
 }
 
 /** The value that Prisma would return for the stored text. */
@@ -126,7 +134,10 @@ function encodeNull(model: Model, field: Field, value: unknown): string {
 function encodeElements(model: Model, field: Field, value: unknown, encodeElement: typeof encodeScalar): string {
   if (!field.list) return encodeElement(model, field, value)
   if (!Array.isArray(value)) throw invalid(model, field, `a list of ${describeType(field)}`, value)
-  return JSON.stringify(value.map((element) => encodeElement(model, field, element)))
+  // By index: holes are no values, and the list may have methods of its own.
+  const texts: string[] = []
+  for (let n = 0; n < value.length; n++) texts.push(encodeElement(model, field, value[n]))
+  return JSON.stringify(texts)
 }
 
 function encodeScalar(model: Model, field: Field, value: unknown): string {
@@ -152,7 +163,7 @@ function encodeScalar(model: Model, field: Field, value: unknown): string {
     case 'Json':
       return encodeJson(model, field, value)
     case 'Bytes':
-      if (!(value instanceof Uint8Array)) break
+      if (!types.isUint8Array(value)) break
       return `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`
     case 'Enum': {
       const stored = typeof value === 'string' && Object.hasOwn(field.enum ?? {}, value) ? field.enum?.[value] : undefined
@@ -184,27 +195,15 @@ function encodeString(model: Model, field: Field, value: unknown): string {
 function encodeDecimal(model: Model, field: Field, value: unknown): string {
   const precision = field.precision ?? DEFAULT_PRECISION
   const scale = field.scale ?? DEFAULT_SCALE
-  const expected = `a finite decimal of at most ${precision - scale} digits before the point`
-  if (typeof value !== 'number' && typeof value !== 'string' && !Decimal.isDecimal(value)) throw invalid(model, field, expected, value)
-  if (typeof value === 'string' && OTHER_RADIX.test(value)) throw invalid(model, field, expected, value)
-  let decimal: Decimal
-  try {
-    decimal = new Decimal(value as Decimal.Value)
-  } catch {
-    throw invalid(model, field, expected, value)
-  }
-  if (!decimal.isFinite()) throw invalid(model, field, expected, value)
-  const rounded = decimal.toDecimalPlaces(scale, Decimal.ROUND_HALF_UP)
-  if (!rounded.isZero() && rounded.e >= precision - scale) throw invalid(model, field, expected, value)
+  const rounded = decimalOf(value)?.toDecimalPlaces(scale, Decimal.ROUND_HALF_UP)
+  if (rounded === undefined || (!rounded.isZero() && rounded.e >= precision - scale))
+    throw invalid(model, field, `a finite decimal of at most ${precision - scale} digits before the point`, value)
   return rounded.isZero() ? '0' : rounded.toFixed()
 }
 
 function encodeDateTime(model: Model, field: Field, value: unknown): string {
-  const expected = 'a Date or an ISO 8601 date-time between the years 1 and 9999'
-  const date = value instanceof Date ? value : typeof value === 'string' && isDateTime(value) ? new Date(value) : undefined
-  if (date === undefined || Number.isNaN(date.getTime())) throw invalid(model, field, expected, value)
-  const year = date.getUTCFullYear()
-  if (year < 1 || year > 9999) throw invalid(model, field, expected, value)
+  const date = typeof value === 'string' && isDateTime(value) ? new Date(value) : value
+  if (!isWritableDate(date)) throw invalid(model, field, 'a Date or an ISO 8601 date-time between the years 1 and 9999', value)
   const text = date.toISOString()
   return field.dateOnly ? text.slice(0, 10) : text
 }
@@ -216,33 +215,14 @@ function isDateTime(text: string): boolean {
 }
 
 function encodeJson(model: Model, field: Field, value: unknown): string {
-  if (value === JsonNull) return 'null'
-  let text: string | undefined
+  let text: string
   try {
-    text = value === AnyNull ? undefined : JSON.stringify(Decimal.isDecimal(value) ? toDouble(value) : value, asPrismaSends)
+    text = jsonText(value)
   } catch {
-    text = undefined
+    throw invalid(model, field, 'a JSON value', value)
   }
-  if (text === undefined) throw invalid(model, field, 'a JSON value', value)
   if (UNSTORABLE_JSON.test(text)) throw invalid(model, field, 'JSON without NUL characters and lone surrogates', value)
   return text
-}
-
-/** Prisma sends a Decimal that is the whole value as a number, and one inside of it as a text. */
-function toDouble(value: Decimal): number {
-  if (!value.isFinite()) throw new TypeError('not a JSON value')
-  return value.toNumber()
-}
-
-/** Prisma refuses what JSON.stringify drops or makes null, and sends bytes as base64. Its own null objects mean nothing inside of JSON. */
-function asPrismaSends(this: unknown, name: string, value: unknown): unknown {
-  const given = (this as Record<string, unknown>)[name]
-  if (ArrayBuffer.isView(given)) return Buffer.from(given.buffer, given.byteOffset, given.byteLength).toString('base64')
-  const isDropped = typeof value === 'function' || typeof value === 'symbol' || (value === undefined && Array.isArray(this))
-  const isNull = given === DbNull || given === JsonNull || given === AnyNull
-  // Invalid dates are null here; years of more than four digits begin with a sign.
-  if (isDropped || isNull || (given instanceof Date && !/^\d/.test(String(value)))) throw new TypeError('not a JSON value')
-  return value
 }
 
 function decodeScalar(field: Field, text: string): unknown {

@@ -1,4 +1,3 @@
-import { AnyNull, DbNull, JsonNull } from '@prisma/client/runtime/client'
 import { InvalidInputError } from '../errors.js'
 import { larger, smaller } from './bound.js'
 import { isCounter, startOf } from './change.js'
@@ -6,7 +5,7 @@ import { encode, encodeBound, encodeDecrement, encodeIncrement, encodeNow, NULL 
 import { describe } from './describe.js'
 import { defaultValue, Fields, whyNoDefault } from './fields.js'
 import { FieldsCall, type FieldsCallName } from './fields-call.js'
-import { isObject, joinKey, KeyEncoder, propertyOf, splitKey } from './key.js'
+import { isArguments, joinKey, KeyEncoder, propertyOf, readArguments, splitKey } from './key.js'
 import type { Field, Model } from './model.js'
 import { BOUND_MARKS, type Condition, type Operation, Shapes } from './operation.js'
 
@@ -77,8 +76,7 @@ export class Compiler {
   /** Sets every field; the key is the data's, or filled by its defaults. */
   create(args: { data: unknown }): Operation {
     this.#only(args, ['data'])
-    const { data } = args
-    if (!isObject(data)) throw new InvalidInputError(this.#model.name, undefined, 'data to be an object', describe(data))
+    const data = this.#arguments(args.data, 'data')
     const now = Date.now()
     const key = joinKey(this.#model.key.map((name, position) => this.#keyValue(name, position, propertyOf(data, name), now)))
     for (const name in data) if (data[name] !== undefined && !this.#model.key.includes(name)) this.#fields.get(name)
@@ -218,9 +216,9 @@ export class Compiler {
   }
 
   /** The data; a key field may be in it, if it says what `where` says. */
-  #given(data: unknown, argument: string, where: unknown, key: string): Record<string, unknown> {
+  #given(given: unknown, argument: string, where: unknown, key: string): Record<string, unknown> {
     const { name: model, key: keyNames } = this.#model
-    if (!isObject(data) || isValue(data)) throw new InvalidInputError(model, undefined, `${argument} to be an object`, describe(data))
+    const data = this.#arguments(given, argument)
     const named = this.#keys.values(where)
     for (let position = 0; position < keyNames.length; position++) {
       const name = keyNames[position] as string
@@ -232,8 +230,13 @@ export class Compiler {
     return data
   }
 
+  #arguments(given: unknown, argument: string): Record<string, unknown> {
+    if (isArguments(given)) return readArguments(given)
+    throw new InvalidInputError(this.#model.name, undefined, `${argument} to be an object`, describe(given))
+  }
+
   #only(args: unknown, names: readonly string[]): void {
-    if (!isObject(args)) throw new InvalidInputError(this.#model.name, undefined, `{ ${names.join(', ')} }`, describe(args))
+    if (!isArguments(args)) throw new InvalidInputError(this.#model.name, undefined, `{ ${names.join(', ')} }`, describe(args))
     for (const name in args) {
       if (!names.includes(name)) throw new InvalidInputError(this.#model.name, undefined, `only ${names.join(', ')}`, name)
     }
@@ -251,13 +254,8 @@ function largestOf(field: Field): string {
   return field.small ? '32767' : '2147483647'
 }
 
-/** Objects without fields, which Prisma sends as values. */
-function isValue(data: object): boolean {
-  return data instanceof Date || data === DbNull || data === JsonNull || data === AnyNull
-}
-
 function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (!isObject(value)) return false
+  if (!isArguments(value)) return false
   const prototype = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === null
 }

@@ -38,6 +38,15 @@ export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
   if (typeof value === 'bigint') return `${value}n`
   if (value === null || typeof value !== 'object') return typeof value === 'function' ? 'a function' : String(value)
+  try {
+    return describeObject(value)
+  } catch {
+    return 'an object'
+  }
+}
+
+/** What the object says of itself, which may throw, and need not be true. */
+function describeObject(value: object): string {
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `the Date ${value.toISOString()}`
   if (Decimal.isDecimal(value)) return `the Decimal ${value}`
   return `${/^[aeiou]/i.test(value.constructor?.name ?? 'object') ? 'an' : 'a'} ${value.constructor?.name ?? 'object'}`

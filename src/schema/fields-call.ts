@@ -3,7 +3,7 @@ import { startOf } from './change.js'
 import { encode, encodeBound, encodeDecrement, encodeIncrement, encodeNow, NULL, requireComparable, requireCounter } from './codec.js'
 import { describe } from './describe.js'
 import { defaultValue, type Fields, whyNoDefault } from './fields.js'
-import { isObject } from './key.js'
+import { isArguments } from './key.js'
 import type { Field, Model } from './model.js'
 import { BOUND_MARKS, type Operation, type Shape, type Shapes } from './operation.js'
 
@@ -63,7 +63,7 @@ export class FieldsCall {
   }
 
   compile(key: string, given: unknown): Operation {
-    if (!isObject(given))
+    if (!isArguments(given))
       throw new InvalidInputError(this.#model.name, undefined, `the fields to ${this.#name} to be an object`, describe(given))
     const { fields, touched, based, filled, shape, size } = this.#planOf(given)
     // Of its size from the beginning: one that grows takes room for sixteen more.

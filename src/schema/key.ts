@@ -1,7 +1,8 @@
 /** A record's key as one string: the key fields' stored texts, escaped and joined. Injective, readable, free of `:`, `{`, `}`. */
-import { Decimal } from '@prisma/client/runtime/client'
+import { AnyNull, DbNull, JsonNull } from '@prisma/client/runtime/client'
 import { InvalidInputError } from '../errors.js'
 import { encode } from './codec.js'
+import { decimalOf } from './decimal.js'
 import { describe } from './describe.js'
 import type { Field, Model } from './model.js'
 
@@ -12,6 +13,8 @@ const ESCAPES = Array.from({ length: 0xa0 }, (_, code) =>
 )
 const IS_SPLIT = /[%:]/
 const EMPTY = '%'
+/** Objects without fields, which Prisma sends as values. */
+const NULLS: readonly unknown[] = [DbNull, JsonNull, AnyNull]
 
 export function joinKey(texts: readonly string[]): string {
   return texts.map(escapePart).join(':')
@@ -45,13 +48,18 @@ export class KeyEncoder {
   /** @throws InvalidInputError unless `where` names exactly the key fields. */
   encode(where: unknown): string {
     const values = this.values(where)
+    let named = 0
     for (const name in values) {
-      if (values[name] !== undefined && !this.#model.key.includes(name))
+      if (values[name] === undefined) continue
+      if (!this.#model.key.includes(name))
         throw new InvalidInputError(this.#model.name, name, `only the key (${this.#model.key.join(', ')}) in where`, describe(values[name]))
+      named++
     }
+    // What is there and not listed, as a property that is not enumerable, Prisma does not see.
+    const listed = named === this.#fields.length ? values : readArguments(values)
     const [only] = this.#fields
-    if (only !== undefined && this.#fields.length === 1) return escapePart(this.#encode(only, values[only.name]))
-    return joinKey(this.#fields.map((field) => this.#encode(field, values[field.name])))
+    if (only !== undefined && this.#fields.length === 1) return escapePart(this.#encode(only, listed[only.name]))
+    return joinKey(this.#fields.map((field) => this.#encode(field, listed[field.name])))
   }
 
   /** @throws InvalidInputError unless the key field at `position` can hold the value. */
@@ -62,17 +70,17 @@ export class KeyEncoder {
   /** A key names a row, or none: rounded, it would name another one. */
   #encode(field: Field, value: unknown): string {
     const text = encode(this.#model, field, value)
-    if (field.type !== 'Decimal' || new Decimal(value as Decimal.Value).equals(text)) return text
+    if (field.type !== 'Decimal' || decimalOf(value)?.equals(text)) return text
     throw new InvalidInputError(this.#model.name, field.name, `at most ${field.scale} digits behind the point of a key`, String(value))
   }
 
   /** The key fields' values, not checked yet. */
   values(where: unknown): Record<string, unknown> {
     const { name, compoundKey } = this.#model
-    if (!isObject(where)) throw new InvalidInputError(name, undefined, 'where to be an object', describe(where))
+    if (!isArguments(where)) throw new InvalidInputError(name, undefined, 'where to be an object', describe(where))
     if (compoundKey === undefined) return where
     const values = where[compoundKey]
-    if (Object.keys(where).length !== 1 || !isObject(values)) {
+    if (Object.keys(where).length !== 1 || !isArguments(values)) {
       throw new InvalidInputError(name, undefined, `where to be { ${compoundKey}: { … } }`, `{ ${Object.keys(where).join(', ')} }`)
     }
     return values
@@ -87,6 +95,19 @@ export function keyOfRow(model: Model, row: unknown): string | undefined {
 
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Whether Prisma takes an object for arguments by name, and not for a value, or for what its `toJSON` returns. */
+export function isArguments(value: unknown): value is Record<string, unknown> {
+  if (!isObject(value) || value[Symbol.toStringTag as unknown as string] !== undefined || typeof value.toJSON === 'function') return false
+  return value !== NULLS[0] && value !== NULLS[1] && value !== NULLS[2]
+}
+
+/** Arguments as Prisma reads them: what is listed of the object or its prototype, each once. */
+export function readArguments(args: Record<string, unknown>): Record<string, unknown> {
+  const read: Record<string, unknown> = Object.create(null)
+  for (const name in args) read[name] = args[name]
+  return read
 }
 
 /** What an object gives under a name; nothing, where that is what every object has, as `constructor` is. */

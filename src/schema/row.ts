@@ -12,20 +12,26 @@ interface Source {
 
 /** Makes rows, as Prisma returns them, of a record's key and of the stored texts of its other fields. */
 export class RowDecoder {
-  readonly #sources: readonly Source[]
+  readonly #sources: ReadonlyMap<string, Source>
 
   constructor(model: Model) {
     const plain = plainFields(model)
-    this.#sources = model.fields.map((field) => ({ field, keyPart: model.key.indexOf(field.name), plain: plain.indexOf(field) }))
+    this.#sources = new Map(
+      model.fields.map((field) => [field.name, { field, keyPart: model.key.indexOf(field.name), plain: plain.indexOf(field) }]),
+    )
   }
 
-  /** @param select the fields to take; by default all */
+  /** @param select the fields to take, in their order; by default all, in that of the schema */
   decode(key: string, texts: readonly string[], select?: Readonly<Record<string, boolean | undefined>>): Record<string, unknown> {
     const keyTexts = splitKey(key)
     const row: Record<string, unknown> = {}
-    for (const { field, keyPart, plain } of this.#sources) {
-      if (select === undefined || select[field.name] === true)
-        row[field.name] = decode(field, (keyPart < 0 ? texts[plain] : keyTexts[keyPart]) as string)
+    const take = ({ field, keyPart, plain }: Source) => {
+      row[field.name] = decode(field, (keyPart < 0 ? texts[plain] : keyTexts[keyPart]) as string)
+    }
+    if (select === undefined) for (const source of this.#sources.values()) take(source)
+    for (const name in select) {
+      const source = select[name] === true ? this.#sources.get(name) : undefined
+      if (source !== undefined) take(source)
     }
     return row
   }

@@ -1,5 +1,5 @@
 import { models } from '../../generated/write-behind.js'
-import { MODELS, SHARDS } from './faults.js'
+import { MODELS, SHARDS } from './queues.js'
 import type { Stage } from './stage.js'
 
 /** What keeps a shard from being clean. */

@@ -14,8 +14,11 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const INSTALLED = 'node_modules/.package-lock.json'
-const SCHEMAS = ['prisma/schema.prisma', 'test/application/prisma/schema.prisma']
-const GENERATED = ['generated', 'generated/application'].flatMap((folder) => [`${folder}/client`, `${folder}/write-behind.ts`])
+const SCHEMAS = ['prisma/schema.prisma', 'test/application/prisma/schema.prisma', 'test/relations/prisma/schema.prisma']
+const GENERATED = ['generated', 'generated/application', 'generated/relations'].flatMap((folder) => [
+  `${folder}/client`,
+  `${folder}/write-behind.ts`,
+])
 const GENERATED_FROM = [...SCHEMAS, 'src/generator']
 
 /** A signal that comes again within this time is the same Ctrl-C, passed on by somebody else. */

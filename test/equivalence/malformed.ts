@@ -55,6 +55,16 @@ const STRANGE: readonly unknown[] = [
     Object.create(null),
     new String('x'),
   ],
+  // What looks like a value, or holds less than it seems: see quacking.ts.
+  ...[
+    Array(2),
+    [...Array(1), ...Array(1)],
+    { toJSON: () => 'x' },
+    { set: new Decimal('1e-16384') },
+    '1e-16384',
+    { set: Array(1) },
+    Object.defineProperty({}, 'set', { value: 'x' }),
+  ],
 ]
 
 /** @param wheres of records of the model, some of which are there */

@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { PrismaClient as ApplicationClient } from '../../generated/application/client/client.js'
 import { models as applicationModels } from '../../generated/application/write-behind.js'
+import { PrismaClient as RelationsClient } from '../../generated/relations/client/client.js'
+import { models as relationsModels } from '../../generated/relations/write-behind.js'
 import { models } from '../../generated/write-behind.js'
-import { createWriteBehind } from '../../src/index.js'
+import { createWriteBehind, type Policies } from '../../src/index.js'
 import { createDatabase, createMigratedDatabase, createRedis } from '../fixture.js'
 
 /** Nothing is flushed unless a test or the extension does it. */
@@ -43,6 +45,32 @@ export async function createRelatedStage() {
     await database.drop()
   }
   return { ...database, prisma, cache, db: prisma.$extends(cache.extension()), close }
+}
+
+const RELATED = { note: { ...DEFERRED, queries: 'flush' }, post: { ...DEFERRED, queries: 'flush' }, author: DEFERRED } as const
+
+/**
+ * The models of test/relations, which refer to each other in every way; remarks and pins are not cached.
+ * @param sends may fail each statement of the cache, before it is sent or after it
+ */
+export async function createRelationsStage<const P extends Policies<typeof relationsModels> = typeof RELATED>(
+  policies: P = RELATED as unknown as P,
+  sends: (statement: () => Promise<unknown>) => Promise<unknown> = (statement) => statement(),
+) {
+  const { redis, namespace, clean } = createRedis()
+  const database = await createMigratedDatabase(new URL('../relations/prisma/migrations/', import.meta.url))
+  const prisma = new RelationsClient({ adapter: new PrismaPg({ connectionString: database.url }) })
+  const client = {
+    $queryRawUnsafe: <T>(sql: string, ...values: unknown[]) => sends(() => prisma.$queryRawUnsafe<T>(sql, ...values)) as Promise<T>,
+  }
+  const cache = await createWriteBehind({ prisma: client, redis, namespace, models: relationsModels, policies })
+  const close = async () => {
+    await cache.close()
+    await prisma.$disconnect()
+    await clean()
+    await database.drop()
+  }
+  return { ...database, prisma, redis, namespace, cache, db: prisma.$extends(cache.extension()), close }
 }
 
 /** What a call of plain Prisma and the same of the extension say, to be compared; the place in the source is left out. */

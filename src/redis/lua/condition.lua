@@ -2,16 +2,20 @@
 
 local epoch
 
--- Whether the row that is there can hold the sums.
+-- Whether the row that is there can hold the sums, which are tried where nobody reads them.
 local function fits(view)
   for n = 1, amounts do
     local name, limit = counter(n), tonumber(limits[n])
     local value = call('HGET', view, name)
     if value and value ~= NULL then
-      local sum = pcall('HINCRBY', view, name, data[sets + n])
-      if type(sum) == 'table' then return false end
-      call('HSET', view, name, value)
-      if sum > limit or sum < -limit - 1 then return false end
+      local amount = data[sets + n]
+      local sum = #value <= MOST_DIGITS and #amount <= MOST_DIGITS and value + amount
+      if not sum then
+        call('HSET', draft, name, value)
+        sum = addTo(draft, name, amount)
+        call('DEL', draft)
+      end
+      if not sum or sum > limit or sum < -limit - 1 then return false end
     end
   end
   return true

@@ -31,7 +31,7 @@
   View flags: v there · m there, saying that the row is missing · - not there. Extras: s values of counters set · x increments or bases ·
   b both · a both and bounds · - neither.
 ]]
-local call, pcall, sub, char, format = redis.call, redis.pcall, string.sub, string.char, string.format
+local call, sub, char, format = redis.call, string.sub, string.char, string.format
 local pack, unpackSome = cmsgpack.pack, cmsgpack.unpack_limit
 local prefix = KEYS[1]
 local debounce, maxWait, mostDirty, nameClean, writer, sequence, writes, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
@@ -52,10 +52,13 @@ local MOST_SLACK, SLACK_SHARE = 100, 1 / 8
 
 local writerKey, dirtyKey, packedKey = prefix .. 'writer:' .. writer, prefix .. 'dirty', prefix .. 'packed'
 local pendPrefix, viewPrefix = prefix .. 'pend:', prefix .. 'view:'
-local before = call('GET', writerKey)
-if before then
-  local seen, reply = cmsgpack.unpack(before)
+local before = call('MGET', writerKey, prefix .. 'intent')
+if before[1] then
+  local seen, reply = cmsgpack.unpack(before[1])
   if sequence <= seen then return reply end
+end
+if before[2] then
+-- include settle
 end
 
 -- Times are turned into text once, and compared as such (they have as many digits): for a number Lua does it anew each time. What is written
@@ -67,10 +70,12 @@ local nowText, soonest, latest = format('%d', now), format('%d', now + debounce)
 local late = format('%d', math.max(1e12, now + debounce + slack - maxWait))
 -- Number of dirty records, once a clean one asks for it, and how many of them were clean.
 local dirty, entered = nil, 0
+-- Whether the shard had a due record: when the first one was due before this call, false if none was dirty.
+local first
 -- Of the shape at hand. `head` is what a packed change of it begins with, after the times.
 local kind, condition, sets, amounts, bases, bounds, setsCounter, addsUp, names, limits
 local size, head
-local scores, scored, clean, refused, rows = {}, 0, {}, {}, {}
+local clean, refused, rows, isTable = {}, {}, {}, false
 
 -- What follows makes functions where they are needed, and not before: each would cost every call as much as a command.
 local enter, addUp, compose, followPacked
@@ -83,7 +88,7 @@ while position <= #entries do
   head = (kind == 'update' and 'u-' or kind == 'create' and 'c-' or 'i-') .. (adds and (setsCounter and 'b' or 'x') or setsCounter and 's' or '-')
     .. names
   local from, mostBytes = 26 + #head, MOST_PACKED - #head
-  local keys, changes, areClean, stored, count = {}, nil, nil, {}, 0
+  local keys, changes, areClean, stored, count, scores, scored = {}, nil, nil, {}, 0, {}, 0
   for n = 1, records do keys[n] = entries[position + 2 * n] end
   if not condition and kind ~= 'delete' and bounds == 0 then changes = call('HMGET', packedKey, unpack(keys)) end
 
@@ -164,27 +169,30 @@ while position <= #entries do
       writes = writes - 1
     end
   end
+  local long = not isTable and entered > 0 and dirty > MOST_SEARCHED and dirty - entered <= MOST_SEARCHED and string.rep(' ', LONG_SIZE)
+  if long then
+    isTable = true
+    scores[scored + 1], scores[scored + 2] = '0', long
+    stored[count + 1], stored[count + 2] = long, ''
+    scored, count = scored + 2, count + 2
+  end
+  -- What is not in the index would never be flushed: it is there before its change is.
+  if scored > 0 then
+    -- Where each record had a packed change, the shard had a due record.
+    if first == nil and (enter or compose) then first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2] or false end
+    call('ZADD', dirtyKey, unpack(scores))
+  end
   if count > 0 then call('HSET', packedKey, unpack(stored)) end
+  if long then
+    call('HDEL', packedKey, long)
+    call('ZREM', dirtyKey, long)
+  end
   position = position + 2 + 2 * records
 end
 
 local wasClean = 0
-if scored > 0 then
-  -- Where each record had a packed change, the shard had a due record. Parked ones are not due; whoever flushes a batch in flight then sees to
-  -- what is.
-  if enter or compose then
-    local first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2]
-    if (first == nil or first == 'inf') and call('EXISTS', prefix .. 'batch') == 0 then wasClean = 1 end
-  end
-  local long = entered > 0 and dirty > MOST_SEARCHED and dirty - entered <= MOST_SEARCHED and string.rep(' ', LONG_SIZE)
-  if long then scores[scored + 1], scores[scored + 2] = '0', long end
-  call('ZADD', dirtyKey, unpack(scores))
-  if long then
-    call('ZREM', dirtyKey, long)
-    call('HSET', packedKey, long, '')
-    call('HDEL', packedKey, long)
-  end
-end
+-- Parked records are not due; whoever flushes a batch in flight then sees to what is.
+if (first == false or first == 'inf') and call('EXISTS', prefix .. 'batch') == 0 then wasClean = 1 end
 local accepted = index - #refused / 2
 if traces ~= '' and accepted > 0 and call('STRLEN', prefix .. 'traces') < MOST_TRACES then call('APPEND', prefix .. 'traces', traces) end
 call('HINCRBY', prefix .. 'stats', 'writes', writes)

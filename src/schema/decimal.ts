@@ -1,0 +1,47 @@
+import { Decimal } from '@prisma/client/runtime/client'
+
+/** Digits behind the point of a text that PostgreSQL takes for a number. */
+const MOST_FRACTION = 16_383
+/** Digits of a Decimal of another copy of the library: to write it down may take more memory than there is. */
+const MOST_EXPONENT = 150_000
+const NUMBER = /^[+-]?\d*(?:\.(\d*))?(?:e([+-]?\d+))?$/i
+/** As digits may be grouped. */
+const GROUPED = /(\d)_(?=\d)/g
+
+/** The decimal that Prisma reads in a number, a text or a Decimal of any copy of the library; undefined where it reads none, or PostgreSQL takes none. */
+export function decimalOf(value: unknown): Decimal | undefined {
+  if (typeof value === 'number') return finite(value)
+  if (typeof value === 'string') return fractionOf(value) > MOST_FRACTION ? undefined : finite(value)
+  if (!Decimal.isDecimal(value)) return undefined
+  if (isOwn(value)) return value.decimalPlaces() > MOST_FRACTION ? undefined : finite(value)
+  const text = writtenDecimal(value)
+  return text === undefined ? undefined : decimalOf(text)
+}
+
+/** A Decimal as Prisma writes it down: undefined for what only looks like one, is no number, or has no end. */
+export function writtenDecimal(value: Decimal): string | undefined {
+  const { toFixed, e } = value
+  if (typeof toFixed !== 'function' || !(Math.abs(e) <= MOST_EXPONENT)) return undefined
+  const text: unknown = value.toFixed()
+  return typeof text === 'string' ? text : undefined
+}
+
+/** Whether it is what it says: its methods are the library's. */
+function isOwn(value: Decimal): boolean {
+  return Object.getPrototypeOf(value) === Decimal.prototype && !Object.hasOwn(value, 'toFixed') && !Object.hasOwn(value, 'decimalPlaces')
+}
+
+function finite(value: Decimal.Value): Decimal | undefined {
+  try {
+    const decimal = new Decimal(value)
+    return decimal.isFinite() ? decimal : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Infinite for what is no decimal number. */
+function fractionOf(text: string): number {
+  const [all, fraction = '', exponent = '0'] = NUMBER.exec(text.replace(GROUPED, '$1')) ?? []
+  return all === undefined ? Number.POSITIVE_INFINITY : fraction.length - Number(exponent)
+}

@@ -1,0 +1,44 @@
+CREATE TABLE "Author" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "name" TEXT NOT NULL DEFAULT '',
+    "handle" TEXT UNIQUE,
+    "bossId" TEXT,
+    "favouriteId" TEXT
+);
+
+CREATE TABLE "Post" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "authorId" TEXT NOT NULL,
+    "slug" TEXT UNIQUE,
+    "views" INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE "Note" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "postId" TEXT NOT NULL,
+    "text" TEXT NOT NULL DEFAULT '',
+    "views" INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE "Remark" (
+    "id" SERIAL NOT NULL PRIMARY KEY,
+    "noteId" TEXT NOT NULL
+);
+
+CREATE TABLE "Pin" (
+    "id" SERIAL NOT NULL PRIMARY KEY,
+    "noteId" TEXT
+);
+
+CREATE TABLE "write_behind_ledger" (
+    "shard" TEXT NOT NULL PRIMARY KEY,
+    "batch" TEXT NOT NULL,
+    "recent" TEXT[] DEFAULT ARRAY[]::TEXT[]
+);
+
+ALTER TABLE "Author" ADD CONSTRAINT "Author_bossId_fkey" FOREIGN KEY ("bossId") REFERENCES "Author"("id") ON DELETE SET NULL ON UPDATE CASCADE;
+ALTER TABLE "Author" ADD CONSTRAINT "Author_favouriteId_fkey" FOREIGN KEY ("favouriteId") REFERENCES "Post"("id") ON DELETE SET NULL ON UPDATE CASCADE;
+ALTER TABLE "Post" ADD CONSTRAINT "Post_authorId_fkey" FOREIGN KEY ("authorId") REFERENCES "Author"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+ALTER TABLE "Note" ADD CONSTRAINT "Note_postId_fkey" FOREIGN KEY ("postId") REFERENCES "Post"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+ALTER TABLE "Remark" ADD CONSTRAINT "Remark_noteId_fkey" FOREIGN KEY ("noteId") REFERENCES "Note"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+ALTER TABLE "Pin" ADD CONSTRAINT "Pin_noteId_fkey" FOREIGN KEY ("noteId") REFERENCES "Note"("id") ON DELETE SET NULL ON UPDATE CASCADE;
