@@ -11,16 +11,16 @@ const KEY = '<key>'
  * `test/permissions.test.ts` compares it with the scripts.
  */
 const COMMANDS: readonly string[] = [
-  'append <key> v; bzpopmin <key> 0; client setname x; del <key>; eval return 1 <key>; evalsha x 1 <key>; exists <key>',
-  'get <key>; getdel <key>; hdel <key> f; hexists <key> f; hget <key> f; hgetall <key>; hincrby <key> f 1; hlen <key>',
-  'hmget <key> f; hmset <key> f v; hscan <key> 0; hset <key> f v; hsetnx <key> f v; incr <key>; incrby <key> 1; info',
+  'append <key> v; bzpopmin <key> 0; client setname x; copy <key> <key>; del <key>; eval return 1 <key>; evalsha x 1 <key>; exists <key>',
+  'get <key>; getdel <key>; hdel <key> f; hexists <key> f; hget <key> f; hgetall <key>; hincrby <key> f 1; hkeys <key>; hlen <key>',
+  'hmget <key> f; hmset <key> f v; hscan <key> 0; hset <key> f v; hsetnx <key> f v; hstrlen <key> f; incr <key>; incrby <key> 1; info',
   'lindex <key> 0; llen <key>; lpop <key>; lpos <key> v; lpush <key> v; lrange <key> 0 0; lrem <key> 0 v; lset <key> 0 v',
-  'ltrim <key> 0 0; persist <key>; pexpire <key> 1; pexpireat <key> 1; pttl <key>; rename <key> <key>; rpop <key>',
+  'ltrim <key> 0 0; mget <key>; persist <key>; pexpire <key> 1; pexpireat <key> 1; pttl <key>; rename <key> <key>; rpop <key>',
   'rpoplpush <key> <key>; rpush <key> v; sadd <key> v; scan 0; scard <key>; set <key> v; sismember <key> v; smembers <key>',
   'srem <key> v; strlen <key>; sscan <key> 0; time; type <key>; unlink <key>; xadd <key> * f v; xdel <key> 1-1; xlen <key>; xrange <key> - +',
   'xread streams <key> 0; xtrim <key> maxlen 1; zadd <key> 1 v; zcard <key>; zcount <key> 0 1; zlexcount <key> - +; zpopmin <key>',
   'zrange <key> 0 0; zrangebylex <key> - +; zrangebyscore <key> 0 1; zrank <key> v; zrem <key> v; zremrangebyrank <key> 0 0',
-  'zremrangebyscore <key> 0 1; zrevrange <key> 0 0; zrevrangebyscore <key> 1 0; zscore <key> v',
+  'zremrangebyscore <key> 0 1; zrevrange <key> 0 0; zrevrangebyscore <key> 1 0; zscore <key> v; zmscore <key> v',
 ].flatMap((line) => line.split('; '))
 
 /** Asked in the middle of a transaction that is given up, they do nothing. */
