@@ -223,18 +223,22 @@ test('a database that comes back is confirmed by the first flush', async () => {
   expect(Object.keys(await identity()).sort()).toEqual([':namespace', 'Counter'])
 })
 
-test('a process whose Redis was emptied and taken by another database is refused when it connects again', async () => {
-  connection.redis.options.connectionName = connection.namespace
+test('a process whose Redis was emptied and taken by another database meanwhile is refused', async () => {
   const cache = await start()
+  const text = (await identity())[':namespace'] as string
+  await connection.redis.hset(identityKey(connection.namespace), ':namespace', text.replace(nameOf(database), 'of_somebody_else'))
+  await expect.poll(() => write(cache, 'late').catch((error: Error) => error.message)).toContain('expected the database "of_somebody_else"')
+})
+
+test('a process whose Redis was emptied keeps the namespace', async () => {
+  const cache = await start()
+  const before = await identity()
   await connection.empty()
-  const other = await another()
-  await start(other)
-  for (const client of String(await connection.redis.client('LIST')).split('\n')) {
-    const [, id, name] = /^id=(\d+) .* name=(\S*) /.exec(client) ?? []
-    if (id !== undefined && name === connection.namespace) await connection.redis.client('KILL', 'ID', id)
-  }
-  await expect.poll(() => write(cache, 'late').catch((error: Error) => error.name)).toBe('ConfigurationError')
-  expect(await contents(other)).toEqual([])
+  await expect.poll(identity).toEqual(before)
+  await expect(start(await another())).rejects.toThrow(ConfigurationError)
+  await write(cache, 'a')
+  await cache.flush()
+  expect(await contents()).toEqual(['a'])
 })
 
 test('a namespace is released for another database once nothing in it is dirty', async () => {

@@ -15,7 +15,7 @@ import { Binding } from './binding.js'
 /** Ms that a start waits for the database: without it, what is written waits in Redis. */
 const PATIENCE = 10_000
 /** Ms between two looks whether Redis still names the database, or tries to reach the database. */
-const INTERVAL = 10_000
+const INTERVAL = 2_000
 
 export interface ConfirmationContext {
   readonly prisma: SqlClient
@@ -32,7 +32,7 @@ export interface ConfirmationContext {
 
 /**
  * That the database is the one whose writes Redis holds, and that its tables fit the schema. `createWriteBehind` asks before it does anything else.
- * A database that is away then is asked again: before the first statement, and every 10 s. Until it has answered, writes go on in Redis, under the
+ * A database that is away then is asked again: before the first statement, and every 2 s. Until it has answered, writes go on in Redis, under the
  * namespace that Redis has, and no statement is sent. So it is when Redis has forgotten whose it is.
  */
 export class Confirmation {
@@ -71,7 +71,6 @@ export class Confirmation {
       this.#report(error)
     }
     this.#watch()
-    this.#context.calls.redis.on('ready', () => void this.#look())
   }
 
   /**
