@@ -15,6 +15,7 @@ import { type Connect, connectLike, problemOf } from './redis/connection.js'
 import { Inspector } from './redis/inspector.js'
 import { ShardNames } from './redis/keys.js'
 import { disconnect, Link } from './redis/link.js'
+import { checkPermissions } from './redis/permissions.js'
 import { Reader } from './redis/reader.js'
 import { named } from './redis/reply.js'
 import { Safety } from './redis/safety.js'
@@ -22,6 +23,8 @@ import { checkShardCount } from './redis/shard-count.js'
 import { Store } from './redis/store.js'
 import { type Calls, Writer } from './redis/writer.js'
 import type { Model, Models } from './schema/model.js'
+import { checkClock } from './start/clock.js'
+import { Confirmation } from './start/confirmation.js'
 import { DirectWriter } from './strategies/direct-writer.js'
 import { drainSwitched } from './strategies/drain.js'
 import { Holds } from './strategies/holds.js'
@@ -121,17 +124,23 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   const { models, resolved, options, events, connections, connect } = assembly
   const { writeTimeout, onUnsafeRedis, sweepInterval } = options
   const calls = await openCalls(connect, writeTimeout)
+  await checkPermissions(calls.redis, calls.link, options.namespace)
   const safety = new Safety({ events, onUnsafeRedis, interval: SWEEPS_PER_LOOK * sweepInterval })
   await safety.start(calls.redis, calls.link)
-  for (const { name, policy } of resolved) await checkShardCount(calls, options.namespace, (models[name] as Model).name, policy.shards)
 
   const others = Array.from({ length: WRITE_CONNECTIONS - 1 }, () => openCalls(connect, writeTimeout))
   const [telemetry, queueTelemetry, ...writes] = await Promise.all([loadTelemetry(), loadQueueTelemetry(), ...others])
   for (const { redis, link } of writes) safety.watch(redis, link)
+  const links = [calls, ...writes].map(({ link }) => link)
+  const confirmation = confirmationOf(assembly, calls, links)
+  await confirmation.start()
+  await checkClock(calls, Math.min(...resolved.map(({ policy }) => policy.maxWait)))
+  for (const { name, policy } of resolved) await checkShardCount(calls, options.namespace, (models[name] as Model).name, policy.shards)
   const flushes = connect({ socketTimeout: writeTimeout })
   const store = new Store(flushes)
   const shared: Shared = {
     ...assembly,
+    prisma: confirmation.client,
     telemetry,
     queueTelemetry,
     calls,
@@ -145,10 +154,19 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
   shared.barrier.serve(parts)
   await drainSwitched(parts, shared.barrier)
-  const links = shared.writes.map(({ link }) => link)
   const cache = new WriteBehind(events, parts, shared.barrier, calls, links, connections)
   for (const part of parts) Object.defineProperty(cache, part.name, { value: part.cache, enumerable: true })
   return cache as unknown as Cache<M, P>
+}
+
+function confirmationOf(
+  { prisma, models, resolved, options, events }: Assembly<Models>,
+  calls: Calls & { redis: Redis },
+  links: readonly Link[],
+): Confirmation {
+  const { namespace, statementTimeout } = options
+  const used = resolved.map(({ name }) => models[name] as Model)
+  return new Confirmation({ prisma, namespace, models: used, calls, links, events, statementTimeout })
 }
 
 interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect'> {

@@ -54,4 +54,5 @@ export type {
   Where,
 } from './schema/arguments.js'
 export type { Field, FieldDefault, Ledger, Model, Models, Relation, Relations, ScalarType } from './schema/model.js'
+export { type Release, releaseNamespace } from './start/release.js'
 export type { FlushOptions, ModelStatus, ParkedRecord, WriteBehind } from './write-behind.js'

@@ -99,7 +99,7 @@ const POLICY_DEFAULTS: ResolvedPolicy = {
   maxBackoff: 10_000,
 }
 
-const OPTION_DEFAULTS: ResolvedOptions = {
+export const OPTION_DEFAULTS: ResolvedOptions = {
   namespace: 'write-behind',
   concurrency: 4,
   sweepInterval: 2000,

@@ -3,7 +3,7 @@ import type { Queue } from 'bullmq'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { type Cache, createWriteBehind, type FlushedEvent, type Options, type Policies } from '../src/index.js'
-import { shardPrefix } from '../src/redis/keys.js'
+import { identityKey, shardCountsKey, shardPrefix } from '../src/redis/keys.js'
 import { Store } from '../src/redis/store.js'
 import { shardOf } from '../src/schema/key.js'
 import { Shapes } from '../src/schema/operation.js'
@@ -59,6 +59,7 @@ async function connect<const P extends Policies<typeof models>>(
     sweepInterval: 100,
     ...rest,
   })
+  own.statements = 0
   open.push(cache as { close(): Promise<unknown> })
   return cache
 }
@@ -563,7 +564,7 @@ describe('close', () => {
     await expect(cache.startWorker()).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
-  test('leaves no key behind but the ids and counts of the shards, and for a minute the sequence of the writer', async () => {
+  test('leaves no key behind but the identity, the ids and counts of the shards, and for a minute the sequence of the writer', async () => {
     const cache = await connect({ counter: still })
     await Promise.all(Array.from({ length: 50 }, (_, n) => cache.counter.increment({ name: `n${n}` }, { value: 1 })))
     await cache.close()
@@ -573,7 +574,9 @@ describe('close', () => {
     const [sequence = '', ...others] = left.filter((key) => !key.includes(':queues')).sort((a, b) => b.length - a.length)
     expect(sequence).toContain(`${prefix}writer/`)
     expect(await connection.redis.pttl(sequence)).toSatisfy((ttl) => ttl > 0 && ttl <= 60_000)
-    expect(others.sort()).toEqual([`${prefix}acked`, `${prefix}stats`, `{${connection.namespace}}/shards`].sort())
+    expect(others.sort()).toEqual(
+      [`${prefix}acked`, `${prefix}stats`, shardCountsKey(connection.namespace), identityKey(connection.namespace)].sort(),
+    )
   })
 })
 

@@ -26,7 +26,7 @@ function quote(identifier: string): string {
   return `"${identifier.replaceAll('"', '""')}"`
 }
 
-export function quoteLedger({ ledger }: Model): { table: string; shard: string; batch: string; recent: string } {
+export function quoteLedger({ ledger }: Pick<Model, 'ledger'>): { table: string; shard: string; batch: string; recent: string } {
   return { table: ledger.table, shard: quote(ledger.shard), batch: quote(ledger.batch), recent: quote(ledger.recent) }
 }
 

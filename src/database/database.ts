@@ -1,4 +1,4 @@
-import { InvalidInputError, PersistError } from '../errors.js'
+import { ConfigurationError, InvalidInputError, PersistError } from '../errors.js'
 import { encodeStored } from '../schema/codec.js'
 import type { Model } from '../schema/model.js'
 import { quoteLedger } from './columns.js'
@@ -200,7 +200,7 @@ export class Database {
     try {
       return await this.#inTime(this.#client.$queryRawUnsafe<T[]>(sql, ...values))
     } catch (error) {
-      throw toPersistError(this.#model.name, error)
+      throw error instanceof ConfigurationError ? error : toPersistError(this.#model.name, error)
     }
   }
 

@@ -13,6 +13,11 @@ export function shardCountsKey(namespace: string): string {
   return `{${namespace}}/shards`
 }
 
+/** Hash: which database and ledgers the namespace belongs to. BullMQ joins names by colons, and so cannot name it. */
+export function identityKey(namespace: string): string {
+  return `{${namespace}}identity`
+}
+
 /** Prefix of BullMQ's keys; the braces keep a queue in one slot. */
 export function queuePrefix(namespace: string): string {
   return `{${namespace}}:queues`
@@ -21,6 +26,11 @@ export function queuePrefix(namespace: string): string {
 /** The row of the ledger that belongs to a shard. */
 export function ledgerShard(namespace: string, model: string, shard: number): string {
   return `${namespace}:${model}:${shard}`
+}
+
+/** The row of the ledger that says what the namespace is bound to: a shard's has two colons. */
+export function identityShard(namespace: string): string {
+  return `${namespace}:identity`
 }
 
 /** The names of one model's shards, in Redis and in the ledger. */

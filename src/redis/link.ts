@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { UnavailableError, WriteBehindError } from '../errors.js'
+import { type ConfigurationError, UnavailableError, WriteBehindError } from '../errors.js'
 import { OwnError } from '../redaction.js'
 import { problemOf } from './connection.js'
 import { isReply, isTurnedAway, named, withoutArguments } from './reply.js'
@@ -67,6 +67,7 @@ export class Link {
   /** Calls that wait for the connection: told whether it is there. */
   readonly #waiting = new Set<(ready: boolean) => void>()
   #closed = false
+  #refusal: Error | undefined
 
   constructor(redis: Redis, timeout: number) {
     this.#redis = redis
@@ -91,8 +92,10 @@ export class Link {
    * @param before is called before each attempt, when the connection is there; what it throws ends the call, but for NotYet
    * @throws LinkTimeout when Redis did not answer in time
    * @throws ioredis' ReplyError when it answered with one
+   * @throws ConfigurationError when calls are refused
    */
   async call<T>(send: () => Promise<T>, before?: () => Promise<void> | undefined): Promise<T> {
+    if (this.#refusal !== undefined) throw this.#refusal
     const deadline = performance.now() + this.#timeout
     let sent = false
     let cause: unknown
@@ -125,6 +128,11 @@ export class Link {
     } catch (error) {
       throw error instanceof WriteBehindError ? error : new UnavailableError(model, named(error))
     }
+  }
+
+  /** From now on nothing is sent any more: this Redis is not the application's. */
+  refuse(error: ConfigurationError): void {
+    this.#refusal = error
   }
 
   /** Before the connection is ended: ioredis does not say that one has ended which it was about to open again. */

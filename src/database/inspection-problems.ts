@@ -1,0 +1,76 @@
+import type { FoundColumn, FoundTable, WantedColumn, WantedTable } from './inspection.js'
+
+const MIGRATE = 'apply the migrations (prisma migrate deploy)'
+
+const KINDS: Readonly<Record<string, string>> = { m: 'a materialized view', f: 'a foreign table', v: 'a view that cannot be written' }
+
+/** One sentence each: what is missing, and what to do. */
+export function describeProblems(wanted: WantedTable, found: FoundTable): string[] {
+  const { subject, quoted } = wanted
+  const { kind, user, schema } = found
+  if (kind === null) return [`${subject}: there is no table ${quoted} ${whereabouts(wanted, found)}`]
+  const role = quote(user)
+  if (found.isSchemaOpen === false)
+    return [`${subject}: the role ${role} may not use the schema of ${quoted}; run GRANT USAGE ON SCHEMA ${quote(schema ?? '')} TO ${role}`]
+  if (kind in KINDS && (kind !== 'v' || found.isWritable !== true))
+    return [
+      `${subject}: expected ${quoted} to be a table, found ${KINDS[kind]}; give the model a table (@@map), or leave it out of the policies`,
+    ]
+  const problems = wanted.columns.flatMap((column, n) => describeColumn(wanted, column, found.columns[n] as FoundColumn))
+  if (found.hasKey === false) {
+    const columns = wanted.keys.map(quote).join(', ')
+    problems.push(
+      `${subject}: ${quoted} has no unique index on exactly ${columns}, valid, not deferrable and without a condition, which ON CONFLICT needs; ${MIGRATE}, or run ALTER TABLE ${quoted} ADD PRIMARY KEY (${columns})`,
+    )
+  }
+  const rights = missingRights(wanted, found)
+  if (rights.length > 0)
+    problems.push(`${subject}: the role ${role} lacks the right to ${quoted}; run GRANT ${rights.join(', ')} ON ${quoted} TO ${role}`)
+  if (found.withoutPolicy.length > 0)
+    problems.push(
+      `${subject}: row-level security of ${quoted} has no policy that lets the role ${role} ${found.withoutPolicy.join(', ')}; run CREATE POLICY, or use a role that it does not hold for`,
+    )
+  return problems
+}
+
+function whereabouts({ schema }: WantedTable, { path, elsewhere }: FoundTable): string {
+  if (schema !== undefined || elsewhere.length === 0) return `in the database; ${MIGRATE}`
+  return `on the search_path (${path}), but in the schema ${elsewhere.map(quote).join(', ')}; set the search_path of the connection, grant USAGE on the schema, or ${MIGRATE}`
+}
+
+function describeColumn({ subject, quoted }: WantedTable, wanted: WantedColumn, found: FoundColumn): string[] {
+  const column = `column ${quote(wanted.name)} of ${quoted}`
+  if (!found.found) return [`${subject}: there is no ${column}; ${MIGRATE}`]
+  if (found.missingLabels.length > 0) {
+    const labels = found.missingLabels.map((label) => `'${label.replaceAll("'", "''")}'`)
+    const type = quote(wanted.typeName ?? '')
+    return [
+      `${subject}: the enum ${type} of ${column} lacks ${labels.join(', ')}; ${MIGRATE}, or run ALTER TYPE ${type} ADD VALUE ${labels[0]}`,
+    ]
+  }
+  if (found.fits === true && digitsOf(found.type ?? '') >= wanted.digits) return []
+  const digits = wanted.digits > 0 && found.fits === true ? ` with ${wanted.digits} digits behind the point` : ''
+  const expected = `${wanted.type ?? `the enum ${quote(wanted.typeName ?? '')}`}${wanted.list ? '[]' : ''}${digits}`
+  return [`${subject}: expected ${column} to be ${expected}, found ${found.type}; ${MIGRATE}, or correct the schema`]
+}
+
+/** Of `numeric(12,2)` and `timestamp(0) without time zone`; without a modifier, and of other types, as many as may be. */
+function digitsOf(type: string): number {
+  const digits = /^(?:numeric\(\d+,(-?\d+)\)|timestamp\((\d+)\))/.exec(type)
+  return digits === null ? Number.POSITIVE_INFINITY : Number(digits[1] ?? digits[2])
+}
+
+/** `SELECT ("a", "b")`; on the table where all columns that need the right lack it. */
+function missingRights(wanted: WantedTable, { columns, mayDelete }: FoundTable): string[] {
+  const rights = ['SELECT', 'INSERT', 'UPDATE'].flatMap((right) => {
+    const lacking = columns.filter(({ denied }) => denied.includes(right)).map(({ name }) => quote(name))
+    const needing = wanted.columns.filter((column) => column.rights.includes(right.charAt(0)))
+    if (lacking.length === 0) return []
+    return [lacking.length === needing.length ? right : `${right} (${lacking.join(', ')})`]
+  })
+  return mayDelete === false ? [...rights, 'DELETE'] : rights
+}
+
+function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}

@@ -1,0 +1,122 @@
+import type { Redis } from 'ioredis'
+import { ConfigurationError } from '../errors.js'
+import { isObject } from '../schema/key.js'
+import { identityKey, shardCountsKey, shardPrefix } from './keys.js'
+import type { Link } from './link.js'
+import { Store } from './store.js'
+
+/** Of what is stored under a namespace. A Redis that does not say has this one. */
+export const LAYOUT = 1
+
+/** The namespace's own entry; no model has such a name. */
+const NAMESPACE = ':namespace'
+
+/** What a namespace is bound to. */
+export interface BoundDatabase {
+  /** PostgreSQL's system identifier, '' where it was not to be had. */
+  readonly system: string
+  readonly database: string
+}
+
+/** What a model is bound to. */
+export interface BoundLedger {
+  readonly id: string
+  /** Quoted and qualified. */
+  readonly table: string
+}
+
+export interface Bound {
+  readonly database: BoundDatabase | undefined
+  /** Of the models asked for, in their order. */
+  readonly ledgers: readonly (BoundLedger | undefined)[]
+}
+
+/** The key in Redis that names the database whose writes the namespace holds, and the ledger of each model. What is there is never overwritten. */
+export class IdentityKey {
+  readonly #redis: Redis
+  readonly #link: Link
+  readonly #namespace: string
+
+  constructor(redis: Redis, link: Link, namespace: string) {
+    this.#redis = redis
+    this.#link = link
+    this.#namespace = namespace
+  }
+
+  get name(): string {
+    return identityKey(this.#namespace)
+  }
+
+  /**
+   * @throws ConfigurationError when another version of this library has written the key
+   * @throws UnavailableError
+   */
+  async read(models: readonly string[]): Promise<Bound> {
+    const [own, ...ledgers] = await this.#link.ask(undefined, () => this.#redis.hmget(this.name, NAMESPACE, ...models))
+    const namespace = this.#parse(own)
+    if (namespace !== undefined && namespace.layout !== String(LAYOUT)) {
+      throw new ConfigurationError(
+        `namespace "${this.#namespace}": expected layout ${LAYOUT} in Redis, found ${namespace.layout}; use the version of write-behind that made it, or a later one`,
+      )
+    }
+    return {
+      database: namespace && { system: this.#part(namespace, 'system'), database: this.#part(namespace, 'database') },
+      ledgers: ledgers.map((text) => {
+        const ledger = this.#parse(text)
+        return ledger && { id: this.#part(ledger, 'id'), table: this.#part(ledger, 'table') }
+      }),
+    }
+  }
+
+  /**
+   * Binds what is not bound yet. Of several processes the first one decides: read again afterwards.
+   * @throws UnavailableError
+   */
+  async bind(database: BoundDatabase, models: ReadonlyMap<string, BoundLedger>): Promise<void> {
+    await this.#add(NAMESPACE, { layout: String(LAYOUT), ...database })
+    const { database: bound } = await this.read([])
+    // Whoever came first has the namespace: the models are left alone.
+    if (bound?.system !== database.system || bound.database !== database.database) return
+    for (const [model, ledger] of models) await this.#add(model, { ...ledger })
+  }
+
+  /**
+   * Before a namespace is bound: its views may be of another database.
+   * @throws UnavailableError
+   */
+  async dropViews(): Promise<void> {
+    const store = new Store(this.#redis)
+    const counts = await this.#link.ask(undefined, () => this.#redis.hgetall(shardCountsKey(this.#namespace)))
+    for (const [model, count] of Object.entries(counts)) {
+      for (let shard = 0; shard < Number(count); shard++)
+        await this.#link.ask(model, () => store.invalidate(shardPrefix(this.#namespace, model, shard), []))
+    }
+  }
+
+  async #add(field: string, value: Readonly<Record<string, string>>): Promise<void> {
+    await this.#link.ask(undefined, () => this.#redis.hsetnx(this.name, field, JSON.stringify(value)))
+  }
+
+  #parse(text: string | null | undefined): Record<string, unknown> | undefined {
+    if (text === null || text === undefined) return undefined
+    try {
+      const value: unknown = JSON.parse(text)
+      if (isObject(value)) return value
+    } catch {
+      // As below.
+    }
+    throw this.#unreadable()
+  }
+
+  #part(value: Record<string, unknown>, name: string): string {
+    const part = value[name]
+    if (typeof part !== 'string') throw this.#unreadable()
+    return part
+  }
+
+  #unreadable(): ConfigurationError {
+    return new ConfigurationError(
+      `namespace "${this.#namespace}": expected the key ${this.name} in Redis to say which database it belongs to, found something else`,
+    )
+  }
+}

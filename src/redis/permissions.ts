@@ -1,0 +1,101 @@
+import { Command, type Redis } from 'ioredis'
+import { UnsafeRedisError } from '../errors.js'
+import { identityKey, queuePrefix, shardCountsKey, shardPrefix } from './keys.js'
+import type { Link } from './link.js'
+import { isReply } from './reply.js'
+
+/** Stands in a command for a key. */
+const KEY = '<key>'
+
+/**
+ * Every command that the scripts of this library and of BullMQ 6.7 call, and those that both send themselves, as one that Redis would take.
+ * `test/permissions.test.ts` compares it with the scripts.
+ */
+const COMMANDS: readonly string[] = [
+  'append <key> v; bzpopmin <key> 0; client setname x; copy <key> <key>; del <key>; eval return 1 <key>; evalsha x 1 <key>; exists <key>',
+  'get <key>; getdel <key>; hdel <key> f; hexists <key> f; hget <key> f; hgetall <key>; hincrby <key> f 1; hkeys <key>; hlen <key>',
+  'hmget <key> f; hmset <key> f v; hscan <key> 0; hset <key> f v; hsetnx <key> f v; hstrlen <key> f; incr <key>; incrby <key> 1; info',
+  'lindex <key> 0; llen <key>; lpop <key>; lpos <key> v; lpush <key> v; lrange <key> 0 0; lrem <key> 0 v; lset <key> 0 v',
+  'ltrim <key> 0 0; mget <key>; persist <key>; pexpire <key> 1; pexpireat <key> 1; pttl <key>; rename <key> <key>; rpop <key>',
+  'rpoplpush <key> <key>; rpush <key> v; sadd <key> v; scan 0; scard <key>; set <key> v; sismember <key> v; smembers <key>',
+  'srem <key> v; strlen <key>; sscan <key> 0; time; type <key>; unlink <key>; xadd <key> * f v; xdel <key> 1-1; xlen <key>; xrange <key> - +',
+  'xread streams <key> 0; xtrim <key> maxlen 1; zadd <key> 1 v; zcard <key>; zcount <key> 0 1; zlexcount <key> - +; zpopmin <key>',
+  'zrange <key> 0 0; zrangebylex <key> - +; zrangebyscore <key> 0 1; zrank <key> v; zrem <key> v; zremrangebyrank <key> 0 0',
+  'zremrangebyscore <key> 0 1; zrevrange <key> 0 0; zrevrangebyscore <key> 1 0; zscore <key> v; zmscore <key> v',
+].flatMap((line) => line.split('; '))
+
+/** Asked in the middle of a transaction that is given up, they do nothing. */
+const TRANSACTION = ['multi', 'exec', 'discard']
+
+/** As rules of an ACL name them. */
+export const COMMAND_NAMES: readonly string[] = [...TRANSACTION, ...COMMANDS.map(nameOf)]
+
+/** Takes away nothing, and nothing of it is lost, even where it is carried out. */
+const TOUCH: readonly string[] = ['hget <key> :none', 'hdel <key> :none']
+
+interface Denied {
+  readonly commands: readonly string[]
+  readonly keys: boolean
+}
+
+/**
+ * A script that may not run one of its commands stops half-way. Redis looks at rights when it queues a command of a transaction, and what is
+ * discarded does nothing: so this asks for all commands in one round trip, whatever the user may ask of `ACL`.
+ * @throws UnsafeRedisError naming what the user may not do, and the rule that lets it
+ * @throws UnavailableError
+ */
+export async function checkPermissions(redis: Redis, link: Link, namespace: string): Promise<void> {
+  const { commands, keys } = await link.ask(undefined, () => probe(redis, namespace))
+  if (commands.length === 0 && !keys) return
+  const missing = [commands.length > 0 ? `the commands ${commands.join(', ')}` : '', keys ? `some of the keys {${namespace}*` : '']
+  const rules = [...commands.map((name) => `+${name}`), ...(keys ? [`'~{${namespace}*'`] : [])]
+  const user = redis.options.username ?? 'default'
+  throw new UnsafeRedisError(
+    `Redis: the user ${user} is denied ${missing.filter(Boolean).join(', and ')}; run ACL SETUSER ${user} ${rules.join(' ')} (docs/operations.md)`,
+  )
+}
+
+async function probe(redis: Redis, namespace: string): Promise<Denied> {
+  // Without a transaction they are errors, and harmless.
+  const ends = await sendAll(redis, ['exec', 'discard'])
+  if (ends.commands.length > 0) return ends
+  const transaction = await sendAll(redis, ['multi', 'discard'])
+  if (transaction.commands.length > 0) return transaction
+  const touched = [shardCountsKey(namespace), identityKey(namespace)].flatMap((key) => TOUCH.map((command) => command.replaceAll(KEY, key)))
+  const probes = [`${shardPrefix(namespace, 'probe', 0)}probe`, `${queuePrefix(namespace)}:probe`]
+  const asked = probes.flatMap((key) => COMMANDS.map((command) => command.replaceAll(KEY, key)))
+  return sendAll(redis, ['multi', ...touched, ...asked, 'discard'])
+}
+
+/** In one turn, so that nothing comes between them. */
+async function sendAll(redis: Redis, commands: readonly string[]): Promise<Denied> {
+  const replies = await Promise.all(commands.map((command) => send(redis, command)))
+  const denied = commands.filter((_, n) => isDenied(replies[n]) && !isAboutKeys(replies[n]))
+  return { commands: [...new Set(denied.map(nameOf))], keys: replies.some((reply) => isDenied(reply) && isAboutKeys(reply)) }
+}
+
+/** What Redis answers, if it is an error. */
+async function send(redis: Redis, text: string): Promise<string | undefined> {
+  const [name = '', ...args] = text.split(' ')
+  try {
+    await redis.sendCommand(new Command(name, args, { replyEncoding: 'utf8' }))
+    return undefined
+  } catch (error) {
+    if (isReply(error)) return error.message
+    throw error
+  }
+}
+
+/** Of an EXEC it is said behind that of the transaction. */
+function isDenied(reply: string | undefined): boolean {
+  return reply !== undefined && /^(EXECABORT .*)?\bNOPERM\b/.test(reply)
+}
+
+function isAboutKeys(reply: string | undefined): boolean {
+  return reply !== undefined && !/\bto run\b/.test(reply)
+}
+
+function nameOf(command: string): string {
+  const [name = '', subcommand] = command.split(' ')
+  return name === 'client' ? `${name}|${subcommand}` : name
+}

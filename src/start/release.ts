@@ -1,0 +1,52 @@
+import type { Redis } from 'ioredis'
+import { ConfigurationError, UnavailableError } from '../errors.js'
+import { createEvents } from '../events.js'
+import { OPTION_DEFAULTS } from '../options.js'
+import { connectLike, problemOf } from '../redis/connection.js'
+import { identityKey, shardCountsKey, shardPrefix } from '../redis/keys.js'
+import { disconnect, Link } from '../redis/link.js'
+import { named } from '../redis/reply.js'
+import { Store } from '../redis/store.js'
+
+export interface Release {
+  /** A connection to copy the settings of; it is not used itself, and stays yours to close. */
+  readonly redis: Redis
+  /** @default 'write-behind' */
+  readonly namespace?: string
+}
+
+/**
+ * Lets the namespace be bound to another database: to that of the next process that starts. Stop all of its processes first.
+ * @throws ConfigurationError while records are dirty: they would come into the other database
+ * @throws UnavailableError when Redis does not answer
+ */
+export async function releaseNamespace({ redis, namespace = OPTION_DEFAULTS.namespace }: Release): Promise<void> {
+  const { writeTimeout } = OPTION_DEFAULTS
+  const connection = connectLike(redis, createEvents(), [])(Link.OPTIONS)
+  const link = new Link(connection, writeTimeout)
+  try {
+    await connection.connect().catch((error) => {
+      throw new UnavailableError(undefined, named(problemOf(connection) ?? error))
+    })
+    await checkClean(connection, link, namespace)
+    await link.ask(undefined, () => connection.del(identityKey(namespace)))
+  } finally {
+    link.close()
+    disconnect(connection)
+  }
+}
+
+async function checkClean(redis: Redis, link: Link, namespace: string): Promise<void> {
+  const store = new Store(redis)
+  const dirty = new Map<string, number>()
+  const counts = await link.ask(undefined, () => redis.hgetall(shardCountsKey(namespace)))
+  for (const [model, count] of Object.entries(counts)) {
+    for (let shard = 0; shard < Number(count); shard++) {
+      const status = await link.ask(model, () => store.status(shardPrefix(namespace, model, shard)))
+      if (status.dirty > 0 || status.inFlight) dirty.set(model, (dirty.get(model) ?? 0) + status.dirty)
+    }
+  }
+  if (dirty.size === 0) return
+  const models = [...dirty].map(([model, records]) => `${model} has ${records}`).join(', ')
+  throw new ConfigurationError(`namespace "${namespace}": expected no dirty records, ${models}; flush them into their database first`)
+}
