@@ -14,7 +14,7 @@ import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const HOUR = 3_600_000
 const still = { shards: 1, debounce: HOUR, maxWait: HOUR }
-const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100_000, nameClean: false }
+const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100_000, mostBytes: 2 ** 22, nameClean: false }
 const BATCH = { records: 100, bytes: 1000 }
 const TTL = { view: 60_000, missing: 5000 }
 const FIELDS = [{ name: 'value', start: '0' }]
@@ -89,7 +89,7 @@ async function everyStep(): Promise<void> {
 /** Names of this shard's keys, without those of the writers. */
 async function keys(): Promise<string[]> {
   const found = await connection.redis.keys(`${prefix}*`)
-  return found.map((key) => key.slice(prefix.length)).filter((key) => !key.startsWith('writer:'))
+  return found.map((key) => key.slice(prefix.length)).filter((key) => !key.startsWith('writer/'))
 }
 
 test('every step is one command, so that a process can die before it or after it, not in it', async () => {
@@ -113,7 +113,7 @@ async function expiring(): Promise<string[]> {
 
 test('what is dirty carries no TTL, at no step', async () => {
   await load('a', null, ['1'])
-  expect(await expiring()).toEqual(['view:a'])
+  expect(await expiring()).toEqual(['view/a'])
   await increment('a')
   expect(await expiring()).toEqual([])
   const first = await claimed('1')
@@ -125,7 +125,7 @@ test('what is dirty carries no TTL, at no step', async () => {
   expect(await expiring()).toEqual([])
   const { batch } = await store.claim(prefix, '5', BATCH, { key: 'a' })
   await store.acknowledge(prefix, batch?.id ?? '', batch?.id ?? '', '6', TTL, 1, false)
-  expect(await expiring()).toEqual(['view:a'])
+  expect(await expiring()).toEqual(['view/a'])
 })
 
 test('what is dirty and has no view carries no TTL either', async () => {
@@ -167,13 +167,13 @@ test('a view that is made of a claimed record gets its TTL when the record is cl
   await store.split(prefix, first, '2')
   expect(await expiring()).toEqual([])
   await store.acknowledge(prefix, '2', '2', '3', TTL, 1, false)
-  expect(await expiring()).toEqual(['view:a'])
+  expect(await expiring()).toEqual(['view/a'])
   await store.acknowledge(prefix, '3', '3', '4', TTL, 1, false)
-  expect((await expiring()).sort()).toEqual(['view:a', 'view:b'])
+  expect((await expiring()).sort()).toEqual(['view/a', 'view/b'])
 })
 
 test('views get the TTL of what they say, when their records are clean', async () => {
-  const ttls = () => Promise.all(['a', 'b'].map((key) => connection.redis.pttl(`${prefix}view:${key}`)))
+  const ttls = () => Promise.all(['a', 'b'].map((key) => connection.redis.pttl(`${prefix}view/${key}`)))
   const { view, missing } = TTL
   await load('a', null, ['1'])
   await increment('a')
@@ -298,7 +298,7 @@ test('a read does not join a load whose rows Redis has already had', async () =>
   })
   const early = reader.find(0, 'a', (view) => view)
   await gate.reached
-  await connection.redis.del(`${prefix}view:a`) // as its TTL may
+  await connection.redis.del(`${prefix}view/a`) // as its TTL may
   await increment('a')
   const late = reader.find(0, 'a', (view) => view)
   await new Promise((resolve) => setTimeout(resolve, 50))

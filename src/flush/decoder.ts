@@ -1,7 +1,7 @@
 import type { RowChange } from '../database/statement.js'
 import { PersistError } from '../errors.js'
 import type { PackedRecords } from '../redis/replies.js'
-import { type ChangeHead, unpackRecords } from '../redis/unpack.js'
+import { type ChangeHead, UnreadableChangeError, unpackRecords } from '../redis/unpack.js'
 import { ChangeReader, type Form, UnknownFieldError } from '../schema/change-reader.js'
 import { type Copy, fitsCopy } from '../schema/copy.js'
 import type { Model } from '../schema/model.js'
@@ -11,6 +11,15 @@ export interface DecodedBatch {
   readonly changes: readonly RowChange[]
   /** When its records were first written, ms by Redis' clock, in any order. */
   readonly since: readonly number[]
+}
+
+export interface EachDecoded {
+  /** Sorted by key. */
+  readonly changes: readonly RowChange[]
+  /** Of each change, where its record is in the batch. */
+  readonly positions: readonly number[]
+  /** Why records cannot be read, by their position in the batch. */
+  readonly refused: ReadonlyMap<number, PersistError>
 }
 
 /** Makes a claimed batch what a statement takes. What is done here is done for every row, and is a good part of what a flush costs Node. */
@@ -43,6 +52,29 @@ export class BatchDecoder {
     return { changes, since: records.map(({ since }) => since) }
   }
 
+  /**
+   * As `decode`, record by record: those that cannot be read are apart.
+   * @param check throws PersistError of a change that is to be apart, too
+   * @throws UnreadableChangeError if nobody can tell where a change ends
+   */
+  decodeEach(packed: PackedRecords, check: (change: RowChange) => void): EachDecoded {
+    const { records, texts } = unpackRecords(packed)
+    const refused = new Map<number, PersistError>()
+    const decoded: { change: RowChange; position: number }[] = []
+    for (const [position, record] of records.entries()) {
+      const { key, head } = record
+      try {
+        const change = this.#changes.read(this.#formOf(head, key), texts.of(record))
+        check({ key, change })
+        decoded.push({ change: { key, change }, position })
+      } catch (error) {
+        refused.set(position, toDecodeError(this.#model.name, error))
+      }
+    }
+    decoded.sort((a, b) => (a.change.key < b.change.key ? -1 : 1))
+    return { changes: decoded.map(({ change }) => change), positions: decoded.map(({ position }) => position), refused }
+  }
+
   #formOf({ state, names }: ChangeHead, key: string): Form {
     try {
       return this.#changes.form(state, names)
@@ -52,4 +84,16 @@ export class BatchDecoder {
       throw new PersistError('REFUSED', `${model}: ${error.message}`, undefined, { model, key })
     }
   }
+}
+
+/** A change that cannot be read stands in nobody's way: whatever a look at it throws, the records are at fault, not the database. */
+export function toDecodeError(model: string, error: unknown): PersistError {
+  if (error instanceof PersistError) return error
+  const key = error instanceof UnreadableChangeError ? error.key : undefined
+  const what = error instanceof UnreadableChangeError ? error.message : `the change in Redis cannot be read (${nameOf(error)})`
+  return new PersistError('REFUSED', `${model}: ${what}`, undefined, { model, key })
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error
 }

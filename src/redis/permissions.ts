@@ -1,7 +1,8 @@
 import { Command, type Redis } from 'ioredis'
 import { UnsafeRedisError } from '../errors.js'
 import { identityKey, queuePrefix, shardCountsKey, shardPrefix } from './keys.js'
-import { isReply, type Link } from './link.js'
+import type { Link } from './link.js'
+import { isReply } from './reply.js'
 
 /** Stands in a command for a key. */
 const KEY = '<key>'

@@ -6,6 +6,8 @@ export interface WriteLimits {
   readonly maxWait: number
   /** Most dirty records of one shard. */
   readonly mostDirty: number
+  /** Most bytes of one write; twice as many may wait for a flush of one record. */
+  readonly mostBytes: number
   /** Whether the reply names the records that were clean. */
   readonly nameClean: boolean
 }
@@ -21,7 +23,7 @@ export interface WriteReply {
 }
 
 /** Why an operation was not done. The last three: its condition does not hold, or the view does not know. */
-export type Refusal = 'backlog' | 'overflow' | 'there' | 'missing' | 'unknown'
+export type Refusal = 'backlog' | 'overflow' | 'size' | 'there' | 'missing' | 'unknown'
 
 /** As Redis holds them: unpacked they are thousands of texts, which the garbage collector would copy while the batch waits for its turn. */
 export interface PackedRecords {
@@ -115,6 +117,12 @@ export interface ParkedEntry {
   readonly attempts: number
   readonly since: Date
   readonly reason: string
+}
+
+/** From the text that the store holds. */
+export function toParkedEntry(key: string, entry: string): ParkedEntry {
+  const [attempts, since, ...reason] = entry.split(' ')
+  return { key, attempts: Number(attempts), since: new Date(Number(since)), reason: reason.join(' ') }
 }
 
 /** Changes as flat lists of their fields, empty where there is none. */

@@ -18,6 +18,7 @@ import type {
   WriteLimits,
   WriteReply,
 } from './replies.js'
+import { toParkedEntry } from './replies.js'
 import { type ClaimedReply, type Commands, defineScripts } from './scripts.js'
 import { countRecords, unpackTexts } from './unpack.js'
 
@@ -196,8 +197,14 @@ export class Store {
     await this.#redis.writeBehind_hold(prefix, 'invalidate', '', 0, ...keys)
   }
 
+  /** How often the batch in flight was claimed. */
+  async inFlight(prefix: string): Promise<{ id: string; tries: number } | undefined> {
+    const [id, tries] = await this.#redis.hmget(`${prefix}batch`, 'id', 'tries')
+    return id == null ? undefined : { id, tries: Number(tries) }
+  }
+
   async isInFlight(prefix: string, id: string): Promise<boolean> {
-    return (await this.#redis.hget(`${prefix}batch`, 'id')) === id
+    return (await this.inFlight(prefix))?.id === id
   }
 
   /** When a dirty record is due, ms by Redis' clock (Infinity: it is parked); undefined if it is clean. */
@@ -215,6 +222,17 @@ export class Store {
     return (await this.#redis.hexists(`${prefix}parked`, key)) === 1
   }
 
+  async parkedEntry(prefix: string, key: string): Promise<ParkedEntry | undefined> {
+    const entry = await this.#redis.hget(`${prefix}parked`, key)
+    return entry === null ? undefined : toParkedEntry(key, entry)
+  }
+
+  /** About so many that are parked. @returns undefined in place of the cursor: there are no others */
+  async parkedPage(prefix: string, cursor: string, size: number): Promise<{ entries: ParkedEntry[]; cursor: string | undefined }> {
+    const [next, flat] = await this.#redis.hscan(`${prefix}parked`, cursor, 'COUNT', size)
+    return { entries: pairs(flat).map(([key, entry]) => toParkedEntry(key, entry)), cursor: next === '0' ? undefined : next }
+  }
+
   async parked(prefix: string): Promise<ParkedEntry[]> {
     return Object.entries(await this.#redis.hgetall(`${prefix}parked`)).map(([key, entry]) => toParkedEntry(key, entry))
   }
@@ -226,6 +244,11 @@ export class Store {
     return { dirty, parked, inFlight: inFlight === 1, firstDue: firstDue == null ? undefined : Number(firstDue), writes, rows, batches }
   }
 
+  /** How many shards a model has: as many as said, if nobody said so before, or if that is to be replaced. */
+  async shards(key: string, model: string, count: number, replaces = false): Promise<number> {
+    return (await this.#redis.writeBehind_shards(key, model, count, replaces ? 1 : 0)) as number
+  }
+
   /** Milliseconds of Redis' clock. */
   async now(): Promise<number> {
     const [seconds, microseconds] = await this.#redis.time()
@@ -234,7 +257,7 @@ export class Store {
 
   /** Not at once: a call that was sent twice may still be on its way over the connection that broke. */
   async forgetWriter(prefix: string, writer: string): Promise<void> {
-    await this.#redis.pexpire(`${prefix}writer:${writer}`, FORGET_AFTER)
+    await this.#redis.pexpire(`${prefix}writer/${writer}`, FORGET_AFTER)
   }
 }
 
@@ -253,11 +276,6 @@ function toBatch([id, previous, writes, keys, changes, traces, tries, reasons]: 
 }
 
 type ViewReply = [string, ...string[]] | null
-
-function toParkedEntry(key: string, entry: string): ParkedEntry {
-  const [attempts, since, ...reason] = entry.split(' ')
-  return { key, attempts: Number(attempts), since: new Date(Number(since)), reason: reason.join(' ') }
-}
 
 function toView(reply: ViewReply): View | undefined {
   if (reply === null) return undefined

@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis'
 import { ConfigurationError, UnavailableError } from '../errors.js'
+import { createEvents } from '../events.js'
 import { OPTION_DEFAULTS } from '../options.js'
+import { connectLike, problemOf } from '../redis/connection.js'
 import { identityKey, shardCountsKey, shardPrefix } from '../redis/keys.js'
 import { disconnect, Link } from '../redis/link.js'
 import { Store } from '../redis/store.js'
@@ -19,15 +21,11 @@ export interface Release {
  */
 export async function releaseNamespace({ redis, namespace = OPTION_DEFAULTS.namespace }: Release): Promise<void> {
   const { writeTimeout } = OPTION_DEFAULTS
-  const connection = redis.duplicate(Link.options(writeTimeout))
-  let problem: Error | undefined
-  connection.on('error', (error) => {
-    problem = error
-  })
+  const connection = connectLike(redis, createEvents(), [])(Link.OPTIONS)
   const link = new Link(connection, writeTimeout)
   try {
     await connection.connect().catch((error) => {
-      throw new UnavailableError(undefined, problem ?? error)
+      throw new UnavailableError(undefined, problemOf(connection) ?? error)
     })
     await checkClean(connection, link, namespace)
     await link.ask(undefined, () => connection.del(identityKey(namespace)))

@@ -4,6 +4,7 @@
  */
 import type { Queue } from 'bullmq'
 import { models } from '../../generated/write-behind.js'
+import { shardPrefix } from '../../src/redis/keys.js'
 import { persistently } from './child.js'
 import { counterName, pagePath, playerId, RECORDS, WRITERS } from './operation.js'
 import { deleteQueues, MODELS, type ModelName, SHARDS, withQueue } from './queues.js'
@@ -102,7 +103,7 @@ const CRAFTED: readonly Crafted[] = [
       queue.add('x', {}, {
         attempts: 1,
         failParentOnFailure: true,
-        parent: { id: 'packed', queue: `{${namespace}:${model}:${shard}}` },
+        parent: parentOf(shardPrefix(namespace, model, shard)),
       } as never),
   ],
   ['the id of a list', (queue, model, shard) => queue.add('x', { kind: 'shard', model, shard }, { jobId: 'wait' })],
@@ -117,6 +118,13 @@ const CRAFTED: readonly Crafted[] = [
   ['no data', (queue) => queue.add('x', null, { attempts: 1 })],
   ['a limit of one job in an hour', (queue) => queue.setGlobalRateLimit(1, 3_600_000)],
 ]
+
+/** BullMQ joins the two by a colon. */
+function parentOf(prefix: string): { id: string; queue: string } {
+  const key = `${prefix}packed`
+  const colon = key.lastIndexOf(':')
+  return { queue: key.slice(0, Math.max(0, colon)), id: key.slice(colon + 1) }
+}
 
 /** Jobs as the form of the board, or a neighbour, can add them. An operator then obliterates the queue. */
 function craft(stage: Stage, random: Random): Strike {

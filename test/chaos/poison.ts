@@ -23,7 +23,7 @@ create trigger chaos_poison before insert or update on players for each row exec
 
 /** No writer has this player. */
 const BOMB = 'b0b0b0b0-0000-4000-8000-000000000000'
-const LIMITS = { debounce: 0, maxWait: 1000, mostDirty: 1_000_000, nameClean: false }
+const LIMITS = { debounce: 0, maxWait: 1000, mostDirty: 1_000_000, mostBytes: 2 ** 31, nameClean: false }
 
 /** Records that the database refuses for a while. */
 export class Poison {

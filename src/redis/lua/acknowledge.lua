@@ -45,7 +45,7 @@ local function expireViews(keys, areRows)
   local anyDirty = redis.call('ZCARD', dirtyKey) > 0
   for _, key in ipairs(keys) do
     if not (anyDirty and redis.call('ZSCORE', dirtyKey, key)) then
-      local view = prefix .. 'view:' .. key
+      local view = prefix .. 'view/' .. named(key)
       local isRow = areRows or redis.call('HGET', view, '~') == '1'
       redis.call('PEXPIRE', view, isRow and viewTtl or missingTtl)
     end

@@ -2,8 +2,8 @@
 --[[
   Freezes the pending changes of due records as the shard's one batch: they move into the batch, packed, where no write reaches them,
   and leave the dirty index, which so has only records with a pending change.
-  A batch in flight is returned again, with the same content. Parked records that are due again are claimed alone, so that a refusal
-  costs the others nothing.
+  A batch in flight is returned again, with the same content. Parked records that are due again are claimed in batches of their own, so that
+  a refusal costs the others nothing.
 
   KEYS[1]  prefix of the shard's keys
   ARGV     beginning of the id for a new batch, most records in it, most bytes of changes (a record that has more comes alone), what to claim:
@@ -82,10 +82,10 @@ end
 local function dueKeys(limit)
   local due, packed = dueRecords(limit)
   if not anyParked then return due, packed end
-  if due[1] and isParked(due[1]) then return { due[1] } end
+  local isFirstParked = due[1] and isParked(due[1])
   local keys = {}
   for _, key in ipairs(due) do
-    if not isParked(key) then keys[#keys + 1] = key end
+    if isParked(key) == isFirstParked then keys[#keys + 1] = key end
   end
   return keys
 end
@@ -142,7 +142,7 @@ end
 
 -- The change of a candidate that is a hash, packed. False if it is clean.
 local function packHash(key)
-  local flat = redis.call('HGETALL', prefix .. 'pend:' .. key)
+  local flat = redis.call('HGETALL', prefix .. 'pend/' .. named(key))
   return #flat > 0 and pack(flat)
 end
 
@@ -150,7 +150,7 @@ end
 local function dropRemainder(key, change)
   if change then redis.call('HDEL', packedKey, key) end
   if redis.call('ZSCORE', dirtyKey, key) then
-    redis.call('UNLINK', prefix .. 'view:' .. key, prefix .. 'lease:' .. key)
+    redis.call('UNLINK', prefix .. 'view/' .. named(key), prefix .. 'lease/' .. named(key))
     redis.call('ZREM', dirtyKey, key)
   end
 end
@@ -165,11 +165,11 @@ local function take()
     -- What makes a table of the changes (write.lua) is none itself.
     local change = packed[n] ~= '' and (packed[n] or packHash(key))
     if change then
-      bytes = bytes + #change
+      bytes = bytes + #key + #change
       if size > 0 and bytes > mostBytes then break end
       size = size + 1
       keys[size], changes[size] = key, change
-      if not packed[n] then hashes[#hashes + 1] = prefix .. 'pend:' .. key end
+      if not packed[n] then hashes[#hashes + 1] = prefix .. 'pend/' .. named(key) end
       local flag = string.sub(change, 28, 28)
       if flag == 'm' then views = 'any' elseif flag == 'v' then views = views or 'rows' end
     else

@@ -5,6 +5,8 @@
 -- include packed
 -- include addto
 
+-- So many of the largest writes may wait for a flush of one record.
+local MOST_WAITING = 2
 -- Where a change is made anew that takes more than one command, before it takes the place of the one that is there.
 local draft = prefix .. 'draft'
 
@@ -199,7 +201,7 @@ end
 
 -- A pending change that begins here takes all that the operation carries as it is; an older one is added to.
 local function change(pend, key, meta, since, packed)
-  local view = viewPrefix .. key
+  local view = viewPrefix .. named(key)
   local state, flag, extras = 'u', nil, '-'
   if meta then state, flag, extras = sub(meta, 1, 1), sub(meta, 2, 2), sub(meta, 3, 3)
   else flag = keepView(view) end
@@ -225,6 +227,17 @@ local function change(pend, key, meta, since, packed)
   if hash == draft then replace(pend, key, packed) end
 end
 
+-- Whether a change has too many bytes with an operation that carries so many: what the operation sets anew does not count.
+local function isTooLarge(pend, bytes)
+  if bytes <= MOST_PACKED then return false end
+  local replaced = {}
+  for n = 1, size do replaced[fields[2 * n - 1]] = true end
+  for _, name in ipairs(call('HKEYS', pend)) do
+    if not replaced[name] then bytes = bytes + call('HSTRLEN', pend, name) end
+  end
+  return bytes > MOST_WAITING * largest
+end
+
 -- Counts a clean record, and puts it into the index if its change is to be a hash, which is there at once. Returns why it is refused.
 local function enterClean(index, key, isPacked)
   if not enter then
@@ -237,8 +250,8 @@ local function enterClean(index, key, isPacked)
 end
 
 -- Returns why the operation is refused, or nil; then when the record is due, if the index has it later, and its change, if it is a packed one.
-local function write(index, key, packed, values)
-  local pend = pendPrefix .. key
+local function write(index, key, packed, values, bytes)
+  local pend = pendPrefix .. named(key)
   if packed == nil then packed = packedChange(key) end
   local meta
   if packed then meta = sub(packed, 27, 29) .. sub(packed, 14, 26) else meta = call('HGET', pend, '~') end
@@ -246,11 +259,12 @@ local function write(index, key, packed, values)
     local refusal = enterClean(index, key, values)
     if refusal then return refusal end
     if values then
-      local view = viewPrefix .. key
+      local view = viewPrefix .. named(key)
       return nil, soonest, soonest .. nowText .. sub(head, 1, 1) .. follow(view, keepView(view)) .. sub(head, 3) .. values
     end
     return change(pend, key, nil, nowText)
   end
+  if not packed and kind ~= 'delete' and isTooLarge(pend, bytes) then return 'size' end
   local since = firstWrite(meta)
   local refusal = change(pend, key, meta, since, packed)
   if refusal then return refusal end
@@ -261,12 +275,12 @@ end
 
 compose = function(index, key, values, packed, mayBePacked)
   read(values)
-  if condition then return writeIf(index, key) end
-  return write(index, key, packed, mayBePacked and values)
+  if condition then return writeIf(index, key, #values) end
+  return write(index, key, packed, mayBePacked and values, #values)
 end
 
 -- A packed change that an operation was added to, after the view has followed it too.
 followPacked = function(key, values, packed)
   read(values)
-  return sub(packed, 1, 27) .. changeView(viewPrefix .. key) .. sub(packed, 29)
+  return sub(packed, 1, 27) .. changeView(viewPrefix .. named(key)) .. sub(packed, 29)
 end

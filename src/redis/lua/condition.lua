@@ -38,15 +38,15 @@ local function presence(view)
   return '1', row
 end
 
-local function writeIf(index, key)
+local function writeIf(index, key, bytes)
   epoch = epoch or call('GET', prefix .. 'epoch') or ''
-  local view = viewPrefix .. key
+  local view = viewPrefix .. named(key)
   local present, row = presence(view)
   if not present then return 'unknown' end
   if condition == 'there' and present == '0' then return 'missing' end
   if condition == 'missing' and present == '1' then return 'there' end
   if kind ~= 'delete' and present == '1' and not fits(view) then return 'overflow' end
-  local refusal, due = write(index, key)
+  local refusal, due = write(index, key, nil, nil, bytes)
   if refusal then return refusal end
   if epoch ~= '' and (kind == 'delete' or present == '0') then call('HSET', view, '@', epoch) end
   rows[#rows + 1] = index

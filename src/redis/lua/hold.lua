@@ -38,7 +38,7 @@ local function mark(holds)
 end
 
 local function drop(key)
-  redis.call('UNLINK', prefix .. 'view:' .. key, prefix .. 'lease:' .. key)
+  redis.call('UNLINK', prefix .. 'view/' .. named(key), prefix .. 'lease/' .. named(key))
   flagView(key, '-')
 end
 
@@ -49,7 +49,7 @@ if #ARGV == 3 then
 end
 local dirty = {}
 for n = 4, #ARGV do
-  mark(prefix .. 'hold:' .. ARGV[n])
+  mark(prefix .. 'hold/' .. named(ARGV[n]))
   drop(ARGV[n])
   if isDirty(ARGV[n]) then dirty[#dirty + 1] = ARGV[n] end
 end

@@ -119,7 +119,7 @@ local function isThere(view)
 end
 
 local function isLeased(key, lease)
-  return string.sub(lease, -#epoch - 1) == '.' .. epoch and redis.call('GET', prefix .. 'lease:' .. key) == lease
+  return string.sub(lease, -#epoch - 1) == '.' .. epoch and redis.call('GET', prefix .. 'lease/' .. named(key)) == lease
 end
 
 -- Makes a view where nobody reads it. Returns the answer, and whether it fits a view.
@@ -149,16 +149,16 @@ local function keep(key, present)
     if #claimOf(key) == 0 then redis.call('PEXPIRE', made, present == '1' and viewTtl or missingTtl)
     else redis.call('HSET', prefix .. 'batch', 'views', 'any') end
   end
-  redis.call('RENAME', made, prefix .. 'view:' .. key)
+  redis.call('RENAME', made, prefix .. 'view/' .. named(key))
 end
 
 local function load(key, lease, first)
-  local view, stores = prefix .. 'view:' .. key, isLeased(key, lease)
+  local view, stores = prefix .. 'view/' .. named(key), isLeased(key, lease)
   if isThere(view) then return answer(view) end
   if outcome == 'moved' then return false end
   local result, fits = make(key, first)
   if stores and fits then keep(key, result[1]) else redis.call('DEL', made) end
-  if stores then redis.call('DEL', prefix .. 'lease:' .. key) end
+  if stores then redis.call('DEL', prefix .. 'lease/' .. named(key)) end
   return result
 end
 

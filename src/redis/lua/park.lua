@@ -133,7 +133,7 @@ local function composed(key, packed)
   redis.call('DEL', claim)
   inParts(claimed, function(_, ...) redis.call('HSET', claim, ...) end)
   local state = putUnder(key, toFields(claimed))
-  local view = redis.call('HGET', prefix .. 'view:' .. key, '~')
+  local view = redis.call('HGET', prefix .. 'view/' .. named(key), '~')
   redis.call('HSET', claim, '~', state .. (view == '1' and 'v' or view == '0' and 'm' or '-') .. 'a' .. now)
   return redis.call('HGETALL', claim)
 end

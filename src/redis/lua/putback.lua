@@ -10,7 +10,7 @@ local function putBack(id)
   if batch[1] == id then
     local composed, entries = cmsgpack.unpack(batch[3]), cmsgpack.unpack(batch[4])
     for n, key in ipairs(cmsgpack.unpack(batch[2])) do
-      local pend = prefix .. 'pend:' .. key
+      local pend = prefix .. 'pend/' .. named(key)
       redis.call('ZADD', prefix .. 'dirty', 'NX', 'inf', key)
       redis.call('DEL', pend)
       inParts(composed[n], function(_, ...) redis.call('HSET', pend, ...) end)

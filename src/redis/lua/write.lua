@@ -7,7 +7,8 @@
   The index never has a later time than a record's change: where that is packed, an operation that only puts it off leaves the index alone.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV[1]  packed by cmsgpack, one after the other: debounce ms, maxWait ms, most dirty records, whether to name the records that were clean,
+  ARGV[1]  packed by cmsgpack, one after the other: debounce ms, maxWait ms, most dirty records, most bytes of
+           one write, whether to name the records that were clean,
            writer, sequence, writes, traceparents of spans of the writes, each ended by a space,
            { names of the fields of a row } (none if no shape has a condition),
            { per shape: { kind, condition (false · 'there' · 'missing' · 'known'), number of sets, of increments, of bases, of bounds, whether
@@ -17,7 +18,7 @@
              increments, bases, bounds, and of an upsert with a condition the fields of the row to insert (packed, one after the other) }
   Returns  { 1 if the shard had no due record, { positions of records that were clean }, { position, refusal, … },
              { position, row, … of operations with a condition: after them, of a delete before it } }, or only the first if the others are
-           empty; positions count from 1; refusals: 'backlog', 'overflow', and where a condition does not hold 'there', 'missing', 'unknown'
+           empty; positions count from 1; refusals: 'backlog', 'overflow', 'size', and where a condition does not hold 'there', 'missing', 'unknown'
 
   A pending change begins packed (packed.lua says how), and stays so while operations of its first shape follow: of all records of a run
   such changes are read and written by one command each. Any other operation makes a hash of its own of it first, as do a bound and what is
@@ -33,8 +34,9 @@
 ]]
 local call, sub, char, format = redis.call, string.sub, string.char, string.format
 local pack, unpackSome = cmsgpack.pack, cmsgpack.unpack_limit
+-- include named
 local prefix = KEYS[1]
-local debounce, maxWait, mostDirty, nameClean, writer, sequence, writes, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
+local debounce, maxWait, mostDirty, largest, nameClean, writer, sequence, writes, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
 local NULL = '\0'
 local SEQUENCE_TTL = '3600000'
 -- Bytes of traceparents that a shard keeps until its next claim.
@@ -50,8 +52,8 @@ local MOST_DIGITS = 15
 -- written all the time so leave its time as it is.
 local MOST_SLACK, SLACK_SHARE = 100, 1 / 8
 
-local writerKey, dirtyKey, packedKey = prefix .. 'writer:' .. writer, prefix .. 'dirty', prefix .. 'packed'
-local pendPrefix, viewPrefix = prefix .. 'pend:', prefix .. 'view:'
+local writerKey, dirtyKey, packedKey = prefix .. 'writer/' .. writer, prefix .. 'dirty', prefix .. 'packed'
+local pendPrefix, viewPrefix = prefix .. 'pend/', prefix .. 'view/'
 local before = call('MGET', writerKey, prefix .. 'intent')
 if before[1] then
   local seen, reply = cmsgpack.unpack(before[1])
@@ -129,10 +131,10 @@ while position <= #entries do
         for m = n, records do
           if not changes[m] then
             some = some + 1
-            others[some] = viewPrefix .. keys[m]
+            others[some] = viewPrefix .. named(keys[m])
             if not arePacked then
               some = some + 1
-              others[some] = pendPrefix .. keys[m]
+              others[some] = pendPrefix .. named(keys[m])
             end
           end
         end
