@@ -130,12 +130,11 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
 
   const others = Array.from({ length: WRITE_CONNECTIONS - 1 }, () => openCalls(connect, writeTimeout))
   const [telemetry, queueTelemetry, ...writes] = await Promise.all([loadTelemetry(), loadQueueTelemetry(), ...others])
-  for (const { redis, link } of writes) safety.watch(redis, link)
   const links = [calls, ...writes].map(({ link }) => link)
-  const confirmation = confirmationOf(assembly, calls, links)
-  await confirmation.start()
+  const confirmation = await confirmationOf(assembly, calls, links).start()
   await checkClock(calls, Math.min(...resolved.map(({ policy }) => policy.maxWait)))
   for (const { name, policy } of resolved) await checkShardCount(calls, options.namespace, (models[name] as Model).name, policy.shards)
+  for (const { redis, link } of writes) safety.watch(redis, link)
   const flushes = connect({ socketTimeout: writeTimeout })
   const store = new Store(flushes)
   const shared: Shared = {
@@ -164,9 +163,8 @@ function confirmationOf(
   calls: Calls & { redis: Redis },
   links: readonly Link[],
 ): Confirmation {
-  const { namespace, statementTimeout } = options
   const used = resolved.map(({ name }) => models[name] as Model)
-  return new Confirmation({ prisma, namespace, models: used, calls, links, events, statementTimeout })
+  return new Confirmation({ ...options, prisma, models: used, calls, links, events })
 }
 
 interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect'> {

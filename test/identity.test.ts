@@ -128,7 +128,7 @@ test('a ledger that was emptied goes on with what Redis holds', async () => {
 })
 
 test('a copy of the database is refused by the Redis of the original, and taken by a Redis of its own under a new identity', async () => {
-  await start()
+  await (await start()).close()
   const [row] = await ledger()
   const copy = await another()
   const { shard, batch, recent } = row as { shard: string; batch: string; recent: string[] }

@@ -120,7 +120,7 @@ describe('a user', () => {
 
   test.each([['shards'], ['identity'], ['queues'], ['changes']])('that may not use the keys of the %s is told so', async (what) => {
     const prefix = `~{${connection.namespace}`
-    const rules = { shards: `${prefix}}:shards`, identity: `${prefix}}identity`, queues: `${prefix}}:queues*`, changes: `${prefix}:*` }
+    const rules = { shards: `${prefix}}/shards`, identity: `${prefix}}/identity`, queues: `${prefix}}:queues*`, changes: `${prefix}/*` }
     const others = Object.entries(rules).filter(([name]) => name !== what)
     await expect(start(...others.map(([, rule]) => rule), '+@all')).rejects.toThrow(`some of the keys {${connection.namespace}*`)
   })

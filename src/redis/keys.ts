@@ -13,9 +13,9 @@ export function shardCountsKey(namespace: string): string {
   return `{${namespace}}/shards`
 }
 
-/** Hash: which database and ledgers the namespace belongs to. BullMQ joins names by colons, and so cannot name it. */
+/** Hash: which database and ledgers the namespace belongs to. BullMQ cannot name it. */
 export function identityKey(namespace: string): string {
-  return `{${namespace}}identity`
+  return `{${namespace}}/identity`
 }
 
 /** Prefix of BullMQ's keys; the braces keep a queue in one slot. */

@@ -63,8 +63,8 @@ export class Confirmation {
    * @throws ConfigurationError when it is another database, or does not fit the schema
    * @throws UnavailableError when Redis is away
    */
-  async start(): Promise<void> {
-    if (this.#context.models.length === 0) return
+  async start(): Promise<this> {
+    if (this.#context.models.length === 0) return this
     try {
       await within(performance.now() + PATIENCE, this.confirm())
     } catch (error) {
@@ -73,6 +73,7 @@ export class Confirmation {
       this.#report(error)
     }
     this.#watch()
+    return this
   }
 
   /**

@@ -910,6 +910,76 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     "redis.call('PEXPIRE', holds, ttl)",
   ),
   mutant('no new epoch when the number of shards changes', 'flush', 'redis/safety.ts', 'store.invalidate(prefix, [])', 'store.now()'),
+<<<<<<< HEAD
+=======
+  mutant(
+    'any database taken for the one whose writes Redis holds',
+    'identity',
+    'start/binding.ts',
+    'if (isHere && isKnown) return',
+    'if (isHere || isKnown) return',
+  ),
+  mutant(
+    'the namespace is bound to the last database that starts, not to the first',
+    'identity',
+    'redis/identity.ts',
+    'this.#redis.hsetnx(this.name',
+    'this.#redis.hset(this.name',
+  ),
+  mutant(
+    'views of another database served after a namespace has moved',
+    'identity',
+    'start/binding.ts',
+    'if (before.database === undefined) await this.#key.dropViews()',
+    '',
+  ),
+  mutant(
+    'statements sent to a database that nobody has confirmed',
+    'identity',
+    'start/confirmation.ts',
+    '        this.#isConfirmed\n',
+    '        this.#context.models.length > 0\n',
+  ),
+  mutant(
+    'writes taken on after the database is known to be another',
+    'identity',
+    'start/confirmation.ts',
+    'for (const link of this.#context.links) link.refuse(error)',
+    '',
+  ),
+  mutant('a Redis is not asked again whose it is', 'identity', 'start/confirmation.ts', '    }\n    this.#watch()\n', '    }\n'),
+  mutant(
+    'a namespace released with its dirty records',
+    'identity',
+    'start/release.ts',
+    'if (dirty.size === 0) return',
+    'if (dirty.size >= 0) return',
+  ),
+  mutant(
+    'a missing right left to the first flush',
+    'inspection',
+    'database/inspection-problems.ts',
+    'if (rights.length > 0)',
+    'if (rights.length > 9)',
+  ),
+  mutant('an index taken that ON CONFLICT does not take', 'inspection', 'database/inspection.ts', ' and i.indimmediate', ''),
+  mutant(
+    'a column taken that rounds what it is given',
+    'inspection',
+    'database/inspection-problems.ts',
+    " && digitsOf(found.type ?? '') >= wanted.digits",
+    '',
+  ),
+  mutant(
+    'the tables are compared with nothing',
+    'inspection',
+    'start/confirmation.ts',
+    'await inspect(ask, models)',
+    'if (performance.now() < 0) await inspect(ask, models)',
+  ),
+  mutant('a denied EXEC taken for one without a transaction', 'permissions', 'redis/permissions.ts', '/^(EXECABORT .*)?', '/^'),
+  mutant('a command of a script that nobody asks for', 'permissions', 'redis/permissions.ts', 'append <key> v; ', ''),
+>>>>>>> start
   mutant('a write of any size is taken', 'sizes', 'schema/size.ts', 'if (bytes > most) throw', 'if (false) throw'),
   mutant(
     'what waits of a record grows without end',
@@ -1010,6 +1080,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     '  local isFirstParked = due[1] and isParked(due[1])\n',
     '  local isFirstParked = due[1] and isParked(due[1])\n  if isFirstParked then return { due[1] } end\n',
   ),
+<<<<<<< HEAD
   mutant(
     'every message of another library leaves as it is',
     'secrets',
@@ -1120,4 +1191,6 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
   ),
   mutant('a denied EXEC taken for one without a transaction', 'permissions', 'redis/permissions.ts', '/^(EXECABORT .*)?', '/^'),
   mutant('a command of a script that nobody asks for', 'permissions', 'redis/permissions.ts', 'append <key> v; ', ''),
+=======
+>>>>>>> start
 ]
