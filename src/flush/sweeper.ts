@@ -4,6 +4,8 @@ import type { ShardNames } from '../redis/keys.js'
 import type { Store } from '../redis/store.js'
 import { type FailedJobs, type FlushJob, type FlushJobData, type Scheduler, unlessGone } from './scheduler.js'
 
+/** Changes of a shard looked at in one sweep, or so, whether they are in the index. */
+const MOST_REINDEXED = 1000
 /** Failed jobs looked at in one sweep. */
 const MOST_FAILED = 1000
 /** A parked record whose job has used up its attempts gets another one after this long, ms. */
@@ -26,6 +28,8 @@ export interface SweeperContext {
  */
 export class Sweeper {
   readonly #context: SweeperContext
+  /** Of each shard what was looked at last for changes that are not in the index, and where that goes on. */
+  readonly #looks = new Map<number, { what: 'packed' | 'parked'; cursor: string }>()
   #timer: NodeJS.Timeout | undefined
   #sweep: Promise<void> | undefined
   #running = false
@@ -73,6 +77,7 @@ export class Sweeper {
   async #sweepShard(shard: number, now: number, failed: FailedJobs): Promise<void> {
     const { model, policy, shards, store, scheduler, interval } = this.#context
     const prefix = shards.prefix(shard)
+    await this.#reindex(shard, prefix)
     const { inFlight, firstDue, parked } = await store.status(prefix)
     const isOverdue = firstDue !== undefined && firstDue < now - interval
     if (inFlight || isOverdue) {
@@ -87,6 +92,14 @@ export class Sweeper {
     const delay = failed.more ? PARKED_PAUSE : 0
     for (const { key } of await store.parked(prefix))
       if (!listed.has(key)) await scheduler.ensure({ kind: 'parked', model, shard, key }, delay)
+  }
+
+  /** Nothing comes for a change that is not in the index. */
+  async #reindex(shard: number, prefix: string): Promise<void> {
+    const { what, cursor } = this.#looks.get(shard) ?? { what: 'packed', cursor: '0' }
+    const next = await this.#context.store.reindex(prefix, what, cursor, MOST_REINDEXED)
+    const other = what === 'packed' ? 'parked' : 'packed'
+    this.#looks.set(shard, { what: next === '0' ? other : what, cursor: next })
   }
 
   async #sweepFailed(failed: readonly FlushJob[], now: number): Promise<void> {

@@ -2,7 +2,21 @@
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
 
-const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'forgive', 'read', 'load', 'pending', 'due', 'status', 'hold'] as const
+const SCRIPTS = [
+  'write',
+  'claim',
+  'acknowledge',
+  'split',
+  'park',
+  'forgive',
+  'reindex',
+  'read',
+  'load',
+  'pending',
+  'due',
+  'status',
+  'hold',
+] as const
 type Script = (typeof SCRIPTS)[number]
 type Arguments = readonly (string | number | Buffer)[]
 export type Commands = {

@@ -11,7 +11,7 @@ import type { Events } from '../events.js'
 import { fold, type Operation } from '../schema/operation.js'
 import { MOST_TRACES, type Origin, type Telemetry, type WriteSpan } from '../telemetry/telemetry.js'
 import type { ShardNames } from './keys.js'
-import { isReply, type Link, LinkTimeout } from './link.js'
+import { isReply, isTurnedAway, type Link, LinkTimeout } from './link.js'
 import type { Refusal, WriteLimits, WriteReply } from './replies.js'
 import type { Store } from './store.js'
 
@@ -189,8 +189,16 @@ class Lane {
     } catch (error) {
       const failure = toWriteError(model, error)
       span?.end(failure)
+      if (hasStopped(error)) await this.#cleanUp(operations.map(({ key }) => key))
       for (const entry of group) entry.reject(failure)
     }
+  }
+
+  /** After a call that stopped half-way: views may have followed what was not written, or may not have followed what was. */
+  async #cleanUp(keys: readonly string[]): Promise<void> {
+    const { store, link } = this.#leastLoaded()
+    this.#context.onDirty(this.shard, keys)
+    await link.call(() => store.invalidate(this.#context.shards.prefix(this.shard), keys)).catch(ignoreViews)
   }
 
   #startSpan(group: readonly Entry[], writes: number): WriteSpan | undefined {
@@ -238,6 +246,15 @@ function toWriteError(model: string, error: unknown): WriteBehindError {
   if (error instanceof LinkTimeout && !error.sent) return new UnavailableError(model, error)
   return new OutcomeUnknownError(model, error)
 }
+
+/** Whether Redis has answered that a command of the script failed: some of those before it may have been carried out. */
+function hasStopped(error: unknown): boolean {
+  const reply = error instanceof LinkTimeout ? error.cause : error
+  return isReply(reply) && !reply.message.startsWith('OOM') && !isTurnedAway(reply)
+}
+
+/** They are dropped at best: where this fails, too, Redis refuses more than a write. */
+function ignoreViews(): void {}
 
 /** The sequence of a writer that ends unheard expires by itself. */
 function ignoreExpiring(): void {}
