@@ -8,10 +8,12 @@ import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 import { createFailingStore } from './prefixes/failing-store.js'
 import { increment, type State, sets } from './prefixes/operations.js'
 import { describe as describeRow, isOneOf, Play, type Servers } from './prefixes/play.js'
-import { type Preparation, STATES } from './prefixes/states.js'
+import { type Preparation, STATES, STATES_OF_MANY } from './prefixes/states.js'
 import { STEPS, type Step } from './prefixes/steps.js'
 
 const AT_A_TIME = 24
+const MOST_COMMANDS = 300
+const MOST_TO_SETTLE = 10
 const MOST_IN_A_STATEMENT = 2000
 
 const connection = createRedis()
@@ -31,18 +33,52 @@ afterAll(async () => {
 })
 
 test.each(Object.entries(STATES))('a shard that is %s', async (_, prepare) => {
+  expect(await playAll(prepare, Object.entries(STEPS))).toBeGreaterThan(100)
+})
+
+test.each(Object.entries(STATES_OF_MANY))('a shard that is %s', async (_, { prepare, steps }) => {
+  expect(await playAll(prepare, named(steps))).toBeGreaterThan(10)
+})
+
+test.each([
+  ['packed', ['set', 'claim of what was written']],
+  ['claimed, written again', ['park']],
+])('a script that stops while it settles what another one has left of a shard that is %s', async (state, steps) => {
+  for (let command = 1; command <= MOST_TO_SETTLE; command++) {
+    await playAll(STATES[state] as Preparation, named(steps), async (play) => {
+      await play.failAt(command, (store) => play.claim(store))
+    })
+  }
+})
+
+test('a row that is loaded when its batch is acknowledged in part has nothing laid over it twice', async () => {
+  const play = new Play(servers, connection.namespace, 'acknowledged in part')
+  play.begin('a', { views: 100n, lastStatus: 7 })
+  await play.write(['a', increment])
+  const { id } = await play.persist()
+  await connection.redis.set(`${play.prefix}acked`, id)
+  play.begin('a', { views: 102n, lastStatus: 7 })
+  await play.load('a')
+  await play.look()
+  expect(play.views.get('a')).toEqual({ views: 102n, lastStatus: 7 })
+})
+
+function named(names: readonly string[]): [string, Step][] {
+  return Object.entries(STEPS).filter(([name]) => names.includes(name))
+}
+
+/** Plays every command of every step. Returns how many there were. */
+async function playAll(prepare: Preparation, steps: readonly [string, Step][], then = async (_: Play) => {}): Promise<number> {
   const plays: Play[] = []
   const faults: string[] = []
-  await inTurns(Object.entries(STEPS), async ([name, step]) => {
-    for (let command = 1; ; command++) {
-      const title = `${name}, command ${command}`
-      const play = new Play(servers, connection.namespace, title)
+  await inTurns(steps, async ([name, step]) => {
+    for (let command = 1; command < MOST_COMMANDS; command++) {
+      const play = new Play(servers, connection.namespace, `${name}, command ${command}`)
       try {
-        if (!(await playFailure(play, prepare, step, command))) break
+        if (!(await playFailure(play, prepare, step, command, then))) break
         plays.push(play)
       } catch (error) {
-        faults.push(`${title}: ${(error as Error).message}`)
-        if (command > 200) break
+        faults.push(`${play.title}: ${(error as Error).message}`)
       }
     }
   })
@@ -50,20 +86,24 @@ test.each(Object.entries(STATES))('a shard that is %s', async (_, prepare) => {
   await persist(plays)
   faults.push(...(await differences(plays)))
   expect(faults).toEqual([])
-  expect(plays.length).toBeGreaterThan(100)
-})
+  return plays.length
+}
 
 /** Returns whether the step had so many commands. */
-async function playFailure(play: Play, prepare: Preparation, step: Step, command: number): Promise<boolean> {
+async function playFailure(
+  play: Play,
+  prepare: Preparation,
+  step: Step,
+  command: number,
+  then: (play: Play) => Promise<void>,
+): Promise<boolean> {
   await prepare(play)
   const run = await step(play)
-  if (run === undefined) return false
-  const hasFailed = await play.failAt(command, run)
-  if (!hasFailed) return false
+  if (run === undefined || !(await play.failAt(command, run))) return false
   await play.look()
+  await then(play)
   // The application goes on.
   await play.write(['a', increment], ['b', sets])
-  await play.look()
   await play.drain()
   await play.look()
   return true

@@ -11,9 +11,11 @@ import type { Deed, State } from './operations.js'
 
 export const TTL = { view: 60_000, missing: 60_000 }
 const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100_000, nameClean: true }
-const BATCH = { records: 2000, bytes: 2 ** 22 }
+const BATCH = { records: 3000, bytes: 2 ** 22 }
 const FIELDS = plainFields(models.pageView).map((field) => ({ name: field.name, start: startOf(field) }))
 const NAMES = FIELDS.map(({ name }) => name)
+/** Ms, after every time. */
+const NEVER = 8e12
 const MOST_BATCHES = 60
 const NO_TIME = new Date(0).toISOString()
 const OF_WHAT_IS_DIRTY = ['packed', 'dirty', 'batch', 'parked', 'intent']
@@ -107,9 +109,8 @@ export class Play {
     await store.load(this.prefix, TTL, FIELDS, { ledger: this.#ledger, rows }, [(found as Lease).lease], '')
   }
 
-  async claim(store = this.store, target?: ClaimTarget): Promise<Batch | undefined> {
-    const due = target ?? { before: (await this.store.now()) + 1000 }
-    return (await store.claim(this.prefix, this.newId(), BATCH, due)).batch
+  async claim(store = this.store, target: ClaimTarget = { before: NEVER }): Promise<Batch | undefined> {
+    return (await store.claim(this.prefix, this.newId(), BATCH, target)).batch
   }
 
   /** The database refuses the batch in flight. */
@@ -149,12 +150,8 @@ export class Play {
   async drain(): Promise<void> {
     for (let batches = 0; ; batches++) {
       if (batches === MOST_BATCHES) throw new Error('the shard does not drain')
-      let batch = await this.claim()
-      if (batch === undefined) {
-        const keys = (await this.store.parked(this.prefix)).map(({ key }) => key)
-        if (keys.length > 0) batch = await this.claim(this.store, { keys })
-        if (batch === undefined) break
-      }
+      const batch = (await this.claim()) ?? (await this.#claimParked())
+      if (batch === undefined) break
       if (this.#voided.has(batch.id)) await this.store.park(this.prefix, batch.id, ['refused'], this.newId())
       else await this.acknowledge(await this.persist())
     }
@@ -163,6 +160,11 @@ export class Play {
     const names = [...OF_WHAT_IS_DIRTY, ...[...this.possible.keys()].map((key) => `pend:${this.path(key)}`)]
     const left = await this.#servers.redis.exists(...names.map((name) => this.prefix + name))
     if (left > 0) throw new Error(`${left} of these are left in Redis: ${names.join(', ')}`)
+  }
+
+  async #claimParked(): Promise<Batch | undefined> {
+    const keys = (await this.store.parked(this.prefix)).map(({ key }) => key)
+    return keys.length === 0 ? undefined : this.claim(this.store, { keys })
   }
 
   /** No view says what is not possible. */

@@ -103,9 +103,14 @@ export const STATES: Readonly<Record<string, Preparation>> = {
     await play.store.release(play.prefix, 'hold')
     await play.load('a')
   }),
-  'many records': many(32),
-  'more records': many(40),
 }
 
-/** A shard too large to be prepared for each command of each step. */
-export const LARGE: Preparation = many(1100)
+const WRITES_OF_MANY = ['writes of several runs', 'writes of many records']
+const CLAIMS_OF_MANY = ['acknowledge', 'claim of what is due', 'claim of named records']
+
+/** At 33 the index and the changes become tables; lists of a thousand are cut. Other steps would have a command or more a record. */
+export const STATES_OF_MANY: Readonly<Record<string, { prepare: Preparation; steps: readonly string[] }>> = {
+  'almost a table': { prepare: many(32), steps: [...WRITES_OF_MANY, ...CLAIMS_OF_MANY] },
+  'a table': { prepare: many(40), steps: [...WRITES_OF_MANY, ...CLAIMS_OF_MANY] },
+  'of thousands of records': { prepare: many(2100), steps: ['claim of what is due'] },
+}

@@ -46,7 +46,7 @@ const writeSteps: Readonly<Record<string, Step>> = {
 export const STEPS: Readonly<Record<string, Step>> = {
   ...writeSteps,
   ...batchSteps,
-  'claim of what is due': async (play) => (store) => play.claim(store, { due: Date.now() + 60_000 }),
+  'claim of what is due': async (play) => (store) => play.claim(store, { due: 8e12 }),
   'claim of what was written': async (play) => (store) => play.claim(store),
   'claim of named records': async (play) => (store) => play.claim(store, { keys: [play.path('b'), play.path('a')] }),
   load: async (play) => (store) => play.load('a', store),
@@ -54,6 +54,7 @@ export const STEPS: Readonly<Record<string, Step>> = {
   release: async (play) => (store) => store.release(play.prefix, 'hold', [play.path('a')]),
   invalidate: async (play) => (store) => store.invalidate(play.prefix, [play.path('a'), play.path('b')]),
   'hold of all': async (play) => (store) => store.hold(play.prefix, 'another', 60_000),
+  'look for what is not in the index': async (play) => (store) => store.reindex(play.prefix, 'packed', '0', 100),
   read: async (play) => (store) => store.read(play.prefix, play.newId(), 1000, ['views'], [play.path('a')]),
 }
 
