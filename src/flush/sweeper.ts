@@ -10,6 +10,8 @@ import type { QueueState } from './queue-state.js'
 import { Rescuer } from './rescuer.js'
 import { type FailedJob, type FailedJobs, type Scheduler, unlessGone } from './scheduler.js'
 
+/** Changes of a shard looked at in one sweep, or so, whether they are in the index. */
+const MOST_REINDEXED = 1000
 /** Failed jobs looked at in one sweep. */
 const MOST_FAILED = 1000
 /** Parked records of a shard looked at in one sweep: where there are more, one that came through brings along the others. */
@@ -48,6 +50,8 @@ export class Sweeper {
   #problem: string | undefined
   /** Where the last sweep has stopped in the parked records of a shard. */
   readonly #cursors = new Map<number, string>()
+  /** Of each shard what was looked at last for changes that are not in the index, and where that goes on. */
+  readonly #looks = new Map<number, { what: 'packed' | 'parked'; cursor: string }>()
   #timer: NodeJS.Timeout | undefined
   #sweep: Promise<void> | undefined
   #running = false
@@ -113,6 +117,7 @@ export class Sweeper {
   /** Whether the shard needs to be flushed at once, without a job. */
   async #sweepShard(shard: number, now: number, queue: QueueState['queue'], failed: FailedJobs, failures: Failures): Promise<boolean> {
     const { policy, shards, store, interval } = this.#context
+    await attempt(failures, this.#reindex(shard))
     const { inFlight, firstDue = now, parked } = await store.status(shards.prefix(shard))
     const overdue = now - firstDue
     const isOverdue = overdue > interval
@@ -155,6 +160,15 @@ export class Sweeper {
       await Promise.all(woken)
     }
     if (queue !== 'paused') await this.#rescuer.retry(shard, held, PARKED_PAUSE)
+  }
+
+  /** Nothing comes for a change that is not in the index. */
+  async #reindex(shard: number): Promise<void> {
+    const { store, shards } = this.#context
+    const { what, cursor } = this.#looks.get(shard) ?? { what: 'packed', cursor: '0' }
+    const next = await store.reindex(shards.prefix(shard), what, cursor, MOST_REINDEXED)
+    const other = what === 'packed' ? 'parked' : 'packed'
+    this.#looks.set(shard, { what: next === '0' ? other : what, cursor: next })
   }
 
   async #sweepFailed(failed: readonly FailedJob[], now: number, failures: Failures): Promise<void> {

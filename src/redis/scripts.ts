@@ -9,6 +9,7 @@ const SCRIPTS = [
   'split',
   'park',
   'forgive',
+  'reindex',
   'read',
   'load',
   'pending',

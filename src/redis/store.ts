@@ -203,6 +203,15 @@ export class Store {
     return id == null ? undefined : { id, tries: Number(tries) }
   }
 
+  /**
+   * Puts changes into the index that are not in it, of a part of those that are packed, or of those of parked records.
+   * @param cursor where to go on: '0' at first
+   * @returns where to go on, '0' at the end
+   */
+  async reindex(prefix: string, what: 'packed' | 'parked', cursor: string, count: number): Promise<string> {
+    return ((await this.#redis.writeBehind_reindex(prefix, what, cursor, count)) as [string, number])[0]
+  }
+
   async isInFlight(prefix: string, id: string): Promise<boolean> {
     return (await this.inFlight(prefix))?.id === id
   }

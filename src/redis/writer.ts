@@ -8,7 +8,7 @@ import type { ShardNames } from './keys.js'
 import { type Link, LinkTimeout } from './link.js'
 import { type Owned, OwnRecords } from './own-records.js'
 import type { Refusal, WriteLimits, WriteReply } from './replies.js'
-import { isRefusedUnread, isReply, named } from './reply.js'
+import { isRefusedUnread, isReply, named, RedisRefusal } from './reply.js'
 import type { Safety } from './safety.js'
 import type { Store } from './store.js'
 
@@ -199,11 +199,19 @@ class Lane {
     } catch (error) {
       const failure = toWriteError(model, error)
       span?.end(failure)
+      if (hasStopped(error)) await this.#cleanUp(operations.map(({ key }) => key))
       for (const entry of group) {
         if (failure instanceof OutcomeUnknownError) this.own.add(entry.operation.key)
         entry.reject(failure)
       }
     }
+  }
+
+  /** After a call that stopped half-way: views may have followed what was not written, or may not have followed what was. */
+  async #cleanUp(keys: readonly string[]): Promise<void> {
+    const { store, link } = this.#leastLoaded()
+    this.#context.onDirty(this.shard, keys)
+    await link.call(() => store.invalidate(this.#context.shards.prefix(this.shard), keys)).catch(ignoreViews)
   }
 
   #startSpan(group: readonly Entry[], writes: number): WriteSpan | undefined {
@@ -248,6 +256,15 @@ function toWriteError(model: string, error: unknown): WriteBehindError {
   const isUnsent = error instanceof LinkTimeout ? !error.sent : isRefusedUnread(error)
   return isUnsent ? new UnavailableError(model, cause) : new OutcomeUnknownError(model, cause)
 }
+
+/** Whether Redis has answered that a command of the script failed: some of those before it may have been carried out. */
+function hasStopped(error: unknown): boolean {
+  const reply = error instanceof LinkTimeout ? error.cause : error
+  return reply instanceof RedisRefusal || (isReply(reply) && !isRefusedUnread(reply))
+}
+
+/** They are dropped at best: where this fails, too, Redis refuses more than a write. */
+function ignoreViews(): void {}
 
 /** The sequence of a writer that ends unheard expires by itself. */
 function ignoreExpiring(): void {}

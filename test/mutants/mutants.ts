@@ -524,6 +524,135 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     'list[#list + 1] = given[n]',
     'list[#list + 1] = ARGV[#list + 4 + count]',
   ),
+  mutant(
+    'a claim that takes away before the batch has it',
+    'prefixes',
+    'redis/lua/claim.lua',
+    `redis.call('SET', prefix .. 'intent', 'claim:' .. id)
+redis.call('HSET', batchKey, unpack(batch))
+if #keys > #hashes then inParts(keys, function(_, ...) redis.call('HDEL', packedKey, ...) end) end
+`,
+    `if #keys > #hashes then inParts(keys, function(_, ...) redis.call('HDEL', packedKey, ...) end) end
+redis.call('HSET', batchKey, unpack(batch))
+`,
+  ),
+  mutant(
+    'a claim of which nobody knows that it has stopped',
+    'prefixes',
+    'redis/lua/claim.lua',
+    `redis.call('SET', prefix .. 'intent', 'claim:' .. id)
+`,
+    ``,
+  ),
+  mutant(
+    'the index after the change',
+    'prefixes',
+    'redis/lua/write.lua',
+    `    call('ZADD', dirtyKey, unpack(scores))
+  end
+  if count > 0 then call('HSET', packedKey, unpack(stored)) end
+`,
+    `    if count > 0 then call('HSET', packedKey, unpack(stored)) end
+    call('ZADD', dirtyKey, unpack(scores))
+  elseif count > 0 then call('HSET', packedKey, unpack(stored)) end
+`,
+  ),
+  mutant(
+    'parking of which nobody knows that it has stopped',
+    'prefixes',
+    'redis/lua/park.lua',
+    `redis.call('SET', prefix .. 'intent', 'park:' .. id)
+`,
+    ``,
+  ),
+  mutant(
+    'a packed change that goes before its hash is there',
+    'prefixes',
+    'redis/lua/compose.lua',
+    `  call('RENAME', draft, pend)
+  call('HDEL', packedKey, key)
+`,
+    `  call('HDEL', packedKey, key)
+  call('RENAME', draft, pend)
+`,
+  ),
+  mutant(
+    'a packed change beside its hash, of which nobody knows',
+    'prefixes',
+    'redis/lua/compose.lua',
+    `  call('SET', prefix .. 'intent', 'open:' .. key)
+`,
+    ``,
+  ),
+  mutant(
+    'a hash is changed where it is, command by command',
+    'prefixes',
+    'redis/lua/compose.lua',
+    `  copyChange(pend, packed)
+  return draft, false
+`,
+    `  if not packed then return pend, false end
+  copyChange(pend, packed)
+  return draft, false
+`,
+  ),
+  mutant(
+    'a view that is seen before the pending change knows of it',
+    'prefixes',
+    'redis/lua/load.lua',
+    `  if epoch ~= '' then redis.call('HSET', made, '@', epoch) end
+  if not flagView(`,
+    `  if epoch ~= '' then redis.call('HSET', made, '@', epoch) end
+  redis.call('COPY', made, prefix .. 'view:' .. key, 'REPLACE')
+  if not flagView(`,
+  ),
+  mutant(
+    'what makes a table of the changes leaves the index before it leaves them',
+    'prefixes',
+    'redis/lua/write.lua',
+    `    call('HDEL', packedKey, long)
+    call('ZREM', dirtyKey, long)
+`,
+    `    call('ZREM', dirtyKey, long)
+    call('HDEL', packedKey, long)
+`,
+  ),
+  mutant(
+    'a batch takes what makes a table for a change',
+    'prefixes',
+    'redis/lua/claim.lua',
+    `local change = packed[n] ~= '' and (packed[n] or packHash(key))`,
+    `local change = packed[n] or packHash(key)`,
+  ),
+  mutant(
+    'a row of the batch in flight counts as one of the batch before',
+    'prefixes',
+    'redis/lua/load.lua',
+    `if batch[1] and ledger == batch[1] then`,
+    `if batch[1] and ledger == batch[1] and ledger ~= acked then`,
+  ),
+  mutant(
+    'a command that may not run counts as a sum outside 64 bits',
+    'rights',
+    'redis/lua/addto.lua',
+    `if not (string.find(sum.err, 'overflow', 1, true)`,
+    `if false and not (string.find(sum.err, 'overflow', 1, true)`,
+  ),
+  mutant(
+    'views of a call that stopped half-way stay',
+    'rights',
+    'redis/writer.ts',
+    `if (hasStopped(error)) await this.#cleanUp(operations.map(({ key }) => key))`,
+    ``,
+  ),
+  mutant(
+    'nobody looks for changes that are not in the index',
+    'rights',
+    'flush/sweeper.ts',
+    '    await this.#reindex(shard, prefix)\n',
+    '',
+  ),
+  mutant('a hash that is not in the index counts as persisted', 'rights', 'redis/lua/due.lua', `if not due then`, `if false then`),
   mutant('what a trigger refuses counts as an outage', 'poison', 'database/failure.ts', '(?!55|72)', '(?!55|72|P0)'),
   mutant(
     'a key that a relation gives is not seen',
@@ -885,8 +1014,8 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     'a failed job of a record is taken off the board when it is written again, with its batch in flight',
     'flush',
     'redis/lua/due.lua',
-    "return earlier(packed and string.sub(packed, 1, 13) or redis.call('ZSCORE', prefix .. 'dirty', key), claimed)",
-    "return packed and string.sub(packed, 1, 13) or redis.call('ZSCORE', prefix .. 'dirty', key) or claimed",
+    'return earlier(due, claimed)',
+    'return due or claimed',
   ),
   mutant(
     'a failed job that is listed while anything is dirty',
@@ -910,8 +1039,6 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     "redis.call('PEXPIRE', holds, ttl)",
   ),
   mutant('no new epoch when the number of shards changes', 'flush', 'redis/safety.ts', 'store.invalidate(prefix, [])', 'store.now()'),
-<<<<<<< HEAD
-=======
   mutant(
     'any database taken for the one whose writes Redis holds',
     'identity',
@@ -979,7 +1106,6 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
   ),
   mutant('a denied EXEC taken for one without a transaction', 'permissions', 'redis/permissions.ts', '/^(EXECABORT .*)?', '/^'),
   mutant('a command of a script that nobody asks for', 'permissions', 'redis/permissions.ts', 'append <key> v; ', ''),
->>>>>>> start
   mutant('a write of any size is taken', 'sizes', 'schema/size.ts', 'if (bytes > most) throw', 'if (false) throw'),
   mutant(
     'what waits of a record grows without end',
@@ -1080,7 +1206,6 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     '  local isFirstParked = due[1] and isParked(due[1])\n',
     '  local isFirstParked = due[1] and isParked(due[1])\n  if isFirstParked then return { due[1] } end\n',
   ),
-<<<<<<< HEAD
   mutant(
     'every message of another library leaves as it is',
     'secrets',
@@ -1124,73 +1249,4 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     "'row' extends keyof M",
     "'rows' extends keyof M",
   ),
-  mutant(
-    'any database taken for the one whose writes Redis holds',
-    'identity',
-    'start/binding.ts',
-    'if (isHere && isKnown) return',
-    'if (isHere || isKnown) return',
-  ),
-  mutant(
-    'the namespace is bound to the last database that starts, not to the first',
-    'identity',
-    'redis/identity.ts',
-    'this.#redis.hsetnx(this.name',
-    'this.#redis.hset(this.name',
-  ),
-  mutant(
-    'views of another database served after a namespace has moved',
-    'identity',
-    'start/binding.ts',
-    'if (before.database === undefined) await this.#key.dropViews()',
-    '',
-  ),
-  mutant(
-    'statements sent to a database that nobody has confirmed',
-    'identity',
-    'start/confirmation.ts',
-    '        this.#isConfirmed\n',
-    '        this.#context.models.length > 0\n',
-  ),
-  mutant(
-    'writes taken on after the database is known to be another',
-    'identity',
-    'start/confirmation.ts',
-    'for (const link of this.#context.links) link.refuse(error)',
-    '',
-  ),
-  mutant('a Redis is not asked again whose it is', 'identity', 'start/confirmation.ts', '    }\n    this.#watch()\n', '    }\n'),
-  mutant(
-    'a namespace released with its dirty records',
-    'identity',
-    'start/release.ts',
-    'if (dirty.size === 0) return',
-    'if (dirty.size >= 0) return',
-  ),
-  mutant(
-    'a missing right left to the first flush',
-    'inspection',
-    'database/inspection-problems.ts',
-    'if (rights.length > 0)',
-    'if (rights.length > 9)',
-  ),
-  mutant('an index taken that ON CONFLICT does not take', 'inspection', 'database/inspection.ts', ' and i.indimmediate', ''),
-  mutant(
-    'a column taken that rounds what it is given',
-    'inspection',
-    'database/inspection-problems.ts',
-    " && digitsOf(found.type ?? '') >= wanted.digits",
-    '',
-  ),
-  mutant(
-    'the tables are compared with nothing',
-    'inspection',
-    'start/confirmation.ts',
-    'await inspect(ask, models)',
-    'if (performance.now() < 0) await inspect(ask, models)',
-  ),
-  mutant('a denied EXEC taken for one without a transaction', 'permissions', 'redis/permissions.ts', '/^(EXECABORT .*)?', '/^'),
-  mutant('a command of a script that nobody asks for', 'permissions', 'redis/permissions.ts', 'append <key> v; ', ''),
-=======
->>>>>>> start
 ]

@@ -12,4 +12,10 @@ local prefix, key = KEYS[1], ARGV[1]
 local claimed = #claimOf(key) > 0 and redis.call('HGET', prefix .. 'batch', 'due')
 -- The index may have an earlier time than a packed change.
 local packed = packedChange(key)
-return earlier(packed and string.sub(packed, 1, 13) or redis.call('ZSCORE', prefix .. 'dirty', key), claimed)
+local due = packed and string.sub(packed, 1, 13) or redis.call('ZSCORE', prefix .. 'dirty', key)
+if not due then
+  -- A change that is not in the index is none the less not persisted (see reindex.lua).
+  local meta = redis.call('HGET', prefix .. 'pend/' .. named(key), '~')
+  due = meta and string.sub(meta, 4)
+end
+return earlier(due, claimed)

@@ -8,8 +8,11 @@
 ]]
 local prefix, key = KEYS[1], ARGV[1]
 -- include claims
+local claimed = claimOf(key)
+-- Until a move between both has ended (settle.lua), what is claimed may still be pending, too.
+local moves = #claimed > 0 and redis.call('EXISTS', prefix .. 'intent') == 1
 return {
-  claimOf(key),
-  pendingChange(key),
+  claimed,
+  moves and {} or pendingChange(key),
   redis.call('HGET', prefix .. 'parked', key),
 }
