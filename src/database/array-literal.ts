@@ -28,8 +28,9 @@ export class ArrayLiteral {
   #bytes = Buffer.allocUnsafe(FIRST_SIZE)
   #size = 0
 
-  constructor({ type, list }: Field) {
-    this.#isTime = type === 'DateTime'
+  /** @param keepsZone see TimeZones */
+  constructor({ type, sqlType, list }: Field, keepsZone = false) {
+    this.#isTime = type === 'DateTime' && !(keepsZone && sqlType === 'timestamptz')
     this.#isList = list
   }
 
@@ -95,7 +96,7 @@ function mayBeNull(first: number, length: number): boolean {
   return length === 4 && (first | LOWER_CASE) === LETTER_N
 }
 
-/** Without its zone, as Prisma sends it and reads it: a `timestamptz` takes it for a time in the zone of the session. */
+/** Without its zone, as Prisma may send it and read it: a `timestamptz` takes it for a time in the zone of the session. */
 function encodeTime(text: string): string {
   return arrayElement(text.endsWith('Z') ? text.slice(0, -1) : text)
 }

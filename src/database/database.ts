@@ -5,6 +5,7 @@ import { quoteLedger } from './columns.js'
 import { toPersistError } from './failure.js'
 import { SnapshotQuery } from './snapshot.js'
 import { type RowChange, type Statement, StatementBuilder } from './statement.js'
+import { TimeZones } from './time-zone.js'
 
 /** The part of a Prisma client that is used: one raw statement, which is atomic by itself. */
 export interface SqlClient {
@@ -47,15 +48,24 @@ export class Database {
   readonly #model: Model
   readonly #timeout: number
   readonly #builder: StatementBuilder
-  readonly #snapshot: SnapshotQuery
+  readonly #zones: TimeZones
+  #snapshot: SnapshotQuery | undefined
 
   /** @param timeout ms after which a statement without an answer is an outage */
   constructor(client: SqlClient, model: Model, timeout: number) {
     this.#client = client
     this.#timeout = timeout
     this.#model = model
-    this.#builder = new StatementBuilder(model)
-    this.#snapshot = new SnapshotQuery(model)
+    this.#zones = new TimeZones(model)
+    this.#builder = new StatementBuilder(model, this.#zones)
+  }
+
+  /**
+   * To be awaited before `prepare`: learns what has to be known of the adapter.
+   * @throws PersistError
+   */
+  async ready(): Promise<void> {
+    await this.#zones.ask((sql) => this.#query(sql))
   }
 
   /**
@@ -93,6 +103,7 @@ export class Database {
    * @throws PersistError
    */
   async write(change: RowChange): Promise<void> {
+    await this.ready()
     const { sql, columns } = this.#builder.build([change], false)
     await this.#query(sql, null, null, null, ...columns)
   }
@@ -123,10 +134,13 @@ export class Database {
    * @throws PersistError
    */
   async snapshot(ledgerShard: string, keys: readonly string[]): Promise<Snapshot> {
+    await this.ready()
+    this.#snapshot ??= new SnapshotQuery(this.#model, this.#zones.keeps)
+    const query = this.#snapshot
     const found = await this.#query<Record<string, unknown> & { ledger: string | null; n: number; found: boolean }>(
-      this.#snapshot.sql,
+      query.sql,
       ledgerShard,
-      ...this.#snapshot.columns(keys),
+      ...query.columns(keys),
     )
     found.sort((a, b) => a.n - b.n)
     const rows: Snapshot['rows'] = []
@@ -134,7 +148,7 @@ export class Database {
     for (const row of found) {
       const key = keys[row.n - 1] as string
       try {
-        rows.push({ key, values: row.found ? this.#values(row) : undefined })
+        rows.push({ key, values: row.found ? this.#values(query, row) : undefined })
       } catch (error) {
         unreadable.set(key, unreadableError(this.#model.name, key, error))
       }
@@ -142,8 +156,8 @@ export class Database {
     return { ledger: found[0]?.ledger ?? null, rows, unreadable }
   }
 
-  #values(row: Record<string, unknown>): string[] {
-    return this.#snapshot.fields.map(({ field, alias }) => encodeStored(this.#model, field, row[alias]))
+  #values({ fields }: SnapshotQuery, row: Record<string, unknown>): string[] {
+    return fields.map(({ field, alias }) => encodeStored(this.#model, field, row[alias]))
   }
 
   async #ledger(ledgerShard: string): Promise<LedgerRow | undefined> {
