@@ -49,7 +49,7 @@ export class Database {
   readonly #timeout: number
   readonly #builder: StatementBuilder
   readonly #zones: TimeZones
-  #snapshot: SnapshotQuery | undefined
+  readonly #snapshot: SnapshotQuery
 
   /** @param timeout ms after which a statement without an answer is an outage */
   constructor(client: SqlClient, model: Model, timeout: number) {
@@ -58,6 +58,7 @@ export class Database {
     this.#model = model
     this.#zones = new TimeZones(model)
     this.#builder = new StatementBuilder(model, this.#zones)
+    this.#snapshot = new SnapshotQuery(model)
   }
 
   /**
@@ -135,12 +136,10 @@ export class Database {
    */
   async snapshot(ledgerShard: string, keys: readonly string[]): Promise<Snapshot> {
     await this.ready()
-    this.#snapshot ??= new SnapshotQuery(this.#model, this.#zones.keeps)
-    const query = this.#snapshot
     const found = await this.#query<Record<string, unknown> & { ledger: string | null; n: number; found: boolean }>(
-      query.sql,
+      this.#snapshot.sql,
       ledgerShard,
-      ...query.columns(keys),
+      ...this.#snapshot.columns(keys, this.#zones.keeps),
     )
     found.sort((a, b) => a.n - b.n)
     const rows: Snapshot['rows'] = []
@@ -148,7 +147,7 @@ export class Database {
     for (const row of found) {
       const key = keys[row.n - 1] as string
       try {
-        rows.push({ key, values: row.found ? this.#values(query, row) : undefined })
+        rows.push({ key, values: row.found ? this.#values(row) : undefined })
       } catch (error) {
         unreadable.set(key, unreadableError(this.#model.name, key, error))
       }
@@ -156,8 +155,8 @@ export class Database {
     return { ledger: found[0]?.ledger ?? null, rows, unreadable }
   }
 
-  #values({ fields }: SnapshotQuery, row: Record<string, unknown>): string[] {
-    return fields.map(({ field, alias }) => encodeStored(this.#model, field, row[alias]))
+  #values(row: Record<string, unknown>): string[] {
+    return this.#snapshot.fields.map(({ field, alias }) => encodeStored(this.#model, field, row[alias]))
   }
 
   async #ledger(ledgerShard: string): Promise<LedgerRow | undefined> {

@@ -11,44 +11,34 @@ export class SnapshotQuery {
   readonly fields: readonly { readonly field: Field; readonly alias: string }[]
   readonly #keys: readonly Column[]
 
-  readonly #keepsZone: boolean
-
-  /** @param keepsZone see TimeZones */
-  constructor(model: Model, keepsZone = false) {
-    this.#keepsZone = keepsZone
+  constructor(model: Model) {
     const { keys, plain } = columnsOf(model)
     this.#keys = keys
     this.fields = plain.map(({ field, inserted }) => ({ field, alias: inserted }))
-    this.sql = textOf(model, keys, plain, keepsZone)
+    this.sql = textOf(model, keys, plain)
   }
 
-  /** The keys' columns. */
-  columns(keys: readonly string[]): string[] {
+  /**
+   * The keys' columns.
+   * @param keepsZone see TimeZones
+   */
+  columns(keys: readonly string[], keepsZone: boolean): string[] {
     const split = keys.map(splitKey)
     return this.#keys.map(({ field }, n) => {
-      const elements = new ArrayLiteral(field, this.#keepsZone)
+      const elements = new ArrayLiteral(field, keepsZone)
       for (const texts of split) elements.add(texts[n] as string)
       return elements.toString()
     })
   }
 }
 
-function textOf(model: Model, keys: readonly Column[], plain: readonly Column[], keepsZone: boolean): string {
+function textOf(model: Model, keys: readonly Column[], plain: readonly Column[]): string {
   const { table, shard, batch } = quoteLedger(model)
   const ledger = `(select ${batch} from ${table} where ${shard} = $1::text)`
-  const values = plain.map((column) => `, ${readValue(column, keepsZone)} as ${column.inserted}`).join('')
+  const values = plain.map(({ quoted, inserted }) => `, t.${quoted} as ${inserted}`).join('')
   const arrays = keys.map(({ field }, n) => `(select $${n + 2}::${arrayType(field)})`).join(', ')
   const names = keys.map(({ inserted }) => inserted).join(', ')
   const found = keys.map(({ quoted, inserted }) => `t.${quoted} = k.${inserted}`).join(' and ')
   return `select ${ledger} as ledger, k.n::int as n, t.${keys[0]?.quoted} is not null as found${values}
 from unnest(${arrays}) with ordinality as k(${names}, n) left join ${model.table} t on ${found}`
-}
-
-/** A time with a zone is made one without, which no adapter reads as another one. */
-function readValue({ field, quoted }: Column, keepsZone: boolean): string {
-  const value = `t.${quoted}`
-  if (field.sqlType !== 'timestamptz') return value
-  if (!keepsZone) return `${value}::timestamp${field.list ? '[]' : ''}`
-  if (!field.list) return `${value} at time zone 'UTC'`
-  return `array(select e at time zone 'UTC' from unnest(${value}) with ordinality as u(e, n) order by u.n)`
 }

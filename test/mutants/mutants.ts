@@ -658,13 +658,6 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
     ') return false',
   ),
   mutant(
-    'a time with a zone is read as the adapter makes it',
-    'time-zone',
-    'database/snapshot.ts',
-    "if (field.sqlType !== 'timestamptz') return value",
-    "if (field.sqlType !== '') return value",
-  ),
-  mutant(
     'the adapter is not asked how it takes a zone',
     'time-zone',
     'database/time-zone.ts',
