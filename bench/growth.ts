@@ -119,7 +119,7 @@ async function fillTable({ pool }: Stage, size: number): Promise<void> {
 
 /** Redis copies the one view that the library has made, all rows being alike: a million loads would take a minute. */
 async function copyViews({ redis }: Stage, size: number): Promise<void> {
-  const viewOf = (name: string) => `${shardPrefix(NAMESPACE, models.counter.name, shardOf(name, SHARDS))}view:${name}`
+  const viewOf = (name: string) => `${shardPrefix(NAMESPACE, models.counter.name, shardOf(name, SHARDS))}view/${name}`
   const script = `for n = 2, #KEYS do redis.call('COPY', KEYS[1], KEYS[n]) end return redis.call('EXISTS', KEYS[#KEYS])`
   for (let from = 1; from < size; from += COPIED_AT_ONCE) {
     const names = Array.from({ length: Math.min(COPIED_AT_ONCE, size - from) }, (_, n) => nameOf(from + n))

@@ -15,6 +15,7 @@ import {
   requireLoopbackName,
   securityHeaders,
 } from './access.js'
+import { refuseUnknown } from './routes.js'
 
 export type { Credentials } from './access.js'
 
@@ -89,7 +90,7 @@ function createApp(cache: DashboardOptions['cache'], onlyThisMachine: boolean, c
     response.status('problem' in answer ? 503 : 200)
     response.type('json').send(JSON.stringify(answer, undefined, 2))
   })
-  return app.use(BOARD, requireRedis(cache.queues), createBoard(cache.queues))
+  return app.use(BOARD, refuseUnknown, requireRedis(cache.queues), createBoard(cache.queues))
 }
 
 /** What the board asks of a Redis that is away would wait for it, without a word. */
@@ -130,7 +131,7 @@ function describe(queueName: string): { displayName: string; delimiter: string; 
   return {
     displayName: model,
     delimiter: '.',
-    description: `Jobs hold no data: Empty, Obliterate, Clean and Remove lose nothing, the workers set the alarms again. Pause stops the flushes of ${model}, whose writes then wait in Redis.`,
+    description: `Jobs hold no data: Empty, Obliterate, Clean and Remove lose nothing, the workers set the alarms again. None can be added or changed here. Pause stops the flushes of ${model}, whose writes then wait in Redis.`,
   }
 }
 

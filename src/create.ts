@@ -1,4 +1,4 @@
-import type { Redis, RedisOptions } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { Database, type SqlClient } from './database/database.js'
 import { ConfigurationError, UnavailableError } from './errors.js'
 import { createEvents, type Events } from './events.js'
@@ -10,11 +10,14 @@ import { Sweeper } from './flush/sweeper.js'
 import { FlushWorker } from './flush/worker.js'
 import { ModelCache } from './model-cache.js'
 import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
+import { type Connect, connectLike, problemOf } from './redis/connection.js'
 import { Inspector } from './redis/inspector.js'
 import { ShardNames } from './redis/keys.js'
 import { disconnect, Link } from './redis/link.js'
 import { Reader } from './redis/reader.js'
-import { checkRedis, checkShardCount } from './redis/safety.js'
+import { named } from './redis/reply.js'
+import { Safety } from './redis/safety.js'
+import { checkShardCount } from './redis/shard-count.js'
 import { Store } from './redis/store.js'
 import { type Calls, Writer } from './redis/writer.js'
 import type { Model, Models } from './schema/model.js'
@@ -28,8 +31,6 @@ import { type Part, WriteBehind } from './write-behind.js'
 const QUEUE_CONNECTION = {
   /** One that answers nothing for so long is dead: its jobs would hold their shards for ever. Longer than BullMQ blocks, 10 s. */
   socketTimeout: 15_000,
-  /** BullMQ gives one up for good that it opens itself, if Redis is away just then. */
-  lazyConnect: false,
 }
 
 /** A hold lasts as long as so many statements may take. */
@@ -41,13 +42,18 @@ const HOLD_STATEMENTS = 2
 const WRITE_CONNECTIONS = 4
 /** Redis answers what came together when the last of it is done: the database would wait for the claims of all shards. Two keep Redis busy. */
 const CLAIMS_UNDER_WAY = 2
+/** Redis is asked whether it is safe once in so many sweeps. */
+const SWEEPS_PER_LOOK = 5
 
 export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }
 
 export interface Setup<M extends Models, P extends Policies<M>> extends Options {
   /** The application's Prisma client, without the extension of the cache; only `$queryRawUnsafe` is used. */
   readonly prisma: SqlClient
-  /** A connection to copy the settings of; it is not used itself, and stays yours to close. */
+  /**
+   * A connection to copy the address of: host, user, password, TLS, database, Sentinels. Its other settings, as `retryStrategy` and
+   * `commandTimeout`, are not used, and neither is the connection itself, which stays yours to close.
+   */
   readonly redis: Redis
   /** What the generator emitted. */
   readonly models: M
@@ -64,7 +70,7 @@ export type Cache<M extends Models, P extends Policies<M>> = WriteBehind<Pick<M,
  * Connects, and checks that this Redis is safe to write to. Records of models whose strategy is write-behind no more are flushed first, for up to
  * 30 s a model.
  * @throws ConfigurationError when options, policies or models cannot work as given, or such records are refused by the database
- * @throws UnsafeRedisError when Redis would lose dirty data (eviction policy), or is too old
+ * @throws UnsafeRedisError when Redis would lose dirty data (eviction policy), is too old, a replica, or a node of a Redis Cluster
  * @throws UnavailableError when Redis cannot be reached
  * @throws PersistError, TimeoutError when such records could not be flushed
  */
@@ -74,17 +80,10 @@ export async function createWriteBehind<const M extends Models, const P extends 
   const resolved = Object.entries(policies).map(([name, policy]) => ({ name, policy: resolvePolicy(models, name, policy ?? {}) }))
   const clash = resolved.find(({ name }) => name in WriteBehind.prototype || name === 'events')
   if (clash !== undefined) throw new ConfigurationError(`policies: a model named ${clash.name} would hide cache.${clash.name}`)
-  if (redis.options.keyPrefix)
-    throw new ConfigurationError('redis: expected a connection without keyPrefix, which BullMQ cannot use (set namespace instead)')
 
   const events = createEvents()
   const connections: Redis[] = []
-  const connect = (overrides: Partial<RedisOptions>): Redis => {
-    const connection = redis.duplicate({ maxRetriesPerRequest: null, ...overrides })
-    connection.on('error', (error) => events.emit('failure', { step: 'redis', model: undefined, error }))
-    connections.push(connection)
-    return connection
-  }
+  const connect = connectLike(redis, events, connections)
   try {
     return await assemble({ prisma, models, resolved, options, events, connections, connect })
   } catch (error) {
@@ -100,44 +99,45 @@ interface Assembly<M extends Models> {
   readonly options: ResolvedOptions
   readonly events: Events
   readonly connections: readonly Redis[]
-  connect(overrides: Partial<RedisOptions>): Redis
+  readonly connect: Connect
 }
 
 /**
  * Commands that are under way when the connection is lost would never end without the link.
  * @throws UnavailableError when Redis cannot be reached
  */
-async function openCalls(connect: Assembly<Models>['connect'], timeout: number): Promise<Calls & { redis: Redis }> {
-  const redis = connect(Link.options(timeout))
-  let problem: Error | undefined
-  redis.once('error', (error) => {
-    problem = error
-  })
+async function openCalls(connect: Connect, timeout: number): Promise<Calls & { redis: Redis }> {
+  const redis = connect(Link.OPTIONS)
+  const calls = { redis, link: new Link(redis, timeout), store: new Store(redis) }
+  // ioredis' own says only that the connection is closed.
   await redis.connect().catch((error) => {
-    // ioredis' own says only that the connection is closed.
-    throw new UnavailableError(undefined, problem ?? error)
+    throw new UnavailableError(undefined, named(problemOf(redis) ?? error))
   })
-  return { redis, link: new Link(redis, timeout), store: new Store(redis) }
+  return calls
 }
 
 async function assemble<M extends Models, P extends Policies<M>>(assembly: Assembly<M>): Promise<Cache<M, P>> {
   const { models, resolved, options, events, connections, connect } = assembly
-  const calls = await openCalls(connect, options.writeTimeout)
-  for (const warning of await checkRedis(calls.redis, calls.link)) process.emitWarning(warning, { code: 'WRITE_BEHIND' })
-  for (const { name, policy } of resolved)
-    await checkShardCount(calls.redis, calls.link, options.namespace, (models[name] as Model).name, policy.shards)
+  const { writeTimeout, onUnsafeRedis, sweepInterval } = options
+  const calls = await openCalls(connect, writeTimeout)
+  const safety = new Safety({ events, onUnsafeRedis, interval: SWEEPS_PER_LOOK * sweepInterval })
+  await safety.start(calls.redis, calls.link)
+  for (const { name, policy } of resolved) await checkShardCount(calls, options.namespace, (models[name] as Model).name, policy.shards)
 
-  const others = Array.from({ length: WRITE_CONNECTIONS - 1 }, () => openCalls(connect, options.writeTimeout))
+  const others = Array.from({ length: WRITE_CONNECTIONS - 1 }, () => openCalls(connect, writeTimeout))
   const [telemetry, queueTelemetry, ...writes] = await Promise.all([loadTelemetry(), loadQueueTelemetry(), ...others])
-  const store = new Store(connect({ socketTimeout: options.writeTimeout }))
+  for (const { redis, link } of writes) safety.watch(redis, link)
+  const flushes = connect({ socketTimeout: writeTimeout })
+  const store = new Store(flushes)
   const shared: Shared = {
     ...assembly,
     telemetry,
     queueTelemetry,
     calls,
     writes: [calls, ...writes],
+    safety,
     store,
-    barrier: new Barrier(store, events),
+    barrier: new Barrier(store, events, () => problemOf(flushes)),
     queueConnection: connect(QUEUE_CONNECTION),
     limits: { claims: new Limit(CLAIMS_UNDER_WAY), statements: new Limit(options.concurrency) },
   }
@@ -152,9 +152,10 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
 
 interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect'> {
   /** For the application's calls, whose latency counts: apart from the flushes' connection. */
-  readonly calls: Calls
+  readonly calls: Calls & { readonly redis: Redis }
   /** The same, and more of its kind. */
   readonly writes: readonly Calls[]
+  readonly safety: Safety
   readonly store: Store
   readonly queueConnection: Redis
   readonly telemetry: Telemetry | undefined
@@ -203,12 +204,12 @@ function assemblePart(shared: Shared, name: string, model: Model, policy: Resolv
       queueTelemetry,
       connect: () => connect(QUEUE_CONNECTION),
     }),
-    sweeper: new Sweeper({ ...common, interval: sweepInterval }),
+    sweeper: new Sweeper({ ...common, interval: sweepInterval, flusher }),
   }
 }
 
 function assembleWriter(
-  { writes, events, telemetry }: Shared,
+  { writes, safety, events, telemetry }: Shared,
   model: Model,
   policy: ResolvedPolicy,
   shards: ShardNames,
@@ -216,6 +217,7 @@ function assembleWriter(
 ): Writer {
   return new Writer({
     calls: writes,
+    safety,
     events,
     telemetry,
     model: model.name,
@@ -224,6 +226,7 @@ function assembleWriter(
       debounce: policy.debounce,
       maxWait: policy.maxWait,
       mostDirty: Math.ceil(policy.maxDirty / policy.shards),
+      mostBytes: policy.maxRecordSize,
       nameClean: policy.jobs === 'record',
     },
     // Nothing is lost without the alarm: the sweeper finds the shard.

@@ -61,7 +61,10 @@ export class ConfigurationError extends WriteBehindError {
   }
 }
 
-/** Redis is set up in a way that can lose dirty data (eviction policy) or lacks what the protocol needs (version). */
+/**
+ * Redis is set up in a way that can lose dirty data (eviction policy), or is none that the protocol works with (version, replica, Redis Cluster). Of
+ * a write: nothing was stored, and writes work again when Redis is safe again.
+ */
 export class UnsafeRedisError extends WriteBehindError {
   constructor(message: string, details?: ErrorDetails) {
     super('UNSAFE_REDIS', message, details)
@@ -83,8 +86,8 @@ export class RedisFullError extends WriteBehindError {
 }
 
 /**
- * Redis did not answer within `writeTimeout`, or with an error that tells nothing: the write may or may not have been stored. Repeating it may
- * apply it twice.
+ * Redis did not answer within `writeTimeout`, or refused something within the script that stores the write: it may or may not have been stored.
+ * Repeating it may apply it twice.
  */
 export class OutcomeUnknownError extends WriteBehindError {
   constructor(model: string, cause: unknown) {
@@ -124,8 +127,8 @@ export class ParkedError extends WriteBehindError {
 
 /** A flush did not end within its deadline. What it did not write stays dirty in Redis. */
 export class TimeoutError extends WriteBehindError {
-  constructor(message: string) {
-    super('TIMEOUT', message)
+  constructor(message: string, cause?: unknown) {
+    super('TIMEOUT', message, { cause })
   }
 }
 

@@ -71,9 +71,9 @@ export interface FailureEvent {
   /**
    * `schedule` the alarm of a dirty shard: the sweeper finds it · `flush` a job, which is tried again, or the drain of a close, whose records stay
    * dirty · `sweep` of a worker: comes again · `redis`, `queue` a connection: is made again · `release` of a hold: it expires · `listener` of these
-   * events: nothing is tried again
+   * events: nothing is tried again · `safety` of what Redis is given: it may lose writes, or has
    */
-  readonly step: 'schedule' | 'flush' | 'sweep' | 'redis' | 'queue' | 'release' | 'listener'
+  readonly step: 'schedule' | 'flush' | 'sweep' | 'redis' | 'queue' | 'release' | 'listener' | 'safety'
   readonly model: string | undefined
   readonly error: WriteBehindError | Error
 }

@@ -35,6 +35,12 @@ export interface Policy {
    * records of the shard that have no pending change are refused with BacklogFullError. @default 1000000
    */
   maxDirty?: number
+  /**
+   * Most bytes of one write to a record: its key, and its values as Redis holds them; at most 64 MiB. Twice as many may wait for a flush of one
+   * record. What has more is refused with InvalidInputError; the Prisma extension writes it to the database itself. A worker needs about 16 bytes
+   * of heap a byte. @default 4194304
+   */
+  maxRecordSize?: number
   /** How long a clean record stays readable from Redis. @default 60000 */
   viewTtl?: number
   /** How long it is remembered that a row is missing. @default 5000 */
@@ -57,7 +63,8 @@ export interface Options {
   sweepInterval?: number
   /**
    * After this long without an answer of Redis a write fails with OutcomeUnknownError, or with UnavailableError if it was never sent, and a read
-   * with the latter. @default 10000
+   * with the latter. It is about silence: it begins when the last byte of the call has left, or could have at 256 KB/s, and does not pass while
+   * an answer comes in. @default 10000
    */
   writeTimeout?: number
   /**
@@ -65,6 +72,11 @@ export interface Options {
    * It frees the flush, not the connection: give Prisma's pool a timeout too (`query_timeout` of pg). @default 30000
    */
   statementTimeout?: number
+  /**
+   * What becomes of writes while Redis may evict them, as its `maxmemory-policy` says: `stop` refuses them with UnsafeRedisError, before they are
+   * sent · `warn` lets them be lost, and says so, once. Flushes go on. @default 'stop'
+   */
+  onUnsafeRedis?: 'stop' | 'warn'
 }
 
 export type ResolvedPolicy = Required<Policy>
@@ -79,6 +91,7 @@ const POLICY_DEFAULTS: ResolvedPolicy = {
   batchSize: 1000,
   jobs: 'shard',
   maxDirty: 1_000_000,
+  maxRecordSize: 4 * 2 ** 20,
   viewTtl: 60_000,
   missingTtl: 5000,
   attempts: 20,
@@ -92,6 +105,7 @@ const OPTION_DEFAULTS: ResolvedOptions = {
   sweepInterval: 2000,
   writeTimeout: 10_000,
   statementTimeout: 30_000,
+  onUnsafeRedis: 'stop',
 }
 
 const CHOICES = {
@@ -100,17 +114,22 @@ const CHOICES = {
   jobs: ['shard', 'record'],
 } as const satisfies { [N in keyof Policy]?: readonly ResolvedPolicy[N][] }
 
+const UNSAFE_CHOICES: readonly string[] = ['stop', 'warn'] satisfies Options['onUnsafeRedis'][]
+
 const SMALLEST: Partial<Record<keyof Policy | keyof Options, number>> = { debounce: 0 }
 /** Of anything: a time of Redis' clock has 13 digits, that much later too. */
 const LARGEST = 1e12
 /** What Node's timers are set to: longer ones fire at once. */
 const LONGEST_TIMER = 1e9
+/** Bytes. */
+const LARGEST_RECORD = 64 * 2 ** 20
 const TIMERS: readonly string[] = ['sweepInterval', 'writeTimeout', 'statementTimeout'] satisfies (keyof Options)[]
 
 /** @throws ConfigurationError naming the option, what was expected and what came. */
 export function resolveOptions(options: Options): ResolvedOptions {
   const resolved = withDefaults('options', OPTION_DEFAULTS, options)
   if (!/^[\w.-]+$/.test(resolved.namespace)) throw wrong('options.namespace', 'letters, digits, "-", "_" and "."', resolved.namespace)
+  if (!UNSAFE_CHOICES.includes(resolved.onUnsafeRedis)) throw wrong('options.onUnsafeRedis', '"stop" or "warn"', resolved.onUnsafeRedis)
   return resolved
 }
 
@@ -134,7 +153,7 @@ function withDefaults<T extends object>(where: string, defaults: T, given: Parti
     if (value === undefined) continue
     if (typeof value !== typeof defaults[name]) throw wrong(`${where}.${name}`, `a ${typeof defaults[name]}`, value)
     const smallest = SMALLEST[name as keyof Policy] ?? 1
-    const largest = TIMERS.includes(name) ? LONGEST_TIMER : LARGEST
+    const largest = name === 'maxRecordSize' ? LARGEST_RECORD : TIMERS.includes(name) ? LONGEST_TIMER : LARGEST
     if (typeof value === 'number' && !(Number.isInteger(value) && value >= smallest && value <= largest))
       throw wrong(`${where}.${name}`, `a whole number from ${smallest} to ${largest}`, value)
     resolved[name] = value

@@ -5,6 +5,7 @@ import type { Events } from './events.js'
 import { createExtension, type Extension } from './extension/extension.js'
 import { type Barrier, range, within } from './flush/barrier.js'
 import type { Flusher } from './flush/flusher.js'
+import type { QueueState } from './flush/queue-state.js'
 import type { Scheduler } from './flush/scheduler.js'
 import type { Sweeper } from './flush/sweeper.js'
 import type { FlushWorker } from './flush/worker.js'
@@ -37,6 +38,11 @@ export interface ModelStatus {
   readonly batches: number
   /** Ms since the first due record was due, or would have been without later writes that put it off; 0 if none is. */
   readonly overdue: number
+  /**
+   * How its queue of flush jobs is: `running` · `paused` until somebody resumes it, only `flush` flushes · `limited` by a rate or a concurrency that
+   * somebody has set, so that flushes may be late · `broken` by something that is not BullMQ's, so that only sweeps and `flush` do
+   */
+  readonly queue: 'running' | 'paused' | 'limited' | 'broken'
 }
 
 export interface ParkedRecord {
@@ -100,7 +106,7 @@ export class WriteBehind<C extends Models = NoModels> {
   readonly events: Events
   readonly #parts: readonly Part[]
   readonly #barrier: Barrier
-  readonly #calls: Calls
+  readonly #calls: Calls & { readonly redis: Redis }
   readonly #links: readonly Link[]
   readonly #connections: readonly Redis[]
   #closing: Promise<CloseReport> | undefined
@@ -110,7 +116,7 @@ export class WriteBehind<C extends Models = NoModels> {
     events: Events,
     parts: readonly Part[],
     barrier: Barrier,
-    calls: Calls,
+    calls: Calls & { readonly redis: Redis },
     links: readonly Link[],
     connections: readonly Redis[],
   ) {
@@ -223,11 +229,15 @@ export class WriteBehind<C extends Models = NoModels> {
   }
 
   async #status(): Promise<ModelStatus[]> {
-    const { link, store } = this.#calls
+    const { link, store, redis } = this.#calls
     const now = await link.ask(undefined, () => store.now())
-    const shards = await this.#eachShard((each, prefix) => each.status(prefix))
-    return this.#parts.map(({ model }) => {
-      const status = { model: model.name, dirty: 0, parked: 0, writes: 0, rows: 0, batches: 0, overdue: 0 }
+    const [shards, ...states] = await Promise.all([
+      this.#eachShard((each, prefix) => each.status(prefix)),
+      ...this.#parts.map(({ model, scheduler }) => link.ask(model.name, () => scheduler.state(redis))),
+    ])
+    return this.#parts.map(({ model }, n) => {
+      const { queue } = states[n] as QueueState
+      const status = { model: model.name, dirty: 0, parked: 0, writes: 0, rows: 0, batches: 0, overdue: 0, queue }
       for (const { answer } of shards.filter((shard) => shard.model === model.name)) {
         for (const count of ['dirty', 'parked', 'writes', 'rows', 'batches'] as const) status[count] += answer[count]
         if (answer.firstDue !== undefined) status.overdue = Math.max(status.overdue, now - answer.firstDue)

@@ -75,7 +75,7 @@ describe('the view', () => {
 
   test('says nothing, and is dropped by an increment, if it lacks a field that the model has got since', async () => {
     const loadOlder = () => shard.load(id, FIELDS.slice(0, 1), ['old'])
-    const isView = async () => (await shard.connection.redis.exists(`${shard.prefix}view:${id}`)) === 1
+    const isView = async () => (await shard.connection.redis.exists(`${shard.prefix}view/${id}`)) === 1
     await loadOlder()
     expect(await writeIf(adds(1), 'there')).toBe('unknown')
     const names = FIELDS.map(({ name }) => name)

@@ -4,8 +4,11 @@ import { once } from 'node:events'
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
+import { appRoutes } from '@bull-board/api/dist/routes.js'
+import type { Queue } from 'bullmq'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest'
+import { SERVED } from '../dashboard/routes.js'
 import { Dashboard, type DashboardOptions } from '../dashboard/server.js'
 import { models } from '../generated/write-behind.js'
 import { ConfigurationError, createWriteBehind, type Options, type Policy } from '../src/index.js'
@@ -263,6 +266,88 @@ describe('access', () => {
   })
 })
 
+describe('what is served of the board', () => {
+  const JOB = { kind: 'shard', model: 'Counter', shard: 0 }
+  /** Of all that Bull Board has, what must not pass. */
+  const REFUSED: Record<string, readonly string[]> = {
+    post: ['/api/queues/:queueName/add'],
+    patch: [
+      '/api/queues/:queueName/:jobId/update-data',
+      '/api/queues/:queueName/:jobId/delay',
+      '/api/queues/:queueName/:jobId/priority',
+      '/api/queues/:queueName/job-schedulers/:schedulerId',
+    ],
+    put: [
+      '/api/queues/:queueName/concurrency',
+      '/api/queues/:queueName/rate-limit',
+      '/api/queues/:queueName/rate-limit/release',
+      '/api/queues/:queueName/job-schedulers/:schedulerId/remove',
+      '/api/queues/:queueName/job-schedulers/:schedulerId/run',
+      '/api/queues/:queueName/:jobId/remove-unprocessed-children',
+    ],
+  }
+
+  test('each route that Bull Board has is decided on', () => {
+    const named = (route: string) => route.replace(/:\w+/g, ':')
+    const routes = appRoutes.api.flatMap(({ method, route }) => [route].flat().map((each) => `${method} ${named(each)}`))
+    const served = Object.entries(SERVED).flatMap(([method, each]) => each.map((route) => `${method.toLowerCase()} ${named(route)}`))
+    const refused = Object.entries(REFUSED).flatMap(([method, each]) => each.map((route) => `${method} ${named(route)}`))
+    expect(routes.filter((route) => !served.includes(route)).sort()).toEqual(refused.sort())
+  })
+
+  test('nothing passes that adds jobs, changes them, or sets limits', async () => {
+    const { cache } = await startCache()
+    const url = await startDashboard({ cache })
+    const queue = cache.queues.find(({ name }) => name.endsWith('.Counter')) as Queue
+    const job = await queue.add('ours', JOB, { delay: NEVER, jobId: 'ours' })
+    const body = JSON.stringify({
+      name: 'crafted',
+      data: JOB,
+      options: { jobId: 'wait' },
+      jobData: {},
+      delay: 1,
+      priority: 1,
+      concurrency: 0,
+      max: 1,
+      duration: NEVER,
+    })
+    const spellings = (path: string) => [
+      path,
+      path.toUpperCase().replace(/OURS/g, 'ours'),
+      `${path}/`,
+      path.replace('/api', '//api'),
+      path.replace('/add', '/%61dd'),
+      `/.${path}`,
+    ]
+    for (const [method, routes] of Object.entries(REFUSED)) {
+      for (const route of routes) {
+        const path = route.replace(':queueName', queue.name).replace(/:\w+/, 'ours')
+        for (const each of spellings(path)) {
+          const answer = await send(`${url}/queues${each}`, {
+            method: method.toUpperCase(),
+            headers: { 'content-type': 'application/json' },
+            body,
+          })
+          expect([each, answer.status]).toEqual([each, 403])
+        }
+      }
+    }
+    for (const method of ['POST', 'PATCH', 'DELETE', 'PROPFIND'])
+      expect((await send(`${url}/queues/api/queues`, { method })).status).toBe(403)
+    expect(await queue.getJobCounts()).toMatchObject({ delayed: 1, waiting: 0, active: 0, failed: 0 })
+    expect(await queue.getJob('ours')).toMatchObject({ data: job.data, priority: 0 })
+    expect(await cache.status()).toContainEqual(expect.objectContaining({ model: 'Counter', queue: 'running' }))
+  })
+
+  test('the status says that a queue is paused', async () => {
+    const { cache } = await startCache()
+    const url = await startDashboard({ cache })
+    await send(`${url}/queues/api/queues/pause`, { method: 'PUT' })
+    const { models } = JSON.parse((await send(`${url}/status`)).body)
+    expect(models).toContainEqual(expect.objectContaining({ model: 'Counter', queue: 'paused' }))
+  })
+})
+
 describe('the server', () => {
   test('starts and stops as often as it is told to', async () => {
     const { cache } = await startCache()
@@ -405,8 +490,8 @@ interface Answer {
 }
 
 /** Unlike fetch, sends the headers that it is told to, `Host` and `Sec-Fetch-Site` too. */
-async function send(url: string, options: { method?: string; headers?: Record<string, string> } = {}): Promise<Answer> {
-  const call = request(url, { agent: false, ...options }).end()
+async function send(url: string, options: { method?: string; headers?: Record<string, string>; body?: string } = {}): Promise<Answer> {
+  const call = request(url, { agent: false, ...options }).end(options.body)
   const [response] = (await once(call, 'response')) as [IncomingMessage]
   return { status: response.statusCode, headers: response.headers, body: await text(response) }
 }

@@ -221,7 +221,7 @@ describe('what Prisma refuses', () => {
     expect(plain).toHaveProperty('name')
     expect(await outcome(call(stage.db))).toEqual(plain)
     expect(await stage.cache.player.pending({ id })).toBeNull()
-    expect(await stage.redis.keys(`{${stage.namespace}*:hold*`)).toEqual([])
+    expect(await stage.redis.keys(`{${stage.namespace}*/hold*`)).toEqual([])
     expect(await stage.cache.counter.findUnique({ where: { name: 'missing' } })).toBeNull()
   })
 

@@ -416,11 +416,11 @@ describe('a refused record', () => {
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     const prefix = shardPrefix(connection.namespace, 'Counter', 0)
     const colour = { key: 'a', shape: new Shapes([]).intern('update', ['colour'], [], []), values: ['red'] }
-    const limits = { debounce: HOUR, maxWait: HOUR, mostDirty: 10, nameClean: false }
+    const limits = { debounce: HOUR, maxWait: HOUR, mostDirty: 10, mostBytes: 2 ** 22, nameClean: false }
     await new Store(connection.redis).write(prefix, 'earlier version', 1, 1, limits, [colour])
     await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED', keys: ['a'] })
     expect(await cache.parked()).toMatchObject([{ reason: 'Counter: the model has no field colour any more' }])
-    await connection.redis.hdel(`${prefix}pend:a`, '=colour')
+    await connection.redis.hdel(`${prefix}pend/a`, '=colour')
     await cache.flush()
     expect(await values()).toEqual([{ name: 'a', value: '1' }])
   })
@@ -571,9 +571,9 @@ describe('close', () => {
     for await (const keys of connection.redis.scanStream({ match: `{${connection.namespace}*` })) left.push(...keys)
     const prefix = shardPrefix(connection.namespace, 'Counter', 0)
     const [sequence = '', ...others] = left.filter((key) => !key.includes(':queues')).sort((a, b) => b.length - a.length)
-    expect(sequence).toContain(`${prefix}writer:`)
+    expect(sequence).toContain(`${prefix}writer/`)
     expect(await connection.redis.pttl(sequence)).toSatisfy((ttl) => ttl > 0 && ttl <= 60_000)
-    expect(others.sort()).toEqual([`${prefix}acked`, `${prefix}stats`, `{${connection.namespace}}:shards`].sort())
+    expect(others.sort()).toEqual([`${prefix}acked`, `${prefix}stats`, `{${connection.namespace}}/shards`].sort())
   })
 })
 

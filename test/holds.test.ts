@@ -213,7 +213,7 @@ describe.each(SCOPES)('a hold of %s', (_, scope) => {
     await cache.counter.increment({ name }, { value: 1 })
     expect(await read()).toBe(6n)
     await cache.flush()
-    const names = await connection.redis.keys(`{${connection.namespace}:Counter*}:view:*`)
+    const names = await connection.redis.keys(`{${connection.namespace}/Counter*}/view/*`)
     for (const key of names) expect(await connection.redis.pttl(key)).toBeGreaterThan(0)
     expect(await read()).toBe(6n)
   })
@@ -235,7 +235,7 @@ describe.each(SCOPES)('a hold of %s', (_, scope) => {
 })
 
 test('Redis away: a hold fails before the statement, a release reports it and leaves the hold to expire', async () => {
-  const redis = connection.redis.duplicate(Link.options(5000))
+  const redis = connection.redis.duplicate(Link.OPTIONS)
   redis.on('error', () => {})
   await redis.connect()
   const events = createEvents()
@@ -285,7 +285,7 @@ describe('invalidate', () => {
     await cache.counter.invalidate({ name: 'a' })
     await cache.counter.set({ name: 'a' }, { value: 1 })
     await cache.flush()
-    expect(await connection.redis.keys(`{${connection.namespace}:Counter*}:view:*`)).toEqual([])
+    expect(await connection.redis.keys(`{${connection.namespace}/Counter*}/view/*`)).toEqual([])
   })
 
   test('keeps a load that is under way from storing what it read before', async () => {

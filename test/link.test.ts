@@ -36,7 +36,8 @@ test('a refusal of a call that may have been carried out before says nothing', a
   const answers = [() => Promise.reject(new Error('the connection was lost')), refused]
   await expect(link.call(() => (answers.shift() as () => Promise<unknown>)())).rejects.toMatchObject({
     sent: true,
-    cause: { message: 'OOM refused' },
+    message: expect.stringContaining('out of memory'),
+    cause: { cause: { message: 'OOM refused' } },
   })
 })
 
@@ -46,14 +47,14 @@ test('a call that is sent again keeps its deadline, which may be before those of
   const call = (name: string) => link.call(forever(name)).catch(() => performance.now())
   const id = await redis.client('ID')
   const older = call('older')
-  await pause(2500)
+  await pause(1000)
   // The younger one has to come after the connection was seen to break, and so is sent before the older one is again.
   const closed = once(redis, 'close')
   await connection.redis.client('KILL', 'ID', id)
   await closed
   const younger = call('younger')
   const [first, second] = (await Promise.all([older, younger])) as [number, number]
-  expect(second - first).toBeGreaterThan(1250)
+  expect(second - first).toBeGreaterThan(500)
 })
 
 test('a call that waits for a connection ends with it', async () => {

@@ -3,7 +3,7 @@ import { packWrite } from '../src/redis/pack.js'
 import { type Operation, Shapes } from '../src/schema/operation.js'
 import { createRedis } from './fixture.js'
 
-const LIMITS = { debounce: 0, maxWait: 2 ** 40, mostDirty: Number.MAX_SAFE_INTEGER, nameClean: true }
+const LIMITS = { debounce: 0, maxWait: 2 ** 40, mostDirty: Number.MAX_SAFE_INTEGER, mostBytes: 2 ** 22, nameClean: true }
 const ENTRIES = 'local unpacked = { cmsgpack.unpack(ARGV[1]) } local entries = unpacked[#unpacked]'
 const FIRST_VALUES = `${ENTRIES} return { entries[1], entries[2], entries[3], cmsgpack.unpack(entries[4]) }`
 
@@ -43,14 +43,14 @@ it('begins a new run with a record that the last one has', async () => {
 
 it('packs what a call begins with', async () => {
   const script = `local unpacked = { cmsgpack.unpack(ARGV[1]) }
-    for n = 1, 7 do if type(unpacked[n]) == 'number' then unpacked[n] = string.format('%.0f', unpacked[n]) end end
-    return { unpacked[1], unpacked[2], unpacked[3], unpacked[4], unpacked[5], unpacked[6], unpacked[7], unpacked[8] }`
-  const limits = [0, 2 ** 40, Number.MAX_SAFE_INTEGER].map(String)
+    for n = 1, 8 do if type(unpacked[n]) == 'number' then unpacked[n] = string.format('%.0f', unpacked[n]) end end
+    return { unpacked[1], unpacked[2], unpacked[3], unpacked[4], unpacked[5], unpacked[6], unpacked[7], unpacked[8], unpacked[9] }`
+  const limits = [0, 2 ** 40, Number.MAX_SAFE_INTEGER, 2 ** 22].map(String)
   const expected = [...limits, 1, 'writer', String(2 ** 33 + 1), '300', '00-trace ']
   expect(await redis.eval(script, 0, pack([setting('v')], '00-trace '))).toEqual(expected)
 })
 
 it.each([0, 127, 128, 65_536, 2 ** 31, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER])('packs %i exactly', async (number) => {
-  const script = `local unpacked = { cmsgpack.unpack(ARGV[1]) } return string.format('%.0f', unpacked[7])`
+  const script = `local unpacked = { cmsgpack.unpack(ARGV[1]) } return string.format('%.0f', unpacked[8])`
   expect(await redis.eval(script, 0, packWrite('writer', 1, number, LIMITS, [setting('v')], ''))).toBe(String(number))
 })

@@ -50,7 +50,7 @@ afterEach(() => shard.connection.clean())
 
 async function form(): Promise<'packed' | 'hash' | 'both' | 'none'> {
   const isPacked = (await shard.connection.redis.hexists(`${shard.prefix}packed`, '/')) === 1
-  const isHash = (await shard.connection.redis.exists(`${shard.prefix}pend:/`)) === 1
+  const isHash = (await shard.connection.redis.exists(`${shard.prefix}pend//`)) === 1
   return isPacked ? (isHash ? 'both' : 'packed') : isHash ? 'hash' : 'none'
 }
 
@@ -64,13 +64,13 @@ async function pending(): Promise<Record<string, string>> {
 async function makeHash(): Promise<void> {
   const { pending: flat } = await shard.store.pending(shard.prefix, '/')
   await shard.connection.redis.hdel(`${shard.prefix}packed`, '/')
-  await shard.connection.redis.del(`${shard.prefix}pend:/`)
-  await shard.connection.redis.hset(`${shard.prefix}pend:/`, ...flat)
+  await shard.connection.redis.del(`${shard.prefix}pend//`)
+  await shard.connection.redis.hset(`${shard.prefix}pend//`, ...flat)
 }
 
 /** The view apart from its flag: what it says of the row, and whether it expires. */
 async function view(): Promise<unknown> {
-  const key = `${shard.prefix}view:/`
+  const key = `${shard.prefix}view//`
   return [await shard.connection.redis.hgetall(key), await shard.connection.redis.ttl(key)]
 }
 

@@ -4,7 +4,7 @@ import { Store } from '../src/redis/store.js'
 import type { Operation } from '../src/schema/operation.js'
 import { createRedis } from './fixture.js'
 
-const LIMITS: WriteLimits = { debounce: 0, maxWait: 1, mostDirty: 100, nameClean: true }
+const LIMITS: WriteLimits = { debounce: 0, maxWait: 1, mostDirty: 100, mostBytes: 2 ** 22, nameClean: true }
 const TTL = { view: 60_000, missing: 60_000 }
 
 /** A shard of a model, and the steps that a test takes by hand. */
@@ -45,9 +45,9 @@ export class TestShard {
   async putBack(key: string, since: number, due: number): Promise<void> {
     const { redis } = this.connection
     const packed = await redis.hgetBuffer(`${this.prefix}packed`, key)
-    const meta = await redis.hget(`${this.prefix}pend:${key}`, '~')
+    const meta = await redis.hget(`${this.prefix}pend/${key}`, '~')
     if (packed !== null) await redis.hset(`${this.prefix}packed`, key, Buffer.concat([Buffer.from(`${due}${since}`), packed.subarray(26)]))
-    if (meta !== null) await redis.hset(`${this.prefix}pend:${key}`, '~', `${meta.slice(0, 3)}${since}`)
+    if (meta !== null) await redis.hset(`${this.prefix}pend/${key}`, '~', `${meta.slice(0, 3)}${since}`)
     await redis.zadd(`${this.prefix}dirty`, due, key)
   }
 
@@ -55,6 +55,6 @@ export class TestShard {
   async park(key: string, between: () => Promise<unknown> = async () => {}): Promise<void> {
     const { batch } = await this.store.claim(this.prefix, `batch-${++this.#sequence}`, { records: 10, bytes: 1000 }, { key })
     await between()
-    await this.store.park(this.prefix, batch?.id as string, 'reason', 'next')
+    await this.store.park(this.prefix, batch?.id as string, ['reason'], 'next')
   }
 }

@@ -14,7 +14,7 @@ import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const HOUR = 3_600_000
 const still = { shards: 1, debounce: HOUR, maxWait: HOUR }
-const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100_000, nameClean: false }
+const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100_000, mostBytes: 2 ** 22, nameClean: false }
 const BATCH = { records: 100, bytes: 1000 }
 const TTL = { view: 60_000, missing: 5000 }
 const FIELDS = [{ name: 'value', start: '0' }]
@@ -78,7 +78,7 @@ async function load(key: string, ledger: string | null, values: string[] | undef
 async function everyStep(): Promise<void> {
   await increment('a', 'b')
   await store.split(prefix, await claimed('1'), '2')
-  await store.park(prefix, '2', 'reason', '3')
+  await store.park(prefix, '2', ['reason'], '3')
   await store.acknowledge(prefix, '3', '3', '4', TTL, 1, false)
   await load('c', '3', undefined)
   await store.hold(prefix, 'hold', 1000, ['c'])
@@ -89,7 +89,7 @@ async function everyStep(): Promise<void> {
 /** Names of this shard's keys, without those of the writers. */
 async function keys(): Promise<string[]> {
   const found = await connection.redis.keys(`${prefix}*`)
-  return found.map((key) => key.slice(prefix.length)).filter((key) => !key.startsWith('writer:'))
+  return found.map((key) => key.slice(prefix.length)).filter((key) => !key.startsWith('writer/'))
 }
 
 test('every step is one command, so that a process can die before it or after it, not in it', async () => {
@@ -113,7 +113,7 @@ async function expiring(): Promise<string[]> {
 
 test('what is dirty carries no TTL, at no step', async () => {
   await load('a', null, ['1'])
-  expect(await expiring()).toEqual(['view:a'])
+  expect(await expiring()).toEqual(['view/a'])
   await increment('a')
   expect(await expiring()).toEqual([])
   const first = await claimed('1')
@@ -121,11 +121,11 @@ test('what is dirty carries no TTL, at no step', async () => {
   await increment('a')
   await store.acknowledge(prefix, first, first, '2', TTL, 1, false)
   expect(await expiring()).toEqual([])
-  await store.park(prefix, await claimed('3'), 'reason', '4')
+  await store.park(prefix, await claimed('3'), ['reason'], '4')
   expect(await expiring()).toEqual([])
   const { batch } = await store.claim(prefix, '5', BATCH, { key: 'a' })
   await store.acknowledge(prefix, batch?.id ?? '', batch?.id ?? '', '6', TTL, 1, false)
-  expect(await expiring()).toEqual(['view:a'])
+  expect(await expiring()).toEqual(['view/a'])
 })
 
 test('what is dirty and has no view carries no TTL either', async () => {
@@ -138,7 +138,7 @@ test('what is dirty and has no view carries no TTL either', async () => {
 
 test('a parked record that is tried again is not due, so that nothing is overdue', async () => {
   await increment('a')
-  await store.park(prefix, await claimed('1'), 'reason', '2')
+  await store.park(prefix, await claimed('1'), ['reason'], '2')
   expect(await store.status(prefix)).toMatchObject({ dirty: 1, inFlight: false, firstDue: undefined })
   await store.claim(prefix, '3', BATCH, { key: 'a' })
   expect(await store.status(prefix)).toMatchObject({ dirty: 1, inFlight: true, firstDue: undefined })
@@ -155,7 +155,7 @@ test('a write tells of a shard that had no due record, unless a batch is in flig
   await store.acknowledge(prefix, await claimed('5'), '4', '6', TTL, 1, false)
   const last = await claimed('7')
   expect(last).toMatch(/^7/)
-  await store.park(prefix, last, 'reason', '8')
+  await store.park(prefix, last, ['reason'], '8')
   expect(await increment('d')).toMatchObject({ shardWasClean: true })
 })
 
@@ -167,13 +167,13 @@ test('a view that is made of a claimed record gets its TTL when the record is cl
   await store.split(prefix, first, '2')
   expect(await expiring()).toEqual([])
   await store.acknowledge(prefix, '2', '2', '3', TTL, 1, false)
-  expect(await expiring()).toEqual(['view:a'])
+  expect(await expiring()).toEqual(['view/a'])
   await store.acknowledge(prefix, '3', '3', '4', TTL, 1, false)
-  expect((await expiring()).sort()).toEqual(['view:a', 'view:b'])
+  expect((await expiring()).sort()).toEqual(['view/a', 'view/b'])
 })
 
 test('views get the TTL of what they say, when their records are clean', async () => {
-  const ttls = () => Promise.all(['a', 'b'].map((key) => connection.redis.pttl(`${prefix}view:${key}`)))
+  const ttls = () => Promise.all(['a', 'b'].map((key) => connection.redis.pttl(`${prefix}view/${key}`)))
   const { view, missing } = TTL
   await load('a', null, ['1'])
   await increment('a')
@@ -222,8 +222,8 @@ test('an acknowledgement, a split and a park that come late leave a newer batch 
   const before = await keys()
   expect(await store.acknowledge(prefix, late, late, '4', TTL, 1, false)).toBeUndefined()
   await store.split(prefix, late, '5')
-  expect(await store.park(prefix, late, 'reason', '6')).toBeUndefined()
-  expect(await claim('7')).toEqual(newer)
+  expect(await store.park(prefix, late, ['reason'], '6')).toBeUndefined()
+  expect(await claim('7')).toEqual({ ...newer, tries: 2 })
   expect((await keys()).sort()).toEqual(before.sort())
 })
 
@@ -231,7 +231,7 @@ test('a claim that is repeated is the same batch, without what was written since
   await increment('a')
   const first = await claim('1')
   await increment('a', 'b')
-  expect(await claim('2')).toEqual(first)
+  expect(await claim('2')).toEqual({ ...first, tries: 2 })
   expect(recordsOf(first)).toMatchObject([{ key: 'a', content: expect.arrayContaining(['+value', '1']) }])
   await store.acknowledge(prefix, first?.id ?? '', first?.id ?? '', '3', TTL, 1, false)
   const one = { content: expect.arrayContaining(['+value', '1']) }
@@ -298,7 +298,7 @@ test('a read does not join a load whose rows Redis has already had', async () =>
   })
   const early = reader.find(0, 'a', (view) => view)
   await gate.reached
-  await connection.redis.del(`${prefix}view:a`) // as its TTL may
+  await connection.redis.del(`${prefix}view/a`) // as its TTL may
   await increment('a')
   const late = reader.find(0, 'a', (view) => view)
   await new Promise((resolve) => setTimeout(resolve, 50))

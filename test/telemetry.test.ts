@@ -105,7 +105,7 @@ test('a flush is linked to the writes that it carried, those of one call to Redi
     'write_behind.rows': 3,
     'write_behind.parked': 0,
   })
-  expect(await redis.keys(`{${namespace}*:traces`)).toEqual([])
+  expect(await redis.keys(`{${namespace}*/traces`)).toEqual([])
 })
 
 test('the links stay with a batch that is tried again, and with its parts when it is split', async () => {

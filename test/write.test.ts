@@ -275,7 +275,7 @@ describe('a call that is sent again', () => {
     const store = new Store(redis)
     const prefix = shardPrefix(namespace, 'Counter', 0)
     const operation = new Compiler(models.counter).increment({ name: 'a' }, { value: 5 })
-    const limits = { debounce: 1000, maxWait: 5000, mostDirty: 10, nameClean: true }
+    const limits = { debounce: 1000, maxWait: 5000, mostDirty: 10, mostBytes: 2 ** 22, nameClean: true }
     const first = await store.write(prefix, 'writer', 1, 1, limits, [operation])
     const again = await store.write(prefix, 'writer', 1, 1, limits, [operation])
     expect(again).toEqual(first)
@@ -456,7 +456,12 @@ describe('a Redis of its own', () => {
   })
 
   test('gets writes of 4 MiB in a call each', async () => {
-    const cache = await createWriteBehind({ prisma: database.prisma, redis, models, policies: { document: quiet } })
+    const cache = await createWriteBehind({
+      prisma: database.prisma,
+      redis,
+      models,
+      policies: { document: { ...quiet, maxRecordSize: 2 ** 23 } },
+    })
     const body = { text: 't'.repeat(4 * 2 ** 20) }
     const write = (n: number) => cache.document.upsert({ where: { id: `${n}` }, create: { title: 't', body }, update: { body } })
     const calls: number[] = []

@@ -1,12 +1,14 @@
-import { ParkedError, PersistError, TimeoutError, UnavailableError } from '../errors.js'
+import { ParkedError, PersistError, TimeoutError, UnavailableError, WriteBehindError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ShardNames } from '../redis/keys.js'
-import { isTurnedAway, withoutArguments } from '../redis/link.js'
+import { isOwnFault } from '../redis/link.js'
+import { isReply, isTurnedAway, named } from '../redis/reply.js'
 import type { Store } from '../redis/store.js'
 import { ancestorsOf, inTiers } from '../schema/ancestors.js'
 import { shardOf } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
 import type { Flusher } from './flusher.js'
+import { isDeadly } from './quarantine.js'
 
 const RETRY_PAUSE = 100
 /** Ms; a longer one fires at once. */
@@ -35,11 +37,14 @@ const NONE: readonly BarrierPart[] = []
 export class Barrier {
   readonly #store: Store
   readonly #events: Events
+  readonly #problem: () => unknown
   #all: readonly BarrierPart[] = []
 
-  constructor(store: Store, events: Events) {
+  /** @param problem why Redis is not there, as far as it is known */
+  constructor(store: Store, events: Events, problem: () => unknown) {
     this.#store = store
     this.#events = events
+    this.#problem = problem
   }
 
   /** Of what models parents can be. */
@@ -126,8 +131,8 @@ export class Barrier {
     const refused: string[] = []
     let healed = 0
     for (const shard of range(part.shards.count)) {
-      for (const { key } of await this.#untilUp(part, deadline, () => this.#store.parked(part.shards.prefix(shard)))) {
-        if (await this.#isRefused(part, shard, key, deadline, count)) refused.push(key)
+      for (const entry of await this.#untilUp(part, deadline, () => this.#store.parked(part.shards.prefix(shard)))) {
+        if (isDeadly(entry) || (await this.#isRefused(part, shard, entry.key, deadline, count))) refused.push(entry.key)
         else healed++
       }
     }
@@ -149,15 +154,25 @@ export class Barrier {
       try {
         return await within(deadline, task())
       } catch (cause) {
-        // What Redis turns a command away with, as without its replicas or with its disk full, is its outage.
-        const error = isTurnedAway(cause) ? new UnavailableError(model, withoutArguments(cause)) : (cause as Error)
-        const isOutage = error instanceof UnavailableError || (error instanceof PersistError && error.code === 'OUTAGE')
-        if (!isOutage || performance.now() + RETRY_PAUSE > deadline) throw error
+        const error = this.#toError(model, cause)
+        if (!isOutage(error, cause) || performance.now() + RETRY_PAUSE > deadline) throw error
         this.#events.emit('failure', { step: 'flush', model, error })
         await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE))
       }
     }
   }
+
+  #toError(model: string | undefined, cause: unknown): WriteBehindError {
+    const problem = cause instanceof TimeoutError ? named(this.#problem()) : undefined
+    if (problem instanceof Error) return new TimeoutError(`flush: the timeout passed; Redis is not available: ${problem.message}`, problem)
+    return cause instanceof WriteBehindError ? cause : new UnavailableError(model, named(cause))
+  }
+}
+
+/** What Redis turns a command away with, as without its replicas or with its disk full, is its outage; what it refuses for good is none. */
+function isOutage(error: WriteBehindError, cause: unknown): boolean {
+  if (error instanceof PersistError) return error.code === 'OUTAGE'
+  return error instanceof UnavailableError && !isOwnFault(cause) && (!isReply(cause) || isTurnedAway(cause))
 }
 
 /** Runs a task for each part, and keeps the first failure of each. */

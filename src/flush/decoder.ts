@@ -1,7 +1,7 @@
 import type { RowChange } from '../database/statement.js'
 import { PersistError } from '../errors.js'
 import type { PackedRecords } from '../redis/replies.js'
-import { type ChangeHead, unpackRecords } from '../redis/unpack.js'
+import { type ChangeHead, UnreadableChangeError, unpackRecords } from '../redis/unpack.js'
 import { ChangeReader, type Form, UnknownFieldError } from '../schema/change-reader.js'
 import { type Copy, fitsCopy } from '../schema/copy.js'
 import type { Model } from '../schema/model.js'
@@ -52,4 +52,16 @@ export class BatchDecoder {
       throw new PersistError('REFUSED', `${model}: ${error.message}`, undefined, { model, key })
     }
   }
+}
+
+/** A change that cannot be read stands in nobody's way: whatever a look at it throws, the records are at fault, not the database. */
+export function toDecodeError(model: string, error: unknown): PersistError {
+  if (error instanceof PersistError) return error
+  const key = error instanceof UnreadableChangeError ? error.key : undefined
+  const what = error instanceof UnreadableChangeError ? error.message : `the change in Redis cannot be read (${nameOf(error)})`
+  return new PersistError('REFUSED', `${model}: ${what}`, undefined, { model, key })
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error
 }

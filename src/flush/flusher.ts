@@ -12,8 +12,10 @@ import type { Store } from '../redis/store.js'
 import type { Model } from '../schema/model.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import { BatchSize } from './batch-size.js'
-import { BatchDecoder } from './decoder.js'
+import { burden } from './burden.js'
+import { BatchDecoder, toDecodeError } from './decoder.js'
 import { Limit } from './limit.js'
+import { Quarantine } from './quarantine.js'
 import { emptyReport, type FlushReport } from './report.js'
 
 /** This worker cannot read a batch, as it knows less of the model, or the database cannot any more. */
@@ -54,12 +56,14 @@ export class Flusher {
   readonly #turns: readonly Limit[]
   readonly #size: BatchSize
   readonly #decoding = new Limit(1)
+  readonly #quarantine: Quarantine
 
   constructor(context: FlusherContext) {
     this.#context = context
     this.#turns = Array.from({ length: context.shards.count }, () => new Limit(1))
     this.#decoder = new BatchDecoder(context.model)
     this.#size = new BatchSize(context.policy.batchSize)
+    this.#quarantine = new Quarantine(context)
   }
 
   /**
@@ -95,12 +99,29 @@ export class Flusher {
       }
       // At once, unless an acknowledgement says otherwise.
       report.wait = 0
-      await this.#observe(shard, claim.batch, report)
+      await this.#attempt(shard, claim.batch, report)
       // A batch that was in flight before does not hold what was written since.
       if ('key' in target && claim.batch.id.startsWith(newId)) break
       report.complete = isOver(target, report.wait)
     }
     return report
+  }
+
+  /** A batch that kills workers, or is too heavy for this one, is not decoded. That an attempt failed is an outcome, too. */
+  async #attempt(shard: number, batch: Batch, report: FlushReport): Promise<void> {
+    const { store, shards } = this.#context
+    try {
+      const refusal = await this.#quarantine.inspect(shard, batch)
+      if (refusal === undefined) await burden.carry(batch.packed.changes.length, () => this.#observe(shard, batch, report))
+      else if (refusal !== 'gone')
+        await this.#quarantine.settle(shard, batch, refusal, {
+          acknowledge: (ledger) => this.#acknowledge(shard, { ...batch, since: [] }, ledger, batch.size, 0, report),
+          refuse: () => this.#refuse(shard, batch, refusal, report),
+        })
+    } catch (error) {
+      await store.forgive(shards.prefix(shard), batch.id).catch(() => {})
+      throw error
+    }
   }
 
   /** Settles the batch in a span, if spans are recorded. */
@@ -158,7 +179,7 @@ export class Flusher {
 
   async #acknowledge(
     shard: number,
-    batch: ClaimedBatch,
+    batch: Omit<ClaimedBatch, 'statement'>,
     ledger: string,
     rows: number,
     statement: number,
@@ -194,10 +215,11 @@ export class Flusher {
   async #refuse(shard: number, batch: Batch, error: PersistError, report: FlushReport): Promise<void> {
     const { store, shards, model, events } = this.#context
     if (batch.size > 1) return store.split(shards.prefix(shard), batch.id, randomUUID())
-    const parked = await store.park(shards.prefix(shard), batch.id, error.message, randomUUID())
-    if (parked === undefined) return
-    report.parked.set(parked.key, error)
-    events.emit('parked', { model: model.name, shard, ...parked, reason: error.message })
+    const parked = (await store.park(shards.prefix(shard), batch.id, [error.message], randomUUID())) ?? []
+    for (const { key, attempts } of parked) {
+      report.parked.set(key, error)
+      events.emit('parked', { model: model.name, shard, key, attempts, reason: error.message })
+    }
   }
 
   /** One batch a turn of the event loop: the claims of several shards are often answered together. */
@@ -208,9 +230,13 @@ export class Flusher {
   }
 
   #decode(batch: Batch, { id, previous }: BatchHead): ClaimedBatch {
-    const { changes, since } = this.#decoder.decode(batch.packed)
-    const statement = this.#context.database.prepare(changes)
-    return { id, previous, writes: batch.writes, size: batch.size, statement, since }
+    try {
+      const { changes, since } = this.#decoder.decode(batch.packed)
+      const statement = this.#context.database.prepare(changes)
+      return { id, previous, writes: batch.writes, size: batch.size, statement, since }
+    } catch (error) {
+      throw toDecodeError(this.#context.model.name, error)
+    }
   }
 }
 

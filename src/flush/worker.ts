@@ -1,19 +1,21 @@
-import { UnrecoverableError, Worker } from 'bullmq'
+import { type Job, UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { PersistError, UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
+import { problemOf } from '../redis/connection.js'
 import { queuePrefix, type ShardNames } from '../redis/keys.js'
 import { disconnect } from '../redis/link.js'
+import { isReply, named } from '../redis/reply.js'
 import type { Store } from '../redis/store.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 import { within } from './barrier.js'
 import type { Flusher } from './flusher.js'
+import { type FlushJob, type FlushJobData, isAsMade, MOST_BATCHES_IN_A_JOB, readJobData } from './job.js'
+import { isDeadly } from './quarantine.js'
 import { type FlushReport, sentence, summary } from './report.js'
-import { backoffDelay, type FlushJob, type FlushJobData, queueName, type Scheduler } from './scheduler.js'
+import { backoffDelay, KEPT_COMPLETED, KEPT_FAILED, queueName, type Scheduler } from './scheduler.js'
 
-/** A job ends after so many batches and leaves the rest to the next one, so that the board shows progress, and parked records get their jobs. */
-const MOST_BATCHES_IN_A_JOB = 20
 /**
  * A shard is flushed again after a debounce, but after so many ms at the latest: under steady writing something is always due, or seems so, and
  * batches would be as small as they are quick.
@@ -22,11 +24,38 @@ const LONGEST_REST = 250
 /** A killed worker's job starts again within the sum of both, ms. */
 const LOCK_DURATION = 5000
 const STALLED_INTERVAL = 2000
+/** After an error that Redis answers with, ms: BullMQ asks again at once, thousands of times a second where the queue is broken. */
+const REST_AFTER_ERROR = 1000
 
 const CARRIED = 'another batch carried this record'
 
 /** BullMQ's, which would wait for ever for a connection that it has told to end while it was reconnecting. */
 class Consumer extends Worker<FlushJobData, Record<string, unknown>> {
+  #resting: NodeJS.Timeout | undefined
+
+  /** Fetches no job for a while. */
+  rest(): void {
+    if (this.closing !== undefined || this.isPaused()) return
+    void this.pause(true)
+    this.#resting = setTimeout(() => {
+      if (this.closing === undefined) void this.resume()
+    }, REST_AFTER_ERROR)
+  }
+
+  override async close(force?: boolean): Promise<void> {
+    clearTimeout(this.#resting)
+    await super.close(force)
+  }
+
+  /** A job that cannot be read has no data, so that it fails by itself: thrown, the error would stop the queue for a while, again and again. */
+  protected override createJob(stored: Parameters<Worker['createJob']>[0], id: string): FlushJob {
+    try {
+      return super.createJob(stored, id)
+    } catch {
+      return super.createJob({ ...stored, data: 'null' }, id)
+    }
+  }
+
   /** Ends its timers and connections at once. Jobs under way are another worker's when their locks have expired. */
   async abandon(): Promise<void> {
     // Does nothing if it is closing.
@@ -69,9 +98,10 @@ export class FlushWorker {
    */
   start(): Promise<void> {
     this.#starting ??= this.#start().catch(async (error) => {
+      const problem = (this.#connection && problemOf(this.#connection)) ?? error
       await this.abandon()
       this.#starting = this.#consumer = this.#connection = undefined
-      throw new UnavailableError(this.#context.model, error)
+      throw new UnavailableError(this.#context.model, named(problem))
     })
     return this.#starting
   }
@@ -86,10 +116,17 @@ export class FlushWorker {
       lockDuration: LOCK_DURATION,
       stalledInterval: STALLED_INTERVAL,
       maxStalledCount: Number.MAX_SAFE_INTEGER,
+      // Of jobs that do not say it.
+      removeOnFail: { count: KEPT_FAILED },
+      removeOnComplete: { count: KEPT_COMPLETED },
       ...queueTelemetry,
       settings: { backoffStrategy: (attemptsMade) => backoffDelay(policy, attemptsMade) },
     })
-    this.#consumer.on('error', (error) => events.emit('failure', { step: 'queue', model, error }))
+    const consumer = this.#consumer
+    consumer.on('error', (error) => {
+      if (isReply(error)) consumer.rest()
+      events.emit('failure', { step: 'queue', model, error })
+    })
     this.#consumer.on('failed', (_, error) => events.emit('failure', { step: 'flush', model, error }))
     await within(performance.now() + timeout, this.#consumer.waitUntilReady())
   }
@@ -106,37 +143,45 @@ export class FlushWorker {
   }
 
   async #run(job: FlushJob): Promise<Record<string, unknown>> {
+    const data = await this.#check(job)
     try {
-      return await this.#flushAsTold(job)
+      return await this.#flushAsTold(job, data)
     } catch (error) {
+      // By options that are not ours it might be tried again at once, for ever.
+      if (!isAsMade(data, job)) throw new UnrecoverableError((error as Error).message)
       // The board shows the stack of every attempt: for a failure of the database the first line says it all.
       if (error instanceof PersistError) error.stack = `${error.name}: ${error.message}`
       throw error
     }
   }
 
-  #flushAsTold(job: FlushJob): Promise<Record<string, unknown>> {
-    this.#check(job)
-    switch (job.data.kind) {
+  #flushAsTold(job: FlushJob, data: FlushJobData): Promise<Record<string, unknown>> {
+    switch (data.kind) {
       case 'shard':
-        return this.#flushShard(job, job.data.shard)
+        return this.#flushShard(job, data.shard)
       case 'record':
-        return this.#flushRecord(job, job.data.shard, job.data.key)
+        return this.#flushRecord(job, data.shard, data.key)
       case 'parked':
-        return this.#retryParked(job, job.data.shard, job.data.key)
+        return this.#retryParked(job, data.shard, data.key)
     }
   }
 
-  /** Bull Board lets an operator add jobs and change their data. */
-  #check({ data }: FlushJob): void {
-    const { kind, shard, key } = (data ?? {}) as { kind?: unknown; shard?: unknown; key?: unknown }
-    const { count } = this.#context.shards
-    if (kind === 'shard' || ((kind === 'record' || kind === 'parked') && typeof key === 'string')) {
-      if (Number.isInteger(shard) && (shard as number) >= 0 && (shard as number) < count) return
+  /**
+   * Whoever reaches Redis can add jobs, and change them.
+   * @throws UnrecoverableError
+   */
+  async #check({ data, repeatJobKey }: Job): Promise<FlushJobData> {
+    const { model, shards, scheduler } = this.#context
+    const wants = `{ kind: 'shard' | 'record' | 'parked', model: '${model}', shard: 0 … ${shards.count - 1}, key of that shard for the last two }`
+    // It would come again and again.
+    if (repeatJobKey !== undefined) {
+      await scheduler.queue.removeJobScheduler(repeatJobKey)
+      throw new UnrecoverableError(`expected ${wants}, got a job that repeats; its scheduler is removed`)
     }
-    throw new UnrecoverableError(
-      `expected { kind: 'shard' | 'record' | 'parked', shard: 0 … ${count - 1}, key for the last two }, got ${JSON.stringify(data)}`,
-    )
+    const read = readJobData(data, model, shards.count)
+    if (read !== undefined) return read
+    // What came may be anything, and as long as one likes.
+    throw new UnrecoverableError(`expected ${wants}, got something else`)
   }
 
   async #flushShard(job: FlushJob, shard: number): Promise<Record<string, unknown>> {
@@ -171,7 +216,9 @@ export class FlushWorker {
 
   async #retryParked(job: FlushJob, shard: number, key: string): Promise<Record<string, unknown>> {
     const { store, shards, flusher } = this.#context
-    if (!(await store.isParked(shards.prefix(shard), key))) return carried(job, 'the record is not parked any more')
+    const entry = await store.parkedEntry(shards.prefix(shard), key)
+    if (entry === undefined) return carried(job, 'the record is not parked any more')
+    if (isDeadly(entry)) throw new PersistError('REFUSED', `${entry.reason}; flush it by its key to try it again`, undefined)
     const report = await flusher.flush(shard, { key })
     await job.log(sentence(report))
     const refusal = report.parked.get(key)

@@ -1,15 +1,16 @@
 /**
- * Names in Redis. All keys of a shard share its prefix, whose braces put them into one slot of a cluster; the scripts append
- * `view:<key>`, `packed`, `pend:<key>`, `dirty`, `batch`, `acked`, `parked`, `writer:<id>`, `stats`, `lease:<key>`, `hold:<key>`, `holds`, `epoch`,
- * `traces`.
+ * Names in Redis. None of ours has a `:`. BullMQ joins by it whatever a job says of queues, parents and ids, so that a job could name any key that
+ * has one: only the keys of its queues do. All keys of a shard share its prefix, whose braces put them into one slot of a cluster; the scripts
+ * append `view/<key>`, `packed`, `pend/<key>`, `dirty`, `batch`, `acked`, `parked`, `writer/<id>`, `stats`, `lease/<key>`, `hold/<key>`, `holds`,
+ * `epoch`, `traces`. A namespace has no `/`.
  */
 export function shardPrefix(namespace: string, model: string, shard: number): string {
-  return `{${namespace}:${model}:${shard}}:`
+  return `{${namespace}/${model}/${shard}}/`
 }
 
 /** Hash: model → number of shards its records were spread over. */
 export function shardCountsKey(namespace: string): string {
-  return `{${namespace}}:shards`
+  return `{${namespace}}/shards`
 }
 
 /** Prefix of BullMQ's keys; the braces keep a queue in one slot. */

@@ -1,70 +1,66 @@
 import type { Redis } from 'ioredis'
-import { UnavailableError } from '../errors.js'
+import { UnavailableError, WriteBehindError } from '../errors.js'
+import { problemOf } from './connection.js'
+import { isReply, isTurnedAway, named, withoutArguments } from './reply.js'
 
 /** A call was not answered within the link's timeout. `sent`: Redis may have carried it out. */
 export class LinkTimeout extends Error {
   readonly sent: boolean
 
-  constructor(sent: boolean, cause: unknown) {
-    super(sent ? 'Redis did not answer in time' : 'Redis could not be reached in time', { cause })
+  constructor(sent: boolean, problem: unknown) {
+    const cause = named(problem)
+    const reason = cause instanceof Error ? `: ${cause.message}` : ''
+    super(`${sent ? 'Redis did not answer in time' : 'Redis could not be reached in time'}${reason}`, { cause })
     this.sent = sent
   }
 }
 
-/** Replies with which Redis turns a command away before it does anything, and which pass by themselves. */
-const TURNED_AWAY = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOREPLICAS|UNBLOCKED)\b/
+/** A call is not to be sent now, but maybe later. */
+export class NotYet extends Error {}
 
 const NOT_WRITTEN = /isn't writeable/
 
-/** What Redis itself answered; anything else is the connection's failure. */
-export function isReply(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'ReplyError'
-}
-
-export function isTurnedAway(error: unknown): error is Error {
-  return isReply(error) && TURNED_AWAY.test(error.message)
-}
-
-/** ioredis hangs the call's arguments on its errors: values of rows, which have no place in a log. */
-export function withoutArguments<E>(error: E): E {
-  if (isReply(error)) Reflect.deleteProperty(error, 'command')
-  return error
-}
+/**
+ * Bytes a ms that the slowest way to Redis carries. What was handed to the operating system is under way for so long; nobody can see when
+ * the last of it leaves.
+ */
+const SLOWEST = 256
 
 /** ioredis holds the process up for 2 s when a connection is disconnected that has ended. */
 export function disconnect(redis: Redis): void {
   if (redis.status !== 'end') redis.disconnect()
 }
 
-/** Something that was sent, and waits for its answer. */
+/** Something that was sent, and waits for its answer. Times are by performance.now(). */
 interface Attempt {
-  /** By performance.now(). */
-  readonly deadline: number
+  deadline: number
+  readonly since: number
+  readonly bytes: number
   reject(error: Error): void
 }
 
 /**
  * A connection for calls that may be repeated: it repeats them until Redis answers or the timeout has passed. ioredis' own queues are
  * off, because what lies in them is sent long after its caller was told that it failed.
+ *
+ * A connection that owes an answer, and is silent for a third of the timeout, is given up, and another one made. The times are about
+ * silence and not about size: they begin when what was sent can have left, and go on while an answer comes in.
  */
 export class Link {
-  /** Options for `redis.duplicate`, with which a link can keep its promise. */
-  static options(timeout: number) {
-    return {
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: null,
-      socketTimeout: Math.ceil(timeout / 3),
-      retryStrategy: (attempt: number) => Math.min(50 * attempt, 500),
-      lazyConnect: true,
-    }
-  }
+  /** Options of the connection, with which a link can keep its promise. */
+  static readonly OPTIONS = { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, lazyConnect: true } as const
 
   readonly #redis: Redis
   readonly #timeout: number
+  readonly #silence: number
   /** Attempts under way, each with a connection that may be lost. */
   readonly #underWay = new Set<Attempt>()
-  /** Of the attempt that has to be answered first: one for all of them, since nearly every one is answered long before. */
+  #bytesUnderWay = 0
+  /** When an attempt was answered last, and what the connection had received at the last look. */
+  #answeredAt = 0
+  #lookedAt = 0
+  #received = 0
+  /** Of the first thing to be looked at: one for all attempts, since nearly every one is answered long before. */
   #timer: NodeJS.Timeout | undefined
   #firesAt = Number.POSITIVE_INFINITY
   /** Calls that wait for the connection: told whether it is there. */
@@ -74,7 +70,11 @@ export class Link {
   constructor(redis: Redis, timeout: number) {
     this.#redis = redis
     this.#timeout = timeout
-    redis.on('ready', () => this.#tell(true))
+    this.#silence = timeout / 3
+    redis.on('ready', () => {
+      this.#watchUpload()
+      this.#tell(true)
+    })
     redis.on('end', () => this.#tell(false))
     redis.on('close', () => {
       for (const attempt of this.#underWay) this.#lose(attempt, new Error('the connection to Redis was lost'))
@@ -87,22 +87,25 @@ export class Link {
   }
 
   /**
+   * @param before is called before each attempt, when the connection is there; what it throws ends the call, but for NotYet
    * @throws LinkTimeout when Redis did not answer in time
    * @throws ioredis' ReplyError when it answered with one
    */
-  async call<T>(send: () => Promise<T>): Promise<T> {
+  async call<T>(send: () => Promise<T>, before?: () => Promise<void> | undefined): Promise<T> {
     const deadline = performance.now() + this.#timeout
     let sent = false
     let cause: unknown
     for (;;) {
-      if (this.#redis.status !== 'ready' && !(await this.#ready(deadline))) throw new LinkTimeout(sent, cause)
+      if (this.#redis.status !== 'ready' && !(await this.#ready(deadline))) throw new LinkTimeout(sent, problemOf(this.#redis) ?? cause)
       try {
+        const pause = before?.()
+        if (pause !== undefined) await pause
         return await this.#attempt(send, deadline)
       } catch (failure) {
         const error = withoutArguments(failure)
         // Of a call that may have been carried out before, a refusal says nothing.
-        if (isReply(error) && !isTurnedAway(error)) throw sent ? new LinkTimeout(sent, error) : error
-        sent ||= !isReply(error) && !NOT_WRITTEN.test((error as Error).message)
+        if (isFinal(error)) throw sent ? new LinkTimeout(sent, error) : error
+        sent ||= mayHaveArrived(error)
         cause = error
       }
       await new Promise((resolve) => setTimeout(resolve, Math.min(50, msUntil(deadline))))
@@ -119,7 +122,7 @@ export class Link {
     try {
       return await this.call(send)
     } catch (error) {
-      throw new UnavailableError(model, error)
+      throw error instanceof WriteBehindError ? error : new UnavailableError(model, named(error))
     }
   }
 
@@ -131,39 +134,91 @@ export class Link {
 
   #attempt<T>(send: () => Promise<T>, deadline: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      const attempt = { deadline, reject }
+      const before = this.#bytesSent()
+      const answer = send()
+      const bytes = this.#bytesSent() - before
+      this.#bytesUnderWay += bytes
+      const attempt = { deadline: deadline + this.#msOnTheWay(), since: performance.now(), bytes, reject }
       this.#underWay.add(attempt)
-      this.#watch(deadline)
-      send().then(
+      this.#lookAt(Math.min(attempt.deadline, attempt.since + this.#silence + this.#msOnTheWay()))
+      answer.then(
         (value) => {
-          this.#underWay.delete(attempt)
+          this.#answeredAt = performance.now()
+          this.#end(attempt)
           resolve(value)
         },
-        (error) => this.#lose(attempt, error),
+        (error) => {
+          this.#answeredAt = performance.now()
+          this.#lose(attempt, error)
+        },
       )
     })
   }
 
+  #end(attempt: Attempt): void {
+    if (this.#underWay.delete(attempt)) this.#bytesUnderWay -= attempt.bytes
+  }
+
   #lose(attempt: Attempt, error: Error): void {
-    this.#underWay.delete(attempt)
+    this.#end(attempt)
     attempt.reject(error)
   }
 
-  #watch(deadline: number): void {
-    if (this.#firesAt <= deadline) return
-    clearTimeout(this.#timer)
-    this.#firesAt = deadline
-    // It is the connection that keeps the process alive.
-    this.#timer = setTimeout(() => this.#expire(), msUntil(deadline)).unref()
+  #bytesSent(): number {
+    return this.#redis.stream?.bytesWritten ?? 0
   }
 
-  #expire(): void {
+  #msOnTheWay(): number {
+    return this.#bytesUnderWay / SLOWEST
+  }
+
+  #lookAt(time: number): void {
+    if (this.#firesAt <= time) return
+    clearTimeout(this.#timer)
+    this.#firesAt = time
+    // It is the connection that keeps the process alive.
+    this.#timer = setTimeout(() => this.#look(), msUntil(time)).unref()
+  }
+
+  /** Ends attempts whose time has passed, and a connection that is silent. */
+  #look(): void {
     this.#firesAt = Number.POSITIVE_INFINITY
     const now = performance.now()
+    const isMoving = this.#isMoving()
+    this.#lookedAt = now
+    let next = Number.POSITIVE_INFINITY
     for (const attempt of this.#underWay) {
+      if (attempt.deadline <= now && isMoving) attempt.deadline = now + this.#silence
       if (attempt.deadline <= now) this.#lose(attempt, new Error('no answer'))
-      else this.#watch(attempt.deadline)
+      else next = Math.min(next, attempt.deadline)
     }
+    const [oldest] = this.#underWay
+    if (oldest === undefined) return
+    const heard = isMoving ? now : Math.max(oldest.since, this.#answeredAt)
+    const silentAt = heard + this.#silence + this.#msOnTheWay()
+    if (now >= silentAt) this.#giveUp()
+    else this.#lookAt(Math.min(next, silentAt))
+  }
+
+  /** Whether what was sent still leaves this process, or a part of an answer has come since the last look. */
+  #isMoving(): boolean {
+    const { writableLength = 0, bytesRead = 0 } = this.#redis.stream ?? {}
+    const isComing = bytesRead !== this.#received && this.#answeredAt < this.#lookedAt
+    this.#received = bytesRead
+    return isComing || writableLength > 0
+  }
+
+  /** Node's timer sees how much of what was sent has left; it runs out when nothing moves. */
+  #watchUpload(): void {
+    const { stream } = this.#redis
+    stream.setTimeout(this.#silence)
+    stream.on('timeout', () => {
+      if (stream.writableLength > 0) this.#giveUp()
+    })
+  }
+
+  #giveUp(): void {
+    this.#redis.stream.destroy(new Error('the connection to Redis was silent'))
   }
 
   #ready(deadline: number): Promise<boolean> {
@@ -186,4 +241,18 @@ export class Link {
 
 function msUntil(deadline: number): number {
   return Math.max(0, deadline - performance.now())
+}
+
+/** Whether it makes no sense to send the call again. */
+function isFinal(error: unknown): boolean {
+  return isOwnFault(error) || error instanceof WriteBehindError || (isReply(error) && !isTurnedAway(error))
+}
+
+function mayHaveArrived(error: unknown): boolean {
+  return !isReply(error) && !(error instanceof NotYet) && !NOT_WRITTEN.test((error as Error).message)
+}
+
+/** Of the library, or of what it was given: it fails the same way whenever it is tried. */
+export function isOwnFault(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError
 }

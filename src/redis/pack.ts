@@ -30,8 +30,8 @@ export function packWrite(
 function packLimits(limits: WriteLimits): string {
   let packed = packedLimits.get(limits)
   if (packed === undefined) {
-    const { debounce, maxWait, mostDirty, nameClean } = limits
-    packed = packNumber(debounce) + packNumber(maxWait) + packNumber(mostDirty) + packBoolean(nameClean)
+    const { debounce, maxWait, mostDirty, mostBytes, nameClean } = limits
+    packed = packNumber(debounce) + packNumber(maxWait) + packNumber(mostDirty) + packNumber(mostBytes) + packBoolean(nameClean)
     packedLimits.set(limits, packed)
   }
   return packed

@@ -6,6 +6,8 @@ export interface WriteLimits {
   readonly maxWait: number
   /** Most dirty records of one shard. */
   readonly mostDirty: number
+  /** Most bytes of one write; twice as many may wait for a flush of one record. */
+  readonly mostBytes: number
   /** Whether the reply names the records that were clean. */
   readonly nameClean: boolean
 }
@@ -21,7 +23,7 @@ export interface WriteReply {
 }
 
 /** Why an operation was not done. The last three: its condition does not hold, or the view does not know. */
-export type Refusal = 'backlog' | 'overflow' | 'there' | 'missing' | 'unknown'
+export type Refusal = 'backlog' | 'overflow' | 'size' | 'there' | 'missing' | 'unknown'
 
 /** As Redis holds them: unpacked they are thousands of texts, which the garbage collector would copy while the batch waits for its turn. */
 export interface PackedRecords {
@@ -40,6 +42,10 @@ export interface Batch {
   readonly size: number
   /** See unpack.ts. */
   readonly packed: PackedRecords
+  /** How often it was claimed under this id, this time included, or since it was forgiven. */
+  readonly tries: number
+  /** What is known of its records, in their order, if they were set apart from a refused batch for it. */
+  readonly reasons: readonly string[] | undefined
 }
 
 /** Of one batch. A record whose change has more bytes is a batch of its own. */
@@ -48,8 +54,12 @@ export interface BatchLimits {
   readonly bytes: number
 }
 
-/** What to claim: what is due at a time (ms by Redis' clock), what was first written until a time, or one record. */
-export type ClaimTarget = { readonly due: number } | { readonly before: number } | { readonly key: string }
+/** What to claim: what is due at a time (ms by Redis' clock), what was first written until a time, or given records, parked ones too. */
+export type ClaimTarget =
+  | { readonly due: number }
+  | { readonly before: number }
+  | { readonly key: string }
+  | { readonly keys: readonly string[] }
 
 export type ClaimReply = { readonly batch: Batch } | NothingClaimed
 

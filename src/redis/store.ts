@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
 import type { Operation } from '../schema/operation.js'
 import { packWrite } from './pack.js'
 import type {
   AcknowledgeReply,
+  Batch,
   BatchLimits,
   ClaimReply,
   ClaimTarget,
@@ -18,19 +18,8 @@ import type {
   WriteLimits,
   WriteReply,
 } from './replies.js'
-import { countRecords } from './unpack.js'
-
-const SCRIPTS = ['write', 'claim', 'acknowledge', 'split', 'park', 'read', 'load', 'pending', 'due', 'status', 'hold'] as const
-type Script = (typeof SCRIPTS)[number]
-type Arguments = readonly (string | number | Buffer)[]
-type Commands = {
-  [S in `writeBehind_${Script}`]: (prefix: string, ...args: Arguments) => Promise<unknown>
-} & {
-  writeBehind_claimBuffer(
-    prefix: string,
-    ...args: Arguments
-  ): Promise<[Buffer, Buffer | null, Buffer, Buffer, Buffer, Buffer | null] | [null, number | null, number, 1 | null]>
-}
+import { type ClaimedReply, type Commands, defineScripts } from './scripts.js'
+import { countRecords, unpackTexts } from './unpack.js'
 
 /** Ms. */
 const FORGET_AFTER = 60_000
@@ -48,13 +37,7 @@ export class Store {
 
   /** @param redis a connection of its own: scripts are defined on it. */
   constructor(redis: Redis) {
-    for (const script of SCRIPTS) {
-      redis.defineCommand(`writeBehind_${script}`, {
-        numberOfKeys: 1,
-        lua: readScript(script),
-      })
-    }
-    this.#redis = redis as Redis & Commands
+    this.#redis = defineScripts(redis)
   }
 
   /** `writes`: calls of the application that the operations stand for; `traces`: traceparents of their spans, each ended by a space. */
@@ -86,29 +69,20 @@ export class Store {
    * @param debounce the policy's, ms; spares `before` a look at records that are due a debounce later
    */
   async claim(prefix: string, newId: string, { records, bytes }: BatchLimits, target: ClaimTarget, debounce = 0): Promise<ClaimReply> {
-    const [what, argument] = 'due' in target ? ['due', target.due] : 'before' in target ? ['before', target.before] : ['key', target.key]
+    const [what, time] = 'due' in target ? ['due', target.due] : 'before' in target ? ['before', target.before] : ['keys', 0]
+    const keys = 'key' in target ? [target.key] : 'keys' in target ? new Set(target.keys) : []
     const reply = await this.#redis.writeBehind_claimBuffer(
       prefix,
       newId,
       records,
       bytes,
       what as string,
-      argument as string | number,
+      time as number,
       debounce,
+      ...keys,
     )
     if (reply[0] === null) return { batch: undefined, wait: reply[1] ?? undefined, putOff: reply[2], isMore: reply[3] === 1 }
-    const [id, previous, writes, keys, changes, traces] = reply
-    const packed = { keys, changes }
-    return {
-      batch: {
-        id: String(id),
-        previous: previous && String(previous),
-        writes: Number(writes),
-        traces: String(traces ?? ''),
-        size: countRecords(packed),
-        packed,
-      },
-    }
+    return { batch: toBatch(reply) }
   }
 
   /** `undefined`: the batch is not in flight any more. */
@@ -132,14 +106,33 @@ export class Store {
     }
   }
 
-  async split(prefix: string, id: string, newId: string): Promise<void> {
-    await this.#redis.writeBehind_split(prefix, id, newId)
+  /**
+   * @param apart positions in the batch, from 0, of the records that are to wait for their turn; left out: the second half
+   * @param reasons what is known of these, in the order of `apart`: the claim of their group returns it
+   */
+  async split(prefix: string, id: string, newId: string, apart: readonly number[] = [], reasons: readonly string[] = []): Promise<void> {
+    await this.#redis.writeBehind_split(prefix, id, newId, apart.length, ...apart, ...reasons)
   }
 
-  /** `undefined`: the batch is not in flight any more. */
-  async park(prefix: string, id: string, reason: string, nextId: string): Promise<{ key: string; attempts: number } | undefined> {
-    const reply = (await this.#redis.writeBehind_park(prefix, id, reason, nextId)) as [string, number] | null
-    return reply === null ? undefined : { key: reply[0], attempts: reply[1] }
+  /**
+   * Parks all records of the batch.
+   * @param reasons one for all records, or one for each in the order of the batch
+   * @returns undefined: the batch is not in flight any more
+   */
+  async park(
+    prefix: string,
+    id: string,
+    reasons: readonly string[],
+    nextId: string,
+  ): Promise<{ key: string; attempts: number }[] | undefined> {
+    const reply = (await this.#redis.writeBehind_park(prefix, id, nextId, ...reasons)) as (string | number)[] | null
+    if (reply === null) return undefined
+    return pairs(reply).map(([key, attempts]) => ({ key: key as string, attempts: attempts as number }))
+  }
+
+  /** Has the claims of the batch count from nothing again, if it is in flight. */
+  async forgive(prefix: string, id: string): Promise<void> {
+    await this.#redis.writeBehind_forgive(prefix, id)
   }
 
   /** @param newLease never used before, for views that are not there */
@@ -203,8 +196,14 @@ export class Store {
     await this.#redis.writeBehind_hold(prefix, 'invalidate', '', 0, ...keys)
   }
 
+  /** How often the batch in flight was claimed. */
+  async inFlight(prefix: string): Promise<{ id: string; tries: number } | undefined> {
+    const [id, tries] = await this.#redis.hmget(`${prefix}batch`, 'id', 'tries')
+    return id == null ? undefined : { id, tries: Number(tries) }
+  }
+
   async isInFlight(prefix: string, id: string): Promise<boolean> {
-    return (await this.#redis.hget(`${prefix}batch`, 'id')) === id
+    return (await this.inFlight(prefix))?.id === id
   }
 
   /** When a dirty record is due, ms by Redis' clock (Infinity: it is parked); undefined if it is clean. */
@@ -222,6 +221,11 @@ export class Store {
     return (await this.#redis.hexists(`${prefix}parked`, key)) === 1
   }
 
+  async parkedEntry(prefix: string, key: string): Promise<ParkedEntry | undefined> {
+    const entry = await this.#redis.hget(`${prefix}parked`, key)
+    return entry === null ? undefined : toParkedEntry(key, entry)
+  }
+
   async parked(prefix: string): Promise<ParkedEntry[]> {
     return Object.entries(await this.#redis.hgetall(`${prefix}parked`)).map(([key, entry]) => toParkedEntry(key, entry))
   }
@@ -233,6 +237,11 @@ export class Store {
     return { dirty, parked, inFlight: inFlight === 1, firstDue: firstDue == null ? undefined : Number(firstDue), writes, rows, batches }
   }
 
+  /** How many shards a model has: as many as said, if nobody said so before, or if that is to be replaced. */
+  async shards(key: string, model: string, count: number, replaces = false): Promise<number> {
+    return (await this.#redis.writeBehind_shards(key, model, count, replaces ? 1 : 0)) as number
+  }
+
   /** Milliseconds of Redis' clock. */
   async now(): Promise<number> {
     const [seconds, microseconds] = await this.#redis.time()
@@ -241,14 +250,22 @@ export class Store {
 
   /** Not at once: a call that was sent twice may still be on its way over the connection that broke. */
   async forgetWriter(prefix: string, writer: string): Promise<void> {
-    await this.#redis.pexpire(`${prefix}writer:${writer}`, FORGET_AFTER)
+    await this.#redis.pexpire(`${prefix}writer/${writer}`, FORGET_AFTER)
   }
 }
 
-/** A script's text, with what it includes. */
-function readScript(name: string): string {
-  const text = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')
-  return text.replace(/^-- include (\w+)$/gm, (_, included) => readScript(included))
+function toBatch([id, previous, writes, keys, changes, traces, tries, reasons]: ClaimedReply): Batch {
+  const packed = { keys, changes }
+  return {
+    id: String(id),
+    previous: previous && String(previous),
+    writes: Number(writes),
+    traces: String(traces ?? ''),
+    size: countRecords(packed),
+    packed,
+    tries,
+    reasons: reasons?.length ? unpackTexts(reasons) : undefined,
+  }
 }
 
 type ViewReply = [string, ...string[]] | null

@@ -6,12 +6,19 @@ import { STATE_LENGTH } from '../schema/change-reader.js'
 import type { RawTexts } from '../schema/copy.js'
 import type { PackedRecords } from './replies.js'
 
-/** Bytes that a list begins with, at most. */
-const LONGEST_HEAD = 5
 /** A change begins with when the record was due, and when it was first written. */
 const TIME_LENGTH = 13
 const NOT_ASCII = /[\x80-\xff]/
+const STATE = /^[uicdr]/
 const ZERO = '0'.charCodeAt(0)
+
+/** Bytes are not what a script packs: they are damaged, or somebody else's. */
+export class UnreadableChangeError extends Error {
+  /** @param key of the record, where it is known */
+  constructor(readonly key?: string) {
+    super('the change in Redis cannot be read')
+  }
+}
 
 /** What the changes of the same fields have in common. */
 export interface ChangeHead {
@@ -65,7 +72,10 @@ export class PackedTexts implements RawTexts {
   }
 }
 
-/** A batch's records, in its order: see packed.lua. */
+/**
+ * A batch's records, in its order: see packed.lua.
+ * @throws UnreadableChangeError
+ */
 export function unpackRecords({ keys, changes }: PackedRecords): { records: UnpackedRecord[]; texts: PackedTexts } {
   const keyTexts = new PackedTexts(keys)
   const keyReader = new Reader(keys)
@@ -76,10 +86,12 @@ export function unpackRecords({ keys, changes }: PackedRecords): { records: Unpa
   // Mostly a change has that of the one before.
   let head: ChangeHead = { state: '', names: [] }
   let [headFrom, headTo] = [0, 0]
-  keyReader.listSize()
   const size = reader.listSize()
+  if (keyReader.listSize() !== size) throw new UnreadableChangeError()
   for (let n = 0; n < size; n++) {
-    reader.textSize()
+    keyReader.skipText(keyTexts)
+    const length = reader.textSize()
+    const end = reader.position + length
     reader.skip(TIME_LENGTH)
     const since = reader.number(TIME_LENGTH)
     if (n === 0 || !reader.skipRepeated(headFrom, headTo)) {
@@ -91,21 +103,39 @@ export function unpackRecords({ keys, changes }: PackedRecords): { records: Unpa
       head = heads.get(id) ?? readHead(changes.subarray(headFrom, headTo))
       heads.set(id, head)
     }
-    keyReader.skipText(keyTexts)
     records.push({ key: keyTexts.at(n), since, head, first: texts.count })
     for (let left = head.names.length; left > 0; left--) reader.skipText(texts)
+    // What claims to be longer, or shorter, than it is would be read as another record's.
+    if (reader.position !== end) throw new UnreadableChangeError(keyTexts.at(n))
   }
   return { records, texts }
 }
 
+/** Of each record of a batch, bytes of its change. */
+export function changeSizes({ changes }: PackedRecords): number[] {
+  const reader = new Reader(changes)
+  return Array.from({ length: reader.listSize() }, () => {
+    const size = reader.textSize()
+    reader.skip(size)
+    return size
+  })
+}
+
 function readHead(bytes: Buffer): ChangeHead {
   const reader = new Reader(bytes)
-  return { state: reader.string(STATE_LENGTH), names: reader.strings() }
+  const head = { state: reader.string(STATE_LENGTH), names: reader.strings() }
+  if (!STATE.test(head.state)) throw new UnreadableChangeError()
+  return head
 }
 
 /** How many records they are. */
 export function countRecords({ keys }: PackedRecords): number {
-  return new Reader(keys.subarray(0, LONGEST_HEAD)).listSize()
+  return new Reader(keys).listSize()
+}
+
+/** A list of texts. */
+export function unpackTexts(bytes: Buffer): string[] {
+  return new Reader(bytes).strings()
 }
 
 class Reader {
@@ -121,11 +151,16 @@ class Reader {
   }
 
   listSize(): number {
-    return this.#size(0x90, 0x9f, 0xdb)
+    const size = this.#size(0x90, 0x9f, 0xdb)
+    // Each element has a byte at least: a list cannot be longer than what is left.
+    this.#require(size)
+    return size
   }
 
   textSize(): number {
-    return this.#size(0xa0, 0xbf, 0xd9)
+    const size = this.#size(0xa0, 0xbf, 0xd9)
+    this.#require(size)
+    return size
   }
 
   strings(): string[] {
@@ -133,19 +168,24 @@ class Reader {
   }
 
   string(size: number): string {
-    this.#position += size
+    this.skip(size)
     return this.#bytes.toString('utf8', this.#position - size, this.#position)
   }
 
   /** Of so many digits. */
   number(size: number): number {
+    this.#require(size)
     let number = 0
-    for (const end = this.#position + size; this.#position < end; this.#position++)
-      number = 10 * number + (this.#bytes[this.#position] as number) - ZERO
+    for (const end = this.#position + size; this.#position < end; this.#position++) {
+      const digit = (this.#bytes[this.#position] as number) - ZERO
+      if (digit < 0 || digit > 9) throw new UnreadableChangeError()
+      number = 10 * number + digit
+    }
     return number
   }
 
   skip(size: number): void {
+    this.#require(size)
     this.#position += size
   }
 
@@ -165,12 +205,20 @@ class Reader {
     return true
   }
 
+  #require(size: number): void {
+    if (this.#position + size > this.#bytes.length) throw new UnreadableChangeError()
+  }
+
   /** A size is in the head byte if that lies between `least` and `most`; else in 1, 2 or 4 bytes, whose heads count from `wide`. */
   #size(least: number, most: number, wide: number): number {
-    const head = this.#bytes[this.#position++] as number
+    const head = this.#bytes[this.#position++]
+    if (head === undefined) throw new UnreadableChangeError()
     if (head >= least && head <= most) return head - least
+    if (head < wide || head > wide + 2) throw new UnreadableChangeError()
+    const width = 1 << (head - wide)
+    this.#require(width)
     let size = 0
-    for (let width = 1 << (head - wide); width > 0; width--) size = 256 * size + (this.#bytes[this.#position++] as number)
+    for (let left = width; left > 0; left--) size = 256 * size + (this.#bytes[this.#position++] as number)
     return size
   }
 }

@@ -1,18 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import {
-  BacklogFullError,
-  InvalidInputError,
-  OutcomeUnknownError,
-  RedisFullError,
-  UnavailableError,
-  type WriteBehindError,
-} from '../errors.js'
+import { BacklogFullError, InvalidInputError, OutcomeUnknownError, RedisFullError, UnavailableError, WriteBehindError } from '../errors.js'
 import type { Events } from '../events.js'
 import { fold, type Operation } from '../schema/operation.js'
+import { checkSize, sizeOf, tooMuchWaiting } from '../schema/size.js'
 import { MOST_TRACES, type Origin, type Telemetry, type WriteSpan } from '../telemetry/telemetry.js'
 import type { ShardNames } from './keys.js'
-import { isReply, type Link, LinkTimeout } from './link.js'
+import { type Link, LinkTimeout } from './link.js'
 import type { Refusal, WriteLimits, WriteReply } from './replies.js'
+import { isRefusedUnread, isReply, named } from './reply.js'
+import type { Safety } from './safety.js'
 import type { Store } from './store.js'
 
 /** Most operations in one call: it bounds how long one script holds Redis up, and how many arguments Lua unpacks. */
@@ -34,6 +30,7 @@ export interface WriterContext {
   readonly model: string
   /** One or more; a call goes by the one with the fewest under way. */
   readonly calls: readonly Calls[]
+  readonly safety?: Pick<Safety, 'beforeWrite'> | undefined
   readonly limits: WriteLimits
   readonly shards: ShardNames
   readonly events: Events
@@ -113,7 +110,9 @@ class Lane {
     return this.#sequence > 0
   }
 
+  /** @throws InvalidInputError if the operation is too large */
   write(operation: Operation): Promise<Answer | undefined> {
+    checkSize(this.#context.model, operation, this.#context.limits.mostBytes)
     const last = this.#lastByKey.get(operation.key)
     if (last !== undefined && fold(last.operation, operation)) {
       last.writes++
@@ -161,7 +160,7 @@ class Lane {
   }
 
   async #send(group: readonly Entry[]): Promise<void> {
-    const { limits, model } = this.#context
+    const { limits, model, safety } = this.#context
     const { store, link } = this.#leastLoaded()
     const prefix = this.#context.shards.prefix(this.shard)
     const sequence = ++this.#sequence
@@ -169,8 +168,9 @@ class Lane {
     const writes = countWrites(group)
     const span = this.#startSpan(group, writes)
     try {
-      const { shardWasClean, clean, refused, rows } = await link.call(() =>
-        store.write(prefix, this.#writer, sequence, writes, limits, operations, span?.traces),
+      const { shardWasClean, clean, refused, rows } = await link.call(
+        () => store.write(prefix, this.#writer, sequence, writes, limits, operations, span?.traces),
+        () => safety?.beforeWrite(link, model),
       )
       span?.end()
       group.forEach((entry, position) => {
@@ -219,14 +219,9 @@ class Lane {
   #refused(refusal: Refusal, key: string): WriteBehindError {
     const { model, limits } = this.#context
     if (refusal === 'backlog') return new BacklogFullError(model, key, limits.mostDirty)
+    if (refusal === 'size') return new InvalidInputError(model, undefined, ...tooMuchWaiting(limits.mostBytes))
     return new InvalidInputError(model, undefined, 'pending increments of a record within 64 bits', 'a sum outside them')
   }
-}
-
-function sizeOf({ key, values }: Operation): number {
-  let size = key.length
-  for (const value of values) if (typeof value === 'string') size += value.length
-  return size
 }
 
 function countWrites(entries: readonly Entry[]): number {
@@ -234,9 +229,11 @@ function countWrites(entries: readonly Entry[]): number {
 }
 
 function toWriteError(model: string, error: unknown): WriteBehindError {
-  if (isReply(error) && error.message.startsWith('OOM')) return new RedisFullError(model, error)
-  if (error instanceof LinkTimeout && !error.sent) return new UnavailableError(model, error)
-  return new OutcomeUnknownError(model, error)
+  if (error instanceof WriteBehindError) return error
+  const cause = named(error)
+  if (isReply(error) && error.message.startsWith('OOM')) return new RedisFullError(model, cause)
+  const isUnsent = error instanceof LinkTimeout ? !error.sent : isRefusedUnread(error)
+  return isUnsent ? new UnavailableError(model, cause) : new OutcomeUnknownError(model, cause)
 }
 
 /** The sequence of a writer that ends unheard expires by itself. */

@@ -22,7 +22,7 @@ const ISO_DATE_TIME = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(
 /** NUL, or a surrogate, which may be a lone one. */
 const SUSPECT = /[\0\ud800-\udfff]/
 const LONE_SURROGATE = /\p{Surrogate}/u
-const UNSTORABLE_JSON = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/
+const UNSTORABLE_ESCAPE = /^(?:0000|d[89a-f][0-9a-f]{2})$/
 /** Types whose stored texts compare as their values do: see bound.ts. */
 const COMPARABLE: ReadonlySet<Field['type']> = new Set(['Int', 'BigInt', 'Float', 'Decimal', 'DateTime'])
 const DEFAULT_PRECISION = 65
@@ -186,10 +186,17 @@ function encodeString(model: Model, field: Field, value: unknown): string {
     if (LONE_SURROGATE.test(value)) throw invalid(model, field, 'well-formed Unicode text', value)
   }
   if (field.maxLength !== undefined && value.length > field.maxLength) {
-    const length = [...value].length
+    const length = countCharacters(value)
     if (length > field.maxLength) throw invalid(model, field, `at most ${field.maxLength} characters`, `${length} characters`, true)
   }
   return value
+}
+
+/** PostgreSQL's: a pair of surrogates is one. */
+function countCharacters(text: string): number {
+  let count = 0
+  for (let n = 0; n < text.length; n++) if ((text.charCodeAt(n) & 0xfc00) !== 0xdc00) count++
+  return count
 }
 
 function encodeDecimal(model: Model, field: Field, value: unknown): string {
@@ -221,8 +228,16 @@ function encodeJson(model: Model, field: Field, value: unknown): string {
   } catch {
     throw invalid(model, field, 'a JSON value', value)
   }
-  if (UNSTORABLE_JSON.test(text)) throw invalid(model, field, 'JSON without NUL characters and lone surrogates', value)
+  if (isUnstorable(text)) throw invalid(model, field, 'JSON without NUL characters and lone surrogates', value)
   return text
+}
+
+/** Whether JSON escapes what the database cannot hold. It goes from escape to escape: a regex of repeated backslashes has no end to its stack. */
+function isUnstorable(text: string): boolean {
+  for (let at = text.indexOf('\\'); at >= 0; at = text.indexOf('\\', at + 2)) {
+    if (text[at + 1] === 'u' && UNSTORABLE_ESCAPE.test(text.slice(at + 2, at + 6))) return true
+  }
+  return false
 }
 
 function decodeScalar(field: Field, text: string): unknown {

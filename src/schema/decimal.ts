@@ -4,6 +4,8 @@ import { Decimal } from '@prisma/client/runtime/client'
 const MOST_FRACTION = 16_383
 /** Digits of a Decimal of another copy of the library: to write it down may take more memory than there is. */
 const MOST_EXPONENT = 150_000
+/** Characters of a text: more digits than any number of PostgreSQL has. To read millions of them takes minutes. */
+const MOST_CHARACTERS = 200_000
 const NUMBER = /^[+-]?\d*(?:\.(\d*))?(?:e([+-]?\d+))?$/i
 /** As digits may be grouped. */
 const GROUPED = /(\d)_(?=\d)/g
@@ -11,7 +13,7 @@ const GROUPED = /(\d)_(?=\d)/g
 /** The decimal that Prisma reads in a number, a text or a Decimal of any copy of the library; undefined where it reads none, or PostgreSQL takes none. */
 export function decimalOf(value: unknown): Decimal | undefined {
   if (typeof value === 'number') return finite(value)
-  if (typeof value === 'string') return fractionOf(value) > MOST_FRACTION ? undefined : finite(value)
+  if (typeof value === 'string') return value.length > MOST_CHARACTERS || fractionOf(value) > MOST_FRACTION ? undefined : finite(value)
   if (!Decimal.isDecimal(value)) return undefined
   if (isOwn(value)) return value.decimalPlaces() > MOST_FRACTION ? undefined : finite(value)
   const text = writtenDecimal(value)

@@ -11,6 +11,8 @@ const ESCAPED = /[%:{} \p{Cc}]/u
 const ESCAPES = Array.from({ length: 0xa0 }, (_, code) =>
   ESCAPED.test(String.fromCharCode(code)) ? `%${code.toString(16).toUpperCase().padStart(2, '0')}` : undefined,
 )
+/** Characters of a part of a key: an index of PostgreSQL holds fewer bytes, unless they compress well. */
+const LONGEST_PART = 65_536
 const IS_SPLIT = /[%:]/
 const EMPTY = '%'
 /** Objects without fields, which Prisma sends as values. */
@@ -70,6 +72,10 @@ export class KeyEncoder {
   /** A key names a row, or none: rounded, it would name another one. */
   #encode(field: Field, value: unknown): string {
     const text = encode(this.#model, field, value)
+    if (text.length > LONGEST_PART) {
+      const expected = `at most ${LONGEST_PART} characters in a key`
+      throw new InvalidInputError(this.#model.name, field.name, expected, `${text.length} characters`)
+    }
     if (field.type !== 'Decimal' || decimalOf(value)?.equals(text)) return text
     throw new InvalidInputError(this.#model.name, field.name, `at most ${field.scale} digits behind the point of a key`, String(value))
   }

@@ -1,5 +1,6 @@
 import { models } from '../../generated/write-behind.js'
-import { MODELS, SHARDS } from './faults.js'
+import { shardPrefix } from '../../src/redis/keys.js'
+import { MODELS, SHARDS } from './queues.js'
 import type { Stage } from './stage.js'
 
 /** What keeps a shard from being clean. */
@@ -12,7 +13,7 @@ export interface Leftover {
 
 /** Shards of Redis that are not clean. */
 export async function leftovers({ redis, namespace }: Stage): Promise<Leftover[]> {
-  const shards = MODELS.flatMap((model) => Array.from({ length: SHARDS }, (_, shard) => `{${namespace}:${models[model].name}:${shard}}:`))
+  const shards = MODELS.flatMap((model) => Array.from({ length: SHARDS }, (_, shard) => shardPrefix(namespace, models[model].name, shard)))
   const found = await Promise.all(
     shards.map(async (shard) => {
       const [dirty, parked, batch] = await Promise.all([
@@ -54,7 +55,7 @@ export async function countKeys({ redis, namespace }: Stage): Promise<Keys> {
   for await (const keys of redis.scanStream({ match: `{${namespace}*`, count: 1000 }) as AsyncIterable<string[]>) {
     const own = keys.filter((key) => !key.startsWith(`{${namespace}}:queues`))
     all += keys.length
-    changes += own.filter((key) => /\}:(packed$|pend:|claim$)/.test(key)).length
+    changes += own.filter((key) => /\}\/(packed$|pend\/|draft$|intent$)/.test(key)).length
     const ttls = await Promise.all(own.map((key) => redis.pttl(key)))
     lasting += ttls.filter((ttl) => ttl === -1).length
   }

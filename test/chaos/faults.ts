@@ -1,34 +1,13 @@
 /** What the nemesis can do while everything acknowledged has to arrive. Each ends by itself. */
-import { setTimeout as timer } from 'node:timers/promises'
-import { Queue } from 'bullmq'
 import { models } from '../../generated/write-behind.js'
 import { persistently } from './child.js'
-import type { Fleet, Member } from './fleet.js'
+import type { Member } from './fleet.js'
+import { OUTSIDE } from './outside.js'
 import type { TcpProxy } from './proxy.js'
+import { deleteQueues, MODELS, SHARDS, withQueue } from './queues.js'
 import type { Random } from './random.js'
 import type { Stage } from './stage.js'
-
-export const MODELS = ['counter', 'pageView', 'player'] as const
-export const SHARDS = 8
-
-export interface Scene {
-  readonly stage: Stage
-  readonly fleet: Fleet
-}
-
-/** A fault that was picked: all is decided, nothing is done yet. */
-export interface Strike {
-  readonly what: string
-  /** Strikes that use the same thing are not made at the same time. */
-  readonly uses: string
-  /** @param ended the fault has to end now */
-  run(ended: AbortSignal): Promise<unknown>
-}
-
-export interface Fault {
-  readonly weight: number
-  pick(scene: Scene, random: Random): Strike
-}
+import { type Fault, type Scene, type Strike, sleep } from './strike.js'
 
 export const FAULTS: readonly Fault[] = [
   { weight: 10, pick: ({ fleet }, random) => kill(random.pick(fleet.workers)) },
@@ -51,6 +30,7 @@ export const FAULTS: readonly Fault[] = [
   },
   { weight: 6, pick: ({ stage }, random) => duplicate(stage, random) },
   { weight: 6, pick: ({ stage }, random) => pauseQueues(stage, random.integer(500, 3000)) },
+  ...OUTSIDE,
 ]
 
 function kill(member: Member): Strike {
@@ -134,11 +114,6 @@ function swallow(proxy: TcpProxy, random: Random): LinkStrike {
   return [`(${replies})`, () => proxy.swallow(replies)]
 }
 
-async function deleteQueues({ redis, namespace }: Stage): Promise<void> {
-  for await (const keys of redis.scanStream({ match: `{${namespace}}:queues:*`, count: 1000 }))
-    if (keys.length > 0) await redis.unlink(...keys)
-}
-
 /** Jobs beside those that are there, without deduplication: each shard gets several flushers at once. */
 function duplicate(stage: Stage, random: Random): Strike {
   const [model, jobs] = [random.pick(MODELS), random.integer(10, 100)]
@@ -164,23 +139,4 @@ function pauseQueues(stage: Stage, ms: number): Strike {
 
 export async function resumeQueues(stage: Stage): Promise<void> {
   for (const model of MODELS) await withQueue(stage, model, (queue) => queue.resume())
-}
-
-async function withQueue(stage: Stage, model: (typeof MODELS)[number], use: (queue: Queue) => Promise<unknown>): Promise<void> {
-  const { namespace, redis } = stage
-  const connection = redis.duplicate()
-  connection.on('error', () => {})
-  const queue = new Queue(`${namespace}.${models[model].name}`, { connection, prefix: `{${namespace}}:queues` })
-  queue.on('error', () => {})
-  try {
-    // With a full disk Redis refuses even these.
-    await persistently(() => use(queue))
-  } finally {
-    await queue.close()
-    connection.disconnect()
-  }
-}
-
-async function sleep(ms: number, ended: AbortSignal): Promise<void> {
-  await timer(ms, undefined, { signal: ended }).catch(() => {})
 }

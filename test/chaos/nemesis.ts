@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FAULTS, type Fault, type Scene, type Strike } from './faults.js'
+import { FAULTS } from './faults.js'
 import type { Random } from './random.js'
+import type { Fault, Scene, Strike } from './strike.js'
 
 const SHORTEST_PAUSE = 200
 const LONGEST_PAUSE = 2000

@@ -3,11 +3,12 @@ import { installAudit, readRows, takeSteps } from './audit.js'
 import { check, type Finding, isHarm, type Rows } from './checker.js'
 import { type Aftermath, DISASTERS, type Disaster, strike } from './disaster.js'
 import { countKeys, type Leftover, leftovers, naiveLeftovers } from './drain.js'
-import { MODELS, resumeQueues, SHARDS } from './faults.js'
+import { resumeQueues } from './faults.js'
 import { Fleet } from './fleet.js'
 import { History } from './history.js'
 import { Nemesis } from './nemesis.js'
 import type { ChaosOptions } from './options.js'
+import { MODELS, SHARDS } from './queues.js'
 import { Random } from './random.js'
 import { Stage } from './stage.js'
 import { type CycleReport, isClean, Tally } from './tally.js'
@@ -73,6 +74,7 @@ export class Run {
 
   async #run(interrupted: AbortSignal): Promise<void> {
     await installAudit(this.#stage.query)
+    await this.#stage.poison.install()
     this.#fleet.start()
     await this.#fleet.heal(START_TIMEOUT)
     const { seconds, cycle: only, naive } = this.#options
@@ -101,7 +103,14 @@ export class Run {
     const stuck = [...pending.map(({ name }) => `${name} has promises pending`), ...(aftermath?.stuck ?? []), ...this.#parked]
     if (aftermath !== undefined && aftermath.disaster !== 'replica promoted' && this.#adopted === adopted && !this.#options.naive)
       stuck.push('no adopted event')
+    if (this.#stage.poison.isOn) {
+      const [held] = await this.#drain(isHeldUp)
+      stuck.push(...held.map((each) => `held up by records that the database refuses: ${JSON.stringify(each)}`))
+      await this.#stage.poison.cureAll()
+    }
     const [left, drainMs] = await this.#drain()
+    await this.#stage.stopRetired()
+    this.#stage.poison.forget()
     stuck.push(...left.map((each) => JSON.stringify(each)))
     const keys = await countKeys(this.#stage)
     if (keys.changes > 0) stuck.push(`${keys.changes} changes in Redis`)
@@ -163,21 +172,24 @@ export class Run {
     await resumeQueues(this.#stage)
   }
 
-  /** What is left after the timeout, and how long it took. */
-  async #drain(): Promise<[readonly Leftover[], number]> {
+  /**
+   * What is left after the timeout, and how long it took.
+   * @param counts what of it has to go
+   */
+  async #drain(counts: (left: Leftover) => boolean = () => true): Promise<[readonly Leftover[], number]> {
     const started = performance.now()
     let left: readonly Leftover[] = []
-    const isClean = async () => {
-      left = await (this.#options.naive ? naiveLeftovers : leftovers)(this.#stage)
+    const isOver = async () => {
+      left = (await (this.#options.naive ? naiveLeftovers : leftovers)(this.#stage)).filter(counts)
       return left.length === 0
     }
-    await until(DRAIN_TIMEOUT, () => 'the drain', isClean).catch(() => {})
+    await until(DRAIN_TIMEOUT, () => 'the drain', isOver).catch(() => {})
     return [left, Math.round(performance.now() - started)]
   }
 
   #hear(event: string, model: string, detail: string): void {
     if (event === 'adopted') this.#adopted++
-    if (event === 'parked') this.#parked.push(`parked ${model} ${detail}`)
+    if (event === 'parked' && !this.#stage.poison.isPoisoned(detail)) this.#parked.push(`parked ${model} ${detail}`)
     if (event === 'failure') this.#failures.set(detail, (this.#failures.get(detail) ?? 0) + 1)
   }
 
@@ -197,6 +209,11 @@ export class Run {
     if (!isClean(report)) for (const [failure, times] of this.#failures) this.#say(`    failure, ${times} times: ${failure}`)
     this.#failures.clear()
   }
+}
+
+/** Something is left beside what is parked. */
+function isHeldUp({ dirty, parked, inFlight }: Leftover): boolean {
+  return inFlight || dirty > parked
 }
 
 function worstFirst(findings: readonly Finding[]): Finding[] {

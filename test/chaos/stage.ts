@@ -9,7 +9,9 @@ import { type RedisServer, startRedis } from '../environment/redis.js'
 import { freePort } from '../environment/server.js'
 import type { Query } from './audit.js'
 import { canMount, fill, free, mount, unmount } from './disk.js'
+import { Poison } from './poison.js'
 import { TcpProxy } from './proxy.js'
+import { SecondApplication } from './second-application.js'
 import { until } from './until.js'
 
 const NAMESPACE = 'chaos'
@@ -19,6 +21,10 @@ const RESTART_ATTEMPTS = 20
 const DISK_TIMEOUT = 30_000
 /** Redis tries again every second. */
 const AOF_RETRY = 1500
+/** The children have a user of their own, whose rights can be taken away. */
+const USER = 'application'
+const PASSWORD = 'chaos'
+const FAILOVER_TIMEOUT = 10_000
 
 /** The servers, and a proxy before each. This process speaks to the servers themselves, the children through the proxies. */
 export class Stage {
@@ -26,15 +32,20 @@ export class Stage {
   readonly postgres: PostgresServer
   readonly redisProxy: TcpProxy
   readonly postgresProxy: TcpProxy
+  readonly poison = new Poison(this)
+  readonly #second: SecondApplication
   readonly #databaseUrl: string
+  /** Primaries of before, which are replicas now. */
+  readonly #retired: RedisServer[] = []
   #server: RedisServer
   #redis: Redis
 
-  private constructor(server: RedisServer, postgres: PostgresServer, databaseUrl: string) {
+  private constructor(server: RedisServer, postgres: PostgresServer, databaseUrl: string, secondUrl: string) {
     this.#server = server
     this.#redis = connect(server)
     this.postgres = postgres
     this.#databaseUrl = databaseUrl
+    this.#second = new SecondApplication(secondUrl, NAMESPACE)
     this.redisProxy = new TcpProxy(server.port, 'evalsha')
     this.postgresProxy = new TcpProxy(postgres.port, 'with fence')
   }
@@ -42,8 +53,9 @@ export class Stage {
   static async start(): Promise<Stage> {
     const [server, postgres] = await Promise.all([startRedisOnDisk(), startPostgres()])
     const databaseUrl = await postgres.createDatabase('chaos')
-    await applyMigrations(databaseUrl)
-    const stage = new Stage(server, postgres, databaseUrl)
+    const secondUrl = await postgres.createDatabase('second')
+    await Promise.all([applyMigrations(databaseUrl), applyMigrations(secondUrl)])
+    const stage = new Stage(server, postgres, databaseUrl, secondUrl)
     await stage.redisProxy.start(await freePort())
     await stage.postgresProxy.start(await freePort())
     return stage
@@ -59,7 +71,7 @@ export class Stage {
 
   /** For the children. */
   get redisUrl(): string {
-    return `redis://127.0.0.1:${this.redisProxy.port}`
+    return `redis://${USER}:${PASSWORD}@127.0.0.1:${this.redisProxy.port}`
   }
 
   /** For the children. */
@@ -144,6 +156,35 @@ export class Stage {
     await this.startRedis()
   }
 
+  /** @param rule of the children's user: `-zadd` */
+  async allow(rule: string): Promise<void> {
+    await this.#redis.acl('SETUSER', USER, rule)
+  }
+
+  /** An application with another database must not be let into this namespace. @throws Error if it is */
+  letInSecond(): Promise<void> {
+    return this.#second.tryToStart(this.#server.url)
+  }
+
+  /** A replica takes over, and loses nothing. The old primary goes on as its replica, and keeps the sockets of its clients. */
+  async failOver(): Promise<void> {
+    const replica = await this.startReplica()
+    const redis = connect(replica)
+    await this.#redis.call('FAILOVER', 'TO', '127.0.0.1', replica.port, 'TIMEOUT', FAILOVER_TIMEOUT)
+    const hasTakenOver = async () => (await redis.info('replication')).includes('role:master')
+    await until(2 * FAILOVER_TIMEOUT, () => 'the replica to take over', hasTakenOver)
+    this.#retired.push(this.#server)
+    this.#redis.disconnect()
+    this.#server = replica
+    this.#redis = redis
+    this.redisProxy.target = replica.port
+  }
+
+  /** Ends the primaries of before, and so the sockets that their clients have kept. */
+  async stopRetired(): Promise<void> {
+    await Promise.all(this.#retired.splice(0).map(stopRedis))
+  }
+
   /** A replica that has all up to now, and is being sent the rest. */
   async startReplica(): Promise<RedisServer> {
     const replica = await startRedisOnDisk()
@@ -173,14 +214,15 @@ export class Stage {
 
   async stop(): Promise<void> {
     this.#redis.disconnect()
-    await Promise.all([this.redisProxy.stop(), this.postgresProxy.stop()])
+    await Promise.all([this.redisProxy.stop(), this.postgresProxy.stop(), this.stopRetired(), this.#second.stop()])
     await Promise.all([stopRedis(this.#server), this.postgres.stop()])
   }
 }
 
 /** On a disk of its own, where that can be. */
 async function startRedisOnDisk(): Promise<RedisServer> {
-  const server = await startRedis({ arguments: ['--auto-aof-rewrite-min-size', '16mb'] })
+  const user = ['--user', USER, 'on', `>${PASSWORD}`, '~*', '&*', '+@all']
+  const server = await startRedis({ arguments: ['--auto-aof-rewrite-min-size', '16mb', ...user] })
   if (!canMount) return server
   await server.kill('SIGTERM')
   await mount(server.folder)

@@ -9,7 +9,7 @@ import { openTarget } from './target.js'
 /** More calls than this are not left unanswered. */
 const MOST_IN_FLIGHT = 2000
 /** Nothing was stored, says the library. */
-const REFUSALS: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'BACKLOG_FULL', 'REDIS_FULL', 'INVALID_INPUT', 'CLOSED'])
+const REFUSALS: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'BACKLOG_FULL', 'REDIS_FULL', 'INVALID_INPUT', 'CLOSED', 'UNSAFE_REDIS'])
 
 const { seed, number, firstId, rate, spread } = plan()
 const random = new Random(seed, number, firstId)

@@ -31,7 +31,7 @@ export async function createTwins(policy: Policy) {
     /** The database of the extended client, without the extension. */
     underneath: underneath.prisma as unknown as Client,
     cache,
-    holds: () => redis.keys(`{${namespace}:*}:hold*`),
+    holds: () => redis.keys(`{${namespace}/*}/hold*`),
     close,
   }
 }

@@ -107,11 +107,11 @@ export class Case {
   async #checkRedis(): Promise<void> {
     const { redis, namespace } = this.target
     const left: string[] = []
-    for await (const keys of redis.scanStream({ match: `{${namespace}:PageView:0}:*`, count: 1000 })) left.push(...keys)
-    const wrong = left.filter((key) => /:(packed|pend:.*|claim|batch|dirty|parked)$/.test(key))
+    for await (const keys of redis.scanStream({ match: `{${namespace}/PageView/0}/*`, count: 1000 })) left.push(...keys)
+    const wrong = left.filter((key) => /\/(packed|pend\/.*|draft|intent|batch|dirty|parked)$/.test(key))
     if (wrong.length > 0) throw new Error(`left in Redis: ${wrong.join(', ')}`)
     for (const key of left) {
-      if (/:view:/.test(key) && (await redis.pttl(key)) === -1) throw new Error(`a clean view without a TTL: ${key}`)
+      if (/\/view\//.test(key) && (await redis.pttl(key)) === -1) throw new Error(`a clean view without a TTL: ${key}`)
     }
   }
 

@@ -8,8 +8,9 @@ import { ModelCache } from '../../src/model-cache.js'
 import { type ResolvedPolicy, resolvePolicy } from '../../src/options.js'
 import { Inspector } from '../../src/redis/inspector.js'
 import { ShardNames } from '../../src/redis/keys.js'
-import { isReply, Link } from '../../src/redis/link.js'
+import { Link } from '../../src/redis/link.js'
 import { Reader } from '../../src/redis/reader.js'
+import { isReply } from '../../src/redis/reply.js'
 import { Store } from '../../src/redis/store.js'
 import { Writer } from '../../src/redis/writer.js'
 import { DirectWriter } from '../../src/strategies/direct-writer.js'
@@ -21,9 +22,9 @@ export type Calls = ModelCache<typeof models.pageView>
 
 const STATEMENT_TIMEOUT = 30_000
 const MODEL = models.pageView
-const PREFIX_PARTS = ['packed', 'pend:', 'batch', 'dirty', 'parked']
-const EXPIRE = `if redis.call('PTTL', KEYS[1] .. 'view:' .. ARGV[1]) > 0 then
-  return redis.call('DEL', KEYS[1] .. 'view:' .. ARGV[1]) end`
+const PREFIX_PARTS = ['packed', 'pend/', 'batch', 'dirty', 'parked']
+const EXPIRE = `if redis.call('PTTL', KEYS[1] .. 'view/' .. ARGV[1]) > 0 then
+  return redis.call('DEL', KEYS[1] .. 'view/' .. ARGV[1]) end`
 
 export interface Servers {
   readonly database: TestDatabase
@@ -82,7 +83,7 @@ export class World {
     )
     const reader = this.#reader(common, statements)
     const holds = this.holds(strategy === 'write-through' ? reader : undefined, crash)
-    const limits = { debounce: this.#policy.debounce, maxWait: this.#policy.maxWait, mostDirty: 1000, nameClean: false }
+    const limits = { debounce: this.#policy.debounce, maxWait: this.#policy.maxWait, mostDirty: 1000, mostBytes: 2 ** 22, nameClean: false }
     const flush = async (key: string) => void (await this.flusher(crash).flush(0, { key }))
     return new ModelCache({
       model: MODEL,
@@ -151,7 +152,7 @@ export class World {
   /** What the TTL of holds does, whether their holders live or not. */
   async expireHolds(): Promise<void> {
     const prefix = this.#shards.prefix(0)
-    await this.#servers.redis.del(`${prefix}holds`, ...(await this.#names('hold:')))
+    await this.#servers.redis.del(`${prefix}holds`, ...(await this.#names('hold/')))
   }
 
   async #names(part: string): Promise<string[]> {

@@ -12,6 +12,8 @@ local prefix = KEYS[1]
 local id, ledger, nextId = ARGV[1], ARGV[2], ARGV[3]
 local viewTtl, missingTtl, rows, nameDirty = ARGV[4], ARGV[5], ARGV[6], ARGV[7] == '1'
 local batchKey, dirtyKey, parkedKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked'
+-- include settle
+-- include advance
 
 local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'views')
 if batch[1] ~= id then return false end
@@ -43,7 +45,7 @@ local function expireViews(keys, areRows)
   local anyDirty = redis.call('ZCARD', dirtyKey) > 0
   for _, key in ipairs(keys) do
     if not (anyDirty and redis.call('ZSCORE', dirtyKey, key)) then
-      local view = prefix .. 'view:' .. key
+      local view = prefix .. 'view/' .. named(key)
       local isRow = areRows or redis.call('HGET', view, '~') == '1'
       redis.call('PEXPIRE', view, isRow and viewTtl or missingTtl)
     end
@@ -58,17 +60,12 @@ if anyParked or nameDirty or batch[4] then
   if batch[4] then expireViews(keys, batch[4] == 'rows') end
 end
 
+-- Until the batch has gone, whoever comes finds that the ledger has it, and ends it again.
 redis.call('SET', prefix .. 'acked', ledger)
+local isMore = advance(batch[3], ledger, nextId)
 redis.call('HINCRBY', prefix .. 'stats', 'rows', rows)
 redis.call('HINCRBY', prefix .. 'stats', 'batches', 1)
-
-local rest = batch[3] and cmsgpack.unpack(batch[3]) or {}
-local group = table.remove(rest)
-if group then
-  redis.call('HSET', batchKey, 'id', nextId, 'previous', ledger, 'writes', '0', 'keys', group[1], 'changes', group[2], 'rest', cmsgpack.pack(rest))
-  return { now, 0, stillDirty, unparked }
-end
-redis.call('DEL', batchKey)
+if isMore then return { now, 0, stillDirty, unparked } end
 local first = redis.call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')
 local wait = false
 if first[2] and first[2] ~= 'inf' then wait = math.max(0, first[2] - now) end

@@ -7,8 +7,10 @@
 
   KEYS[1]  prefix of the shard's keys
   ARGV     beginning of the id for a new batch, most records in it, most bytes of changes (a record that has more comes alone), what to claim:
-           'due' (at or before a time) · 'before' (first written at or before a time) · 'key', the time in ms or the key, the policy's debounce ms
-  Returns  { id, id before it or nil, writes it carries, keys, changes, traceparents of those writes or nil }
+           'due' (at or before a time) · 'before' (first written at or before a time) · 'keys', the time in ms (of 'keys' 0), the policy's debounce ms,
+           the keys, none of them twice
+  Returns  { id, id before it or nil, writes it carries, keys, changes, traceparents of those writes or nil, how often it was claimed,
+             what is known of its records (see split.lua) or nil }
            or { nil, ms until the next record may be due or nil, records put off, 1 if there is more to look at }
 
   Keys are a list, packed by cmsgpack; changes as many changes, each packed as packed.lua says. The batch also keeps when
@@ -16,14 +18,20 @@
   says that the row is missing, 'any' if that is not known).
 ]]
 local prefix = KEYS[1]
+-- include settle
 -- include packed
+-- include earlier
+-- include inparts
 
 local newId, batchSize, mostBytes, what, argument, debounce = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
 local batchKey, dirtyKey, parkedKey, statsKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked', prefix .. 'stats'
 local packedKey = prefix .. 'packed'
 
-local inFlight = redis.call('HMGET', batchKey, 'id', 'previous', 'writes', 'keys', 'changes', 'traces')
-if inFlight[1] then return inFlight end
+local inFlight = redis.call('HMGET', batchKey, 'id', 'previous', 'writes', 'keys', 'changes', 'traces', 'tries', 'reasons')
+if inFlight[1] then
+  inFlight[7] = redis.call('HINCRBY', batchKey, 'tries', '1')
+  return inFlight
+end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -33,11 +41,6 @@ local function isParked(key) return redis.call('HEXISTS', parkedKey, key) == 1 e
 local function firstWrite(key)
   local meta = pendingChange(key)[2]
   return meta and tonumber(string.sub(meta, 4)) or 0
-end
-
--- Calls with a part of a list at a time, since Lua passes only so many arguments.
-local function inParts(list, take)
-  for first = 1, #list, 1000 do take(first, unpack(list, first, math.min(first + 999, #list))) end
 end
 
 -- Of some records those whose changes are packed; false for the others.
@@ -61,9 +64,9 @@ local function dueRecords(limit)
     local changes = changesOf(due)
     later, looks = {}, looks + 1
     for n, key in ipairs(due) do
-      local time = changes[n] and string.sub(changes[n], 1, 13)
-      if time and tonumber(time) > limit then
-        later[#later + 1] = time
+      local time = changes[n] and tonumber(string.sub(changes[n], 1, 13))
+      if time and time > limit then
+        later[#later + 1] = string.sub(changes[n], 1, 13)
         later[#later + 1] = key
       else
         count = count + 1
@@ -121,7 +124,10 @@ end
 local candidates, packed
 if what == 'due' then candidates, packed = dueKeys(tonumber(argument))
 elseif what == 'before' then candidates = keysBefore(tonumber(argument))
-else candidates = { argument } end
+else
+  candidates = {}
+  for n = 7, #ARGV do candidates[n - 6] = ARGV[n] end
+end
 
 local function pack(flat)
   local meta, names, values = nil, {}, {}
@@ -136,47 +142,66 @@ end
 
 -- The change of a candidate that is a hash, packed. False if it is clean.
 local function packHash(key)
-  local flat = redis.call('HGETALL', prefix .. 'pend:' .. key)
+  local flat = redis.call('HGETALL', prefix .. 'pend/' .. named(key))
   return #flat > 0 and pack(flat)
 end
 
--- The candidates that have a pending change, up to the most bytes; the others are clean.
+-- A member of the index without a change was left by a write that stopped half-way: the view may have followed that write.
+local function dropRemainder(key, change)
+  if change then redis.call('HDEL', packedKey, key) end
+  if redis.call('ZSCORE', dirtyKey, key) then
+    redis.call('UNLINK', prefix .. 'view/' .. named(key), prefix .. 'lease/' .. named(key))
+    redis.call('ZREM', dirtyKey, key)
+  end
+end
+
+-- The candidates that have a pending change, up to the most bytes, with the names of those changes that are hashes; the others are clean.
 local function take()
   local keys, changes, hashes, bytes, views = {}, {}, {}, 0, false
   local size = 0
   packed = packed or changesOf(candidates)
   for n, key in ipairs(candidates) do
-    local change = packed[n] or packHash(key)
+    if size == batchSize then break end
+    -- What makes a table of the changes (write.lua) is none itself.
+    local change = packed[n] ~= '' and (packed[n] or packHash(key))
     if change then
-      bytes = bytes + #change
+      bytes = bytes + #key + #change
       if size > 0 and bytes > mostBytes then break end
       size = size + 1
       keys[size], changes[size] = key, change
-      if not packed[n] then hashes[#hashes + 1] = prefix .. 'pend:' .. key end
+      if not packed[n] then hashes[#hashes + 1] = prefix .. 'pend/' .. named(key) end
       local flag = string.sub(change, 28, 28)
       if flag == 'm' then views = 'any' elseif flag == 'v' then views = views or 'rows' end
     else
-      redis.call('ZREM', dirtyKey, key)
+      dropRemainder(key, packed[n])
     end
   end
-  if size > #hashes then inParts(keys, function(_, ...) redis.call('HDEL', packedKey, ...) end) end
-  inParts(hashes, function(_, ...) redis.call('DEL', ...) end)
-  return keys, changes, views
+  return keys, changes, hashes, views
 end
 
--- What was taken is in the order of the index: mostly its head, which one command takes off. Returns when the first was due.
+-- When the first of some records was due: they are in the order of the index, unless they were named.
+local function firstDue(keys)
+  local first
+  if what ~= 'keys' then first = redis.call('ZSCORE', dirtyKey, keys[1])
+  else
+    inParts(keys, function(_, ...)
+      for _, due in ipairs(redis.call('ZMSCORE', dirtyKey, ...)) do first = earlier(first, due) end
+    end)
+  end
+  return first or string.format('%.0f', now)
+end
+
+-- In the order of the index what was taken is mostly its head, which one command takes off.
 local function leaveIndex(keys)
   local size = #keys
-  local due = redis.call('ZSCORE', dirtyKey, keys[1])
-  if redis.call('ZRANK', dirtyKey, keys[size]) == size - 1 then
+  if what ~= 'keys' and redis.call('ZRANK', dirtyKey, keys[size]) == size - 1 then
     redis.call('ZREMRANGEBYRANK', dirtyKey, 0, size - 1)
   else
     inParts(keys, function(_, ...) redis.call('ZREM', dirtyKey, ...) end)
   end
-  return due
 end
 
-local keys, changes, views = take()
+local keys, changes, hashes, views = take()
 if #keys == 0 then
   local first = redis.call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2]
   local wait = first and first ~= 'inf' and math.max(0, first - now)
@@ -185,14 +210,26 @@ end
 
 local stats = redis.call('HMGET', statsKey, 'writes', 'claimed')
 local writes = string.format('%.0f', (tonumber(stats[1]) or 0) - (tonumber(stats[2]) or 0))
-redis.call('HSET', statsKey, 'claimed', stats[1] or '0')
+local traces = redis.call('GET', prefix .. 'traces')
+local acked = redis.call('GET', prefix .. 'acked')
 -- ioredis sends a call again after a broken connection, maybe when the batch that it made has gone: the same id must not come twice.
 local id = newId .. '.' .. time[1] .. '.' .. time[2]
 local packedKeys, packedChanges = cmsgpack.pack(keys), cmsgpack.pack(changes)
-redis.call('HSET', batchKey, 'id', id, 'writes', writes, 'keys', packedKeys, 'changes', packedChanges, 'due', leaveIndex(keys))
-if views then redis.call('HSET', batchKey, 'views', views) end
-local traces = redis.call('GETDEL', prefix .. 'traces')
-if traces then redis.call('HSET', batchKey, 'traces', traces) end
-local acked = redis.call('GET', prefix .. 'acked')
-if acked then redis.call('HSET', batchKey, 'previous', acked) end
-return { id, acked, writes, packedKeys, packedChanges, traces }
+local batch = { 'id', id, 'writes', writes, 'claimed', stats[1] or '0', 'keys', packedKeys, 'changes', packedChanges, 'tries', '1', 'due', firstDue(keys) }
+local function add(field, value)
+  if value then batch[#batch + 1], batch[#batch + 2] = field, value end
+end
+add('views', views)
+add('traces', traces)
+add('previous', acked)
+
+-- The batch has all before anything of it is taken from where it was. What follows is what settle.lua does, in fewer commands.
+redis.call('SET', prefix .. 'intent', 'claim:' .. id)
+redis.call('HSET', batchKey, unpack(batch))
+if #keys > #hashes then inParts(keys, function(_, ...) redis.call('HDEL', packedKey, ...) end) end
+inParts(hashes, function(_, ...) redis.call('DEL', ...) end)
+leaveIndex(keys)
+if traces then redis.call('DEL', prefix .. 'traces') end
+redis.call('HSET', statsKey, 'claimed', stats[1] or '0')
+redis.call('DEL', prefix .. 'intent')
+return { id, acked, writes, packedKeys, packedChanges, traces, 1 }

@@ -1,4 +1,5 @@
 -- Included by the scripts that need to know what the batch in flight holds of a record. Needs prefix, that of the shard's keys.
+-- include named
 -- include packed
 
 local claims, keysInFlight

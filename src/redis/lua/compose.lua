@@ -3,8 +3,12 @@
 
 -- include bounds
 -- include packed
+-- include addto
 
-local LEAST, MOST = '-9223372036854775808', '9223372036854775807'
+-- So many of the largest writes may wait for a flush of one record.
+local MOST_WAITING = 2
+-- Where a change is made anew that takes more than one command, before it takes the place of the one that is there.
+local draft = prefix .. 'draft'
 
 -- Of the operation at hand: what it carries, and the arguments of HSET for it, each second one to be filled in.
 local data, fields
@@ -44,42 +48,11 @@ local function targets(pend, n, extras)
   return found
 end
 
--- Takes back what was added to the first fields of a list.
-local function subtract(pend, list, count, amount)
-  local negative = sub(amount, 1, 1) == '-' and sub(amount, 2) or '-' .. amount
-  for n = 1, count do
-    -- The negative of the least number of 64 bits is none itself.
-    local before = amount == LEAST and call('HINCRBY', pend, list[n], '1')
-    local left = call('HINCRBY', pend, list[n], before and MOST or negative)
-    if left == 0 and sub(list[n], 1, 1) == '+' then call('HDEL', pend, list[n]) end
-  end
-end
-
--- Takes back the first increments of an operation.
-local function takeBack(pend, count, extras)
-  for n = 1, count do
-    local list = targets(pend, n, extras)
-    subtract(pend, list, #list, data[sets + n])
-  end
-end
-
--- Adds to all that an increment counts on, or to nothing: false if a sum would leave 64 bits.
-local function add(pend, n, amount, extras)
-  local list = targets(pend, n, extras)
-  for f = 1, #list do
-    if type(pcall('HINCRBY', pend, list[f], amount)) == 'table' then
-      subtract(pend, list, f - 1, amount)
-      return false
-    end
-  end
-  return true
-end
-
-local function addAll(pend, extras)
+-- Adds the increments of an operation to all that they count on: false if a sum would leave 64 bits.
+local function addAll(hash, extras)
   for n = 1, amounts do
-    if not add(pend, n, data[sets + n], extras) then
-      takeBack(pend, n - 1, extras)
-      return false
+    for _, field in ipairs(targets(hash, n, extras)) do
+      if not addTo(hash, field, data[sets + n]) then return false end
     end
   end
   return true
@@ -113,7 +86,7 @@ local function changeView(view)
     local name = counter(n)
     local value = call('HGET', view, name)
     -- The view may be of a time when the model had not got this field yet.
-    if not value or value ~= NULL and type(pcall('HINCRBY', view, name, data[sets + n])) == 'table' then
+    if not value or value ~= NULL and not addTo(view, name, data[sets + n]) then
       call('DEL', view)
       return '-'
     end
@@ -147,20 +120,15 @@ end
 
 -- Does to a view what is done to the row. Returns its flag.
 local function follow(view, flag)
+  if kind == 'delete' and flag ~= '-' then
+    call('DEL', view)
+    call('HSET', view, '~', '0')
+    return 'm'
+  end
   if flag == 'v' then return changeView(view) end
   if flag == '-' or kind == 'update' then return flag end
   call('DEL', view)
   return condition and insertView(view) or '-'
-end
-
-local function delete(pend, view, flag, since)
-  call('DEL', pend)
-  if flag ~= '-' then
-    call('DEL', view)
-    call('HSET', view, '~', '0')
-    flag = 'm'
-  end
-  call('HSET', pend, '~', 'd' .. flag .. '-' .. since)
 end
 
 -- What was changed so far applies only to a row that is there; from here on to an inserted one too.
@@ -187,74 +155,132 @@ local function extend(extras)
   return extras
 end
 
+-- Whether one command does an operation to a hash that is there.
+local function isOneCommand(state, extras)
+  if bounds > 0 then return false end
+  if amounts > 0 then return sets == 0 and amounts == 1 and extras == 'x' end
+  return sets == 0 or extras == '-' or extras == 's'
+end
+
+-- The draft, as the change is that is there.
+local function copyChange(pend, packed)
+  if not packed then
+    call('COPY', pend, draft, 'REPLACE')
+    return
+  end
+  call('DEL', draft)
+  call('HSET', draft, unpack(flatten(packed)))
+end
+
+-- The draft takes the place of the change.
+local function replace(pend, key, packed)
+  if not packed then
+    call('RENAME', draft, pend)
+    return
+  end
+  -- For a moment there are two: settle.lua knows which one holds.
+  call('SET', prefix .. 'intent', 'open:' .. key)
+  call('RENAME', draft, pend)
+  call('HDEL', packedKey, key)
+  call('DEL', prefix .. 'intent')
+end
+
+-- The hash that an operation is done to, and whether it has no fields of before.
+local function begin(pend, meta, state, extras, packed, inserts)
+  if not meta then return pend, true end
+  if inserts and state == 'd' then return pend, false end
+  -- Of a row that is deleted, or that is missing, nothing is kept.
+  if kind == 'delete' or inserts and kind == 'create' then
+    call('DEL', draft)
+    return draft, true
+  end
+  if not packed and not inserts and isOneCommand(state, extras) then return pend, false end
+  copyChange(pend, packed)
+  return draft, false
+end
+
 -- A pending change that begins here takes all that the operation carries as it is; an older one is added to.
-local function change(pend, key, meta, since)
-  local view = viewPrefix .. key
+local function change(pend, key, meta, since, packed)
+  local view = viewPrefix .. named(key)
   local state, flag, extras = 'u', nil, '-'
   if meta then state, flag, extras = sub(meta, 1, 1), sub(meta, 2, 2), sub(meta, 3, 3)
   else flag = keepView(view) end
-  if kind == 'delete' then return delete(pend, view, flag, since) end
   if kind == 'update' and state == 'd' then return end
-  local inserts = kind ~= 'update' and (state == 'u' or state == 'd')
-  local begins, newState, newExtras = inserts or not meta, state, extras
-  if inserts then newState = state == 'd' and 'r' or kind == 'create' and 'c' or 'i' end
-  if inserts and meta and state == 'u' then
-    -- Of a row that is missing nothing was changed.
-    if kind == 'create' then call('DEL', pend) else setAside(pend) end
-    newExtras = '-'
-  end
+  local inserts = kind ~= 'update' and kind ~= 'delete' and (state == 'u' or state == 'd')
+  local begins, newState, newExtras = inserts or not meta or kind == 'delete', state, extras
+  if kind == 'delete' then newState, newExtras = 'd', '-'
+  elseif inserts then newState, newExtras = state == 'd' and 'r' or kind == 'create' and 'c' or 'i', '-' end
+  local hash, isNew = begin(pend, meta, state, extras, packed, inserts)
+  if inserts and state == 'u' and not isNew then setAside(hash) end
   if not begins then
-    if not addAll(pend, extras) then return 'overflow' end
-    eachBound(function(name, lower, upper) bound(pend, '', name, lower, upper) end)
-    if sets > 0 and extras ~= '-' and extras ~= 's' then dropStale(pend, extras) end
+    if not addAll(hash, extras) then
+      call('DEL', draft)
+      return 'overflow'
+    end
+    eachBound(function(name, lower, upper) bound(hash, '', name, lower, upper) end)
+    if sets > 0 and extras ~= '-' and extras ~= 's' then dropStale(hash, extras) end
   end
   local newMeta = newState .. follow(view, flag) .. extend(newExtras) .. since
   local count = begins and size or sets
-  if newMeta ~= meta then call('HSET', pend, '~', newMeta, carry(count))
-  elseif count > 0 then call('HSET', pend, carry(count)) end
+  if isNew or newMeta ~= meta then call('HSET', hash, '~', newMeta, carry(count))
+  elseif count > 0 then call('HSET', hash, carry(count)) end
+  if hash == draft then replace(pend, key, packed) end
 end
 
--- The first field of a pending change that is a hash from now on, if there is one. `packed`: see write.lua.
-local function open(pend, key, packed)
-  if packed == nil then packed = packedChange(key) end
-  if not packed then return call('HGET', pend, '~') end
-  local content = flatten(packed)
-  call('HDEL', packedKey, key)
-  call('HSET', pend, unpack(content))
-  return content[2]
+-- Whether a change has too many bytes with an operation that carries so many: what the operation sets anew does not count.
+local function isTooLarge(pend, bytes)
+  if bytes <= MOST_PACKED then return false end
+  local replaced = {}
+  for n = 1, size do replaced[fields[2 * n - 1]] = true end
+  for _, name in ipairs(call('HKEYS', pend)) do
+    if not replaced[name] then bytes = bytes + call('HSTRLEN', pend, name) end
+  end
+  return bytes > MOST_WAITING * largest
 end
 
--- Returns why the operation is refused, or nil; then when the record is due, and its change, if it is a packed one.
-local function write(index, key, packed, values)
-  local pend = pendPrefix .. key
-  local meta = open(pend, key, packed)
-  if not meta then
-    if not enter then
+-- Counts a clean record, and puts it into the index if its change is to be a hash, which is there at once. Returns why it is refused.
+local function enterClean(index, key, isPacked)
+  if not enter then
 -- include enter
-    end
-    local refusal = enter(index)
+  end
+  local refusal = enter(index)
+  if refusal or isPacked then return refusal end
+  if first == nil then first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2] or false end
+  call('ZADD', dirtyKey, soonest, key)
+end
+
+-- Returns why the operation is refused, or nil; then when the record is due, if the index has it later, and its change, if it is a packed one.
+local function write(index, key, packed, values, bytes)
+  local pend = pendPrefix .. named(key)
+  if packed == nil then packed = packedChange(key) end
+  local meta
+  if packed then meta = sub(packed, 27, 29) .. sub(packed, 14, 26) else meta = call('HGET', pend, '~') end
+  if not meta then
+    local refusal = enterClean(index, key, values)
     if refusal then return refusal end
     if values then
-      local view = viewPrefix .. key
+      local view = viewPrefix .. named(key)
       return nil, soonest, soonest .. nowText .. sub(head, 1, 1) .. follow(view, keepView(view)) .. sub(head, 3) .. values
     end
+    return change(pend, key, nil, nowText)
   end
-  local since = meta and firstWrite(meta) or nowText
-  local refusal = change(pend, key, meta, since)
+  if not packed and kind ~= 'delete' and isTooLarge(pend, bytes) then return 'size' end
+  local since = firstWrite(meta)
+  local refusal = change(pend, key, meta, since, packed)
   if refusal then return refusal end
-  return nil, not meta and soonest or since < late and since + maxWait or latest
+  return nil, since < late and since + maxWait or latest
 end
 
 -- include condition
 
 compose = function(index, key, values, packed, mayBePacked)
   read(values)
-  if condition then return writeIf(index, key) end
-  return write(index, key, packed, mayBePacked and values)
+  if condition then return writeIf(index, key, #values) end
+  return write(index, key, packed, mayBePacked and values, #values)
 end
 
 -- A packed change that an operation was added to, after the view has followed it too.
 followPacked = function(key, values, packed)
   read(values)
-  return sub(packed, 1, 27) .. changeView(viewPrefix .. key) .. sub(packed, 29)
+  return sub(packed, 1, 27) .. changeView(viewPrefix .. named(key)) .. sub(packed, 29)
 end

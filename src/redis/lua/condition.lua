@@ -2,16 +2,20 @@
 
 local epoch
 
--- Whether the row that is there can hold the sums.
+-- Whether the row that is there can hold the sums, which are tried where nobody reads them.
 local function fits(view)
   for n = 1, amounts do
     local name, limit = counter(n), tonumber(limits[n])
     local value = call('HGET', view, name)
     if value and value ~= NULL then
-      local sum = pcall('HINCRBY', view, name, data[sets + n])
-      if type(sum) == 'table' then return false end
-      call('HSET', view, name, value)
-      if sum > limit or sum < -limit - 1 then return false end
+      local amount = data[sets + n]
+      local sum = #value <= MOST_DIGITS and #amount <= MOST_DIGITS and value + amount
+      if not sum then
+        call('HSET', draft, name, value)
+        sum = addTo(draft, name, amount)
+        call('DEL', draft)
+      end
+      if not sum or sum > limit or sum < -limit - 1 then return false end
     end
   end
   return true
@@ -34,15 +38,15 @@ local function presence(view)
   return '1', row
 end
 
-local function writeIf(index, key)
+local function writeIf(index, key, bytes)
   epoch = epoch or call('GET', prefix .. 'epoch') or ''
-  local view = viewPrefix .. key
+  local view = viewPrefix .. named(key)
   local present, row = presence(view)
   if not present then return 'unknown' end
   if condition == 'there' and present == '0' then return 'missing' end
   if condition == 'missing' and present == '1' then return 'there' end
   if kind ~= 'delete' and present == '1' and not fits(view) then return 'overflow' end
-  local refusal, due = write(index, key)
+  local refusal, due = write(index, key, nil, nil, bytes)
   if refusal then return refusal end
   if epoch ~= '' and (kind == 'delete' or present == '0') then call('HSET', view, '@', epoch) end
   rows[#rows + 1] = index

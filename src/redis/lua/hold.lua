@@ -15,21 +15,30 @@ local prefix = KEYS[1]
 local what, id, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- include settle
 -- include claims
 
--- A hold is a member scored by when it expires, since its holder may have died; the last one takes the set with it.
+-- A hold is a member scored by when it expires, since its holder may have died; the last one takes the set with it. A set is never there without
+-- a TTL: a new one gets it where nobody looks.
 local function mark(holds)
-  if what == 'hold' then
-    redis.call('ZREMRANGEBYSCORE', holds, '-inf', now)
+  if what == 'release' then redis.call('ZREM', holds, id) end
+  if what ~= 'hold' then return end
+  local left = redis.call('PTTL', holds)
+  if left == -2 then
+    local new = prefix .. 'draft'
+    redis.call('DEL', new)
+    redis.call('ZADD', new, now + ttl, id)
+    redis.call('PEXPIRE', new, ttl)
+    redis.call('RENAME', new, holds)
+  else
+    if left < ttl then redis.call('PEXPIRE', holds, ttl) end
     redis.call('ZADD', holds, now + ttl, id)
-    if redis.call('PTTL', holds) < ttl then redis.call('PEXPIRE', holds, ttl) end
-  elseif what == 'release' then
-    redis.call('ZREM', holds, id)
+    redis.call('ZREMRANGEBYSCORE', holds, '-inf', now)
   end
 end
 
 local function drop(key)
-  redis.call('UNLINK', prefix .. 'view:' .. key, prefix .. 'lease:' .. key)
+  redis.call('UNLINK', prefix .. 'view/' .. named(key), prefix .. 'lease/' .. named(key))
   flagView(key, '-')
 end
 
@@ -40,7 +49,7 @@ if #ARGV == 3 then
 end
 local dirty = {}
 for n = 4, #ARGV do
-  mark(prefix .. 'hold:' .. ARGV[n])
+  mark(prefix .. 'hold/' .. named(ARGV[n]))
   drop(ARGV[n])
   if isDirty(ARGV[n]) then dirty[#dirty + 1] = ARGV[n] end
 end

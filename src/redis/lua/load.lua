@@ -16,20 +16,22 @@ local prefix = KEYS[1]
 local ledger, lastState, viewTtl, missingTtl, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local NULL = '\0'
 local epoch = redis.call('GET', prefix .. 'epoch') or ''
+-- include settle
 -- include claims
 
 -- include bounds
+-- include addto
 
 local batch = redis.call('HMGET', prefix .. 'batch', 'id', 'keys')
 local acked = redis.call('GET', prefix .. 'acked') or ''
 local state = acked .. '|' .. (batch[1] or '')
 local persisted, outcome = {}, 'moved'
--- Where only the rows are deleted that the batch in flight replaces, it may be laid over them as if nothing was done.
-if ledger == acked or (batch[1] and (ledger == 'void:' .. batch[1] or ledger == 'deletes:' .. batch[1])) then
-  outcome = 'known'
-elseif batch[1] and ledger == batch[1] then
+if batch[1] and ledger == batch[1] then
   outcome = 'known'
   for _, key in ipairs(cmsgpack.unpack(batch[2])) do persisted[key] = true end
+-- Where only the rows are deleted that the batch in flight replaces, it may be laid over them as if nothing was done.
+elseif ledger == acked or (batch[1] and (ledger == 'void:' .. batch[1] or ledger == 'deletes:' .. batch[1])) then
+  outcome = 'known'
 elseif not batch[1] and lastState == state then
   outcome = 'adopted'
   redis.call('SET', prefix .. 'acked', ledger)
@@ -45,7 +47,7 @@ end
 -- not in the view.
 local function add(view, name, amount)
   local value = redis.call('HGET', view, name)
-  return not value or value == NULL or type(redis.pcall('HINCRBY', view, name, amount)) ~= 'table'
+  return not value or value == NULL or addTo(view, name, amount) ~= false
 end
 
 -- Lays the bounds of a field, if it has any, over its value in the view.
@@ -117,46 +119,46 @@ local function isThere(view)
 end
 
 local function isLeased(key, lease)
-  return string.sub(lease, -#epoch - 1) == '.' .. epoch and redis.call('GET', prefix .. 'lease:' .. key) == lease
+  return string.sub(lease, -#epoch - 1) == '.' .. epoch and redis.call('GET', prefix .. 'lease/' .. named(key)) == lease
 end
 
--- Makes the view under the given name. Returns the answer, and whether it fits a view.
-local function make(view, key, first)
+-- Makes a view where nobody reads it. Returns the answer, and whether it fits a view.
+local made = prefix .. 'answer'
+local function make(key, first)
   local present, fields = ARGV[first], { '~', ARGV[first] }
   if present == '1' then
     for n = 1, count do
       fields[2 * n + 1], fields[2 * n + 2] = names[n + 1], ARGV[first + n]
     end
   end
-  redis.call('DEL', view)
-  redis.call('HSET', view, unpack(fields))
-  local fits = (persisted[key] or lay(view, claimOf(key))) and lay(view, pendingChange(key))
-  return answer(view), fits
+  redis.call('DEL', made)
+  redis.call('HSET', made, unpack(fields))
+  local fits = (persisted[key] or lay(made, claimOf(key))) and lay(made, pendingChange(key))
+  return answer(made), fits
 end
 
--- What a made view needs to stay: its epoch, a TTL unless the record is dirty, and a pending change, or the batch in flight, that knows of it.
-local function keep(view, key, present)
+-- Gives the made view what it needs to stay: its epoch, a TTL unless the record is dirty, and a pending change, or the batch in flight, that knows
+-- of it. Then it is seen.
+local function keep(key, present)
   if present == '0' then
-    redis.call('DEL', view)
-    redis.call('HSET', view, '~', '0')
+    redis.call('DEL', made)
+    redis.call('HSET', made, '~', '0')
   end
-  if epoch ~= '' then redis.call('HSET', view, '@', epoch) end
-  if flagView(key, present == '1' and 'v' or 'm') then return end
-  if #claimOf(key) == 0 then
-    redis.call('PEXPIRE', view, present == '1' and viewTtl or missingTtl)
-  else
-    redis.call('HSET', prefix .. 'batch', 'views', 'any')
+  if epoch ~= '' then redis.call('HSET', made, '@', epoch) end
+  if not flagView(key, present == '1' and 'v' or 'm') then
+    if #claimOf(key) == 0 then redis.call('PEXPIRE', made, present == '1' and viewTtl or missingTtl)
+    else redis.call('HSET', prefix .. 'batch', 'views', 'any') end
   end
+  redis.call('RENAME', made, prefix .. 'view/' .. named(key))
 end
 
 local function load(key, lease, first)
-  local view, stores = prefix .. 'view:' .. key, isLeased(key, lease)
+  local view, stores = prefix .. 'view/' .. named(key), isLeased(key, lease)
   if isThere(view) then return answer(view) end
   if outcome == 'moved' then return false end
-  if not stores then view = prefix .. 'answer' end
-  local result, fits = make(view, key, first)
-  if stores and fits then keep(view, key, result[1]) else redis.call('DEL', view) end
-  if stores then redis.call('DEL', prefix .. 'lease:' .. key) end
+  local result, fits = make(key, first)
+  if stores and fits then keep(key, result[1]) else redis.call('DEL', made) end
+  if stores then redis.call('DEL', prefix .. 'lease/' .. named(key)) end
   return result
 end
 

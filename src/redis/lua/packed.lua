@@ -17,7 +17,7 @@ local function packedChange(key) return redis.call('HGET', prefix .. 'packed', k
 -- The pending change of a record as a flat list, empty if there is none.
 local function pendingChange(key)
   local packed = packedChange(key)
-  return packed and flatten(packed) or redis.call('HGETALL', prefix .. 'pend:' .. key)
+  return packed and flatten(packed) or redis.call('HGETALL', prefix .. 'pend/' .. named(key))
 end
 
 -- Writes the flag of the record's view into its pending change. False if there is none.
@@ -27,7 +27,7 @@ local function flagView(key, flag)
     redis.call('HSET', prefix .. 'packed', key, string.sub(packed, 1, 27) .. flag .. string.sub(packed, 29))
     return true
   end
-  local pend = prefix .. 'pend:' .. key
+  local pend = prefix .. 'pend/' .. named(key)
   local meta = redis.call('HGET', pend, '~')
   if meta then redis.call('HSET', pend, '~', string.sub(meta, 1, 1) .. flag .. string.sub(meta, 3)) end
   return meta

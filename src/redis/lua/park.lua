@@ -1,28 +1,28 @@
 #!lua flags=allow-oom
 --[[
-  Parks the one record of the batch in flight, which the database refused and the ledger has void: its change goes back under the newer
-  pending one, and the record is listed. It is claimed again by its own job, by an explicit flush, or when it is written again.
+  Parks the records of the batch in flight, which the database refused and the ledger has void: their changes go back under the newer
+  pending ones, and they are listed. A parked record is claimed again by its own job, by an explicit flush, or when it is written again.
   Does nothing if another batch is in flight.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV     id of the batch, reason, id for the next group
-  Returns  { key, attempts so far } or nil
+  ARGV     id of the batch, id for the next group, and the reasons: one for all records, or one for each in the order of the batch
+  Returns  { key, attempts so far, … } or nil
 ]]
 local prefix = KEYS[1]
-local id, reason, nextId = ARGV[1], ARGV[2], ARGV[3]
+local id, nextId = ARGV[1], ARGV[2]
 local batchKey, parkedKey = prefix .. 'batch', prefix .. 'parked'
 local NULL = '\0'
 
+-- include settle
 -- include bounds
 -- include packed
+-- include addto
+-- include putback
 
-local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'changes', 'traces')
+local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'changes')
 if batch[1] ~= id then return false end
-local key = cmsgpack.unpack(batch[2])[1]
--- The claimed change is composed with the pending one in a hash that is there only meanwhile.
-local pend, claim = prefix .. 'pend:' .. key, prefix .. 'claim'
-local claimed = flatten(cmsgpack.unpack(batch[4])[1])
-redis.call('HSET', claim, unpack(claimed))
+-- A claimed change is composed with the pending one in a hash that is there only meanwhile.
+local claim = prefix .. 'draft'
 
 local function toFields(flat)
   local fields = {}
@@ -32,8 +32,7 @@ end
 
 -- Sums outside 64 bits cannot be stored: both terms stay in the text, which the database will refuse, and say so.
 local function add(field, amount)
-  local result = redis.pcall('HINCRBY', claim, field, amount)
-  if type(result) == 'table' then redis.call('HSET', claim, field, redis.call('HGET', claim, field) .. '+' .. amount) end
+  if not addTo(claim, field, amount) then redis.call('HSET', claim, field, redis.call('HGET', claim, field) .. '+' .. amount) end
 end
 
 local KINDS = { ['='] = true, ['+'] = true, ['^'] = true, ['_'] = true }
@@ -115,44 +114,50 @@ end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local earlier = toFields(claimed)
-local state = string.sub(earlier['~'], 1, 1)
-local newer = pendingChange(key)
-if #newer > 0 then
+
+-- Puts a claimed change, which the claim holds, under the newer pending one. Returns its state.
+local function putUnder(key, earlier)
+  local newer = pendingChange(key)
+  if #newer == 0 then return string.sub(earlier['~'], 1, 1) end
   local later = toFields(newer)
   local laterState = string.sub(later['~'], 1, 1)
-  if laterState == 'd' or laterState == 'r' then
-    state = laterState
-    redis.call('DEL', claim)
-  else
-    state = compose(earlier, later)
-    redis.call('HDEL', prefix .. 'packed', key)
-    redis.call('RENAME', claim, pend)
+  if laterState ~= 'd' and laterState ~= 'r' then return compose(earlier, later) end
+  redis.call('DEL', claim)
+  if laterState == 'r' then copy(later) end
+  return laterState
+end
+
+-- The claimed change and the newer one as one, a flat list. The time starts anew, so that writes to a parked record are debounced like any others.
+local function composed(key, packed)
+  local claimed = flatten(packed)
+  redis.call('DEL', claim)
+  inParts(claimed, function(_, ...) redis.call('HSET', claim, ...) end)
+  local state = putUnder(key, toFields(claimed))
+  local view = redis.call('HGET', prefix .. 'view/' .. named(key), '~')
+  redis.call('HSET', claim, '~', state .. (view == '1' and 'v' or view == '0' and 'm' or '-') .. 'a' .. now)
+  return redis.call('HGETALL', claim)
+end
+
+-- How often the record has been refused, with this time, and the entry that says so.
+local function entryOf(key, reason)
+  local before = redis.call('HGET', parkedKey, key)
+  local attempts, since = 0, now
+  if before then
+    local a, s = string.match(before, '^(%d+) (%d+) ')
+    attempts, since = tonumber(a), tonumber(s)
   end
-else
-  redis.call('RENAME', claim, pend)
-  redis.call('ZADD', prefix .. 'dirty', 'inf', key)
+  return attempts + 1, (attempts + 1) .. ' ' .. since .. ' ' .. reason
 end
--- The time starts anew, so that writes to a parked record are debounced like any others.
-local view = redis.call('HGET', prefix .. 'view:' .. key, '~')
-redis.call('HSET', pend, '~', state .. (view == '1' and 'v' or view == '0' and 'm' or '-') .. 'a' .. now)
 
-local before = redis.call('HGET', parkedKey, key)
-local attempts, since = 0, now
-if before then
-  local a, s = string.match(before, '^(%d+) (%d+) ')
-  attempts, since = tonumber(a), tonumber(s)
+local parked, changes, all, entries = {}, cmsgpack.unpack(batch[3]), {}, {}
+for n, key in ipairs(cmsgpack.unpack(batch[2])) do
+  all[n] = composed(key, changes[n])
+  parked[2 * n - 1] = key
+  parked[2 * n], entries[n] = entryOf(key, ARGV[n + 2] or ARGV[3])
 end
-redis.call('HSET', parkedKey, key, (attempts + 1) .. ' ' .. since .. ' ' .. reason)
-redis.call('SET', prefix .. 'acked', 'void:' .. id)
-if batch[5] and redis.call('EXISTS', prefix .. 'traces') == 0 then redis.call('SET', prefix .. 'traces', batch[5]) end
-
-local rest = batch[3] and cmsgpack.unpack(batch[3]) or {}
-local group = table.remove(rest)
-if group then
-  redis.call('HSET', batchKey, 'id', nextId, 'previous', 'void:' .. id, 'writes', '0', 'keys', group[1], 'changes', group[2],
-    'rest', cmsgpack.pack(rest))
-else
-  redis.call('DEL', batchKey)
-end
-return { key, attempts + 1 }
+redis.call('DEL', claim)
+redis.call('HSET', batchKey, 'composed', cmsgpack.pack(all), 'entries', cmsgpack.pack(entries), 'next', nextId)
+redis.call('SET', prefix .. 'intent', 'park:' .. id)
+putBack(id)
+redis.call('DEL', prefix .. 'intent')
+return parked

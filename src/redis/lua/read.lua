@@ -8,6 +8,7 @@
   ARGV     name for a new lease, its TTL ms, number of fields, their names, keys
   Returns  per key: { '1', values } · { '0' } (the row is missing) · the lease (no view)
 ]]
+-- include named
 local prefix = KEYS[1]
 local leaseTtl, count = ARGV[2], tonumber(ARGV[3])
 local fields = { '~' }
@@ -18,8 +19,8 @@ local suffix = '.' .. (epoch or '')
 local newLease = ARGV[1] .. suffix
 
 local function lease(key)
-  if redis.call('EXISTS', prefix .. 'holds', prefix .. 'hold:' .. key) > 0 then return newLease end
-  local name = prefix .. 'lease:' .. key
+  if redis.call('EXISTS', prefix .. 'holds', prefix .. 'hold/' .. named(key)) > 0 then return newLease end
+  local name = prefix .. 'lease/' .. named(key)
   local given = redis.call('GET', name)
   if given and string.sub(given, -#suffix) == suffix then return given end
   redis.call('SET', name, newLease, 'PX', leaseTtl)
@@ -36,7 +37,7 @@ end
 
 local result = {}
 for n = count + 4, #ARGV do
-  local values = redis.call('HMGET', prefix .. 'view:' .. ARGV[n], unpack(fields))
+  local values = redis.call('HMGET', prefix .. 'view/' .. named(ARGV[n]), unpack(fields))
   if epoch and values[count + 2] ~= epoch then values[1] = false end
   values[count + 2] = nil
   if values[1] == '1' and isWhole(values) then result[#result + 1] = values

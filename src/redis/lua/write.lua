@@ -7,7 +7,8 @@
   The index never has a later time than a record's change: where that is packed, an operation that only puts it off leaves the index alone.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV[1]  packed by cmsgpack, one after the other: debounce ms, maxWait ms, most dirty records, whether to name the records that were clean,
+  ARGV[1]  packed by cmsgpack, one after the other: debounce ms, maxWait ms, most dirty records, most bytes of
+           one write, whether to name the records that were clean,
            writer, sequence, writes, traceparents of spans of the writes, each ended by a space,
            { names of the fields of a row } (none if no shape has a condition),
            { per shape: { kind, condition (false · 'there' · 'missing' · 'known'), number of sets, of increments, of bases, of bounds, whether
@@ -17,7 +18,7 @@
              increments, bases, bounds, and of an upsert with a condition the fields of the row to insert (packed, one after the other) }
   Returns  { 1 if the shard had no due record, { positions of records that were clean }, { position, refusal, … },
              { position, row, … of operations with a condition: after them, of a delete before it } }, or only the first if the others are
-           empty; positions count from 1; refusals: 'backlog', 'overflow', and where a condition does not hold 'there', 'missing', 'unknown'
+           empty; positions count from 1; refusals: 'backlog', 'overflow', 'size', and where a condition does not hold 'there', 'missing', 'unknown'
 
   A pending change begins packed (packed.lua says how), and stays so while operations of its first shape follow: of all records of a run
   such changes are read and written by one command each. Any other operation makes a hash of its own of it first, as do a bound and what is
@@ -31,10 +32,11 @@
   View flags: v there · m there, saying that the row is missing · - not there. Extras: s values of counters set · x increments or bases ·
   b both · a both and bounds · - neither.
 ]]
-local call, pcall, sub, char, format = redis.call, redis.pcall, string.sub, string.char, string.format
+local call, sub, char, format = redis.call, string.sub, string.char, string.format
 local pack, unpackSome = cmsgpack.pack, cmsgpack.unpack_limit
+-- include named
 local prefix = KEYS[1]
-local debounce, maxWait, mostDirty, nameClean, writer, sequence, writes, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
+local debounce, maxWait, mostDirty, largest, nameClean, writer, sequence, writes, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
 local NULL = '\0'
 local SEQUENCE_TTL = '3600000'
 -- Bytes of traceparents that a shard keeps until its next claim.
@@ -50,12 +52,15 @@ local MOST_DIGITS = 15
 -- written all the time so leave its time as it is.
 local MOST_SLACK, SLACK_SHARE = 100, 1 / 8
 
-local writerKey, dirtyKey, packedKey = prefix .. 'writer:' .. writer, prefix .. 'dirty', prefix .. 'packed'
-local pendPrefix, viewPrefix = prefix .. 'pend:', prefix .. 'view:'
-local before = call('GET', writerKey)
-if before then
-  local seen, reply = cmsgpack.unpack(before)
+local writerKey, dirtyKey, packedKey = prefix .. 'writer/' .. writer, prefix .. 'dirty', prefix .. 'packed'
+local pendPrefix, viewPrefix = prefix .. 'pend/', prefix .. 'view/'
+local before = call('MGET', writerKey, prefix .. 'intent')
+if before[1] then
+  local seen, reply = cmsgpack.unpack(before[1])
   if sequence <= seen then return reply end
+end
+if before[2] then
+-- include settle
 end
 
 -- Times are turned into text once, and compared as such (they have as many digits): for a number Lua does it anew each time. What is written
@@ -67,10 +72,12 @@ local nowText, soonest, latest = format('%d', now), format('%d', now + debounce)
 local late = format('%d', math.max(1e12, now + debounce + slack - maxWait))
 -- Number of dirty records, once a clean one asks for it, and how many of them were clean.
 local dirty, entered = nil, 0
+-- Whether the shard had a due record: when the first one was due before this call, false if none was dirty.
+local first
 -- Of the shape at hand. `head` is what a packed change of it begins with, after the times.
 local kind, condition, sets, amounts, bases, bounds, setsCounter, addsUp, names, limits
 local size, head
-local scores, scored, clean, refused, rows = {}, 0, {}, {}, {}
+local clean, refused, rows, isTable = {}, {}, {}, false
 
 -- What follows makes functions where they are needed, and not before: each would cost every call as much as a command.
 local enter, addUp, compose, followPacked
@@ -83,7 +90,7 @@ while position <= #entries do
   head = (kind == 'update' and 'u-' or kind == 'create' and 'c-' or 'i-') .. (adds and (setsCounter and 'b' or 'x') or setsCounter and 's' or '-')
     .. names
   local from, mostBytes = 26 + #head, MOST_PACKED - #head
-  local keys, changes, areClean, stored, count = {}, nil, nil, {}, 0
+  local keys, changes, areClean, stored, count, scores, scored = {}, nil, nil, {}, 0, {}, 0
   for n = 1, records do keys[n] = entries[position + 2 * n] end
   if not condition and kind ~= 'delete' and bounds == 0 then changes = call('HMGET', packedKey, unpack(keys)) end
 
@@ -124,10 +131,10 @@ while position <= #entries do
         for m = n, records do
           if not changes[m] then
             some = some + 1
-            others[some] = viewPrefix .. keys[m]
+            others[some] = viewPrefix .. named(keys[m])
             if not arePacked then
               some = some + 1
-              others[some] = pendPrefix .. keys[m]
+              others[some] = pendPrefix .. named(keys[m])
             end
           end
         end
@@ -164,27 +171,30 @@ while position <= #entries do
       writes = writes - 1
     end
   end
+  local long = not isTable and entered > 0 and dirty > MOST_SEARCHED and dirty - entered <= MOST_SEARCHED and string.rep(' ', LONG_SIZE)
+  if long then
+    isTable = true
+    scores[scored + 1], scores[scored + 2] = '0', long
+    stored[count + 1], stored[count + 2] = long, ''
+    scored, count = scored + 2, count + 2
+  end
+  -- What is not in the index would never be flushed: it is there before its change is.
+  if scored > 0 then
+    -- Where each record had a packed change, the shard had a due record.
+    if first == nil and (enter or compose) then first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2] or false end
+    call('ZADD', dirtyKey, unpack(scores))
+  end
   if count > 0 then call('HSET', packedKey, unpack(stored)) end
+  if long then
+    call('HDEL', packedKey, long)
+    call('ZREM', dirtyKey, long)
+  end
   position = position + 2 + 2 * records
 end
 
 local wasClean = 0
-if scored > 0 then
-  -- Where each record had a packed change, the shard had a due record. Parked ones are not due; whoever flushes a batch in flight then sees to
-  -- what is.
-  if enter or compose then
-    local first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2]
-    if (first == nil or first == 'inf') and call('EXISTS', prefix .. 'batch') == 0 then wasClean = 1 end
-  end
-  local long = entered > 0 and dirty > MOST_SEARCHED and dirty - entered <= MOST_SEARCHED and string.rep(' ', LONG_SIZE)
-  if long then scores[scored + 1], scores[scored + 2] = '0', long end
-  call('ZADD', dirtyKey, unpack(scores))
-  if long then
-    call('ZREM', dirtyKey, long)
-    call('HSET', packedKey, long, '')
-    call('HDEL', packedKey, long)
-  end
-end
+-- Parked records are not due; whoever flushes a batch in flight then sees to what is.
+if (first == false or first == 'inf') and call('EXISTS', prefix .. 'batch') == 0 then wasClean = 1 end
 local accepted = index - #refused / 2
 if traces ~= '' and accepted > 0 and call('STRLEN', prefix .. 'traces') < MOST_TRACES then call('APPEND', prefix .. 'traces', traces) end
 call('HINCRBY', prefix .. 'stats', 'writes', writes)

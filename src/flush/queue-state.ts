@@ -1,0 +1,49 @@
+import type { Redis } from 'ioredis'
+
+export interface QueueState {
+  /**
+   * `paused` no job runs until it is resumed · `limited` jobs run as slowly as somebody has set · `broken` BullMQ cannot work with what lies in Redis
+   */
+  readonly queue: 'running' | 'paused' | 'limited' | 'broken'
+  /** What is wrong, unless it is running. */
+  readonly problem?: string
+}
+
+/** What lies under the names of a queue of BullMQ's. */
+const TYPES = {
+  wait: 'list',
+  active: 'list',
+  paused: 'list',
+  delayed: 'zset',
+  prioritized: 'zset',
+  completed: 'zset',
+  failed: 'zset',
+  'waiting-children': 'zset',
+  marker: 'zset',
+  repeat: 'zset',
+  meta: 'hash',
+  stalled: 'set',
+  events: 'stream',
+  id: 'string',
+  limiter: 'string',
+  'stalled-check': 'string',
+} as const
+
+/** @param queueKey of a queue's keys, as `queue.toKey` makes them */
+export async function readQueueState(redis: Redis, queueKey: (name: string) => string): Promise<QueueState> {
+  const names = Object.entries(TYPES)
+  const types = await Promise.all(names.map(([name]) => redis.type(queueKey(name))))
+  const wrong = names.findIndex(([, type], n) => types[n] !== 'none' && types[n] !== type)
+  const [name, type] = names[wrong] ?? []
+  if (name !== undefined) return broken(`expected a ${type} as ${queueKey(name)}, got a ${types[wrong]}`)
+  const id = types[names.findIndex(([each]) => each === 'id')] === 'none' ? '0' : await redis.get(queueKey('id'))
+  if (!Number.isSafeInteger(Number(id ?? 0))) return broken(`expected a number in ${queueKey('id')}, got something else`)
+  const [paused, concurrency, max] = await redis.hmget(queueKey('meta'), 'paused', 'concurrency', 'max')
+  if (paused != null) return { queue: 'paused', problem: 'its queue is paused: only cache.flush() flushes it until it is resumed' }
+  if (concurrency == null && max == null && (await redis.pttl(queueKey('limiter'))) <= 0) return { queue: 'running' }
+  return { queue: 'limited', problem: 'its queue has a limit of its rate or its concurrency: flushes may be late' }
+}
+
+function broken(what: string): QueueState {
+  return { queue: 'broken', problem: `its queue is broken: ${what}. Delete that key: jobs hold no data. The sweeper flushes meanwhile` }
+}

@@ -1,0 +1,127 @@
+import type { Redis, RedisOptions } from 'ioredis'
+import { ConfigurationError } from '../errors.js'
+import type { Events } from '../events.js'
+import { type Connector, persistent } from './connector.js'
+
+/** Options of the application's connection that are about reaching Redis. Every other one is ours, or ioredis' default. */
+const REACHING = [
+  'host',
+  'port',
+  'path',
+  'family',
+  'username',
+  'password',
+  'db',
+  'tls',
+  'name',
+  'sentinels',
+  'sentinelUsername',
+  'sentinelPassword',
+  'sentinelTLS',
+  'sentinelMaxConnections',
+  'enableTLSForSentinelMode',
+  'updateSentinels',
+  'failoverDetector',
+  'natMap',
+  'keepAlive',
+  'noDelay',
+  'connectionName',
+  'disableClientInfo',
+  'clientInfoTag',
+  'protocol',
+] as const satisfies readonly (keyof RedisOptions)[]
+
+/** Ms. A smaller one of the application's would cut connections that are slow to come. */
+const CONNECT_TIMEOUT = 10_000
+/** Ms. A Sentinel that accepts connections and says nothing would otherwise be waited for for ever. */
+const SENTINEL_TIMEOUT = 5000
+
+/**
+ * Replies that do not pass on this connection: Redis was demoted and keeps the connection, or it is cut off from the others, which may have another
+ * primary now. A new connection asks the name, or the Sentinels, again.
+ */
+const MOVED_ON = /(^|-)(READONLY|MASTERDOWN|NOREPLICAS|UNBLOCKED)\b/
+
+/** Each option that could end a connection of ours, cut a command of ours short, or change what a reply of ours looks like. */
+const OURS = {
+  role: 'master',
+  retryStrategy: retryDelay,
+  sentinelRetryStrategy: retryDelay,
+  sentinelCommandTimeout: SENTINEL_TIMEOUT,
+  reconnectOnError: ({ message }: Error) => MOVED_ON.test(message),
+  maxRetriesPerRequest: null,
+  enableOfflineQueue: true,
+  offlineQueue: true,
+  commandQueue: true,
+  autoResendUnfulfilledCommands: true,
+  enableAutoPipelining: false,
+  enableReadyCheck: true,
+  maxLoadingRetryTime: 500,
+  commandTimeout: undefined,
+  blockingTimeout: undefined,
+  socketTimeout: undefined,
+  disconnectTimeout: 2000,
+  lazyConnect: false,
+  readOnly: false,
+  monitor: false,
+  stringNumbers: false,
+  replyMapping: 'legacy',
+  scripts: undefined,
+  himportFieldsets: undefined,
+} as const satisfies Partial<RedisOptions>
+
+const problems = new WeakMap<Redis, Error>()
+
+/** Why the connection is not there, as far as it is known. */
+export function problemOf(redis: Redis): Error | undefined {
+  return problems.get(redis)
+}
+
+/** Opens a connection of ours to the Redis that the application's one reaches. */
+export type Connect = (overrides: Partial<RedisOptions>) => Redis
+
+/**
+ * @param opened gets every connection that is opened
+ * @throws ConfigurationError when the application's connection cannot be copied
+ */
+export function connectLike(redis: Redis, events: Events, opened: Redis[]): Connect {
+  checkConnection(redis)
+  const reaching = reachingOptions(redis.options)
+  return (overrides) => {
+    const connection = redis.duplicate({ ...reaching, ...OURS, ...overrides })
+    connection.on('error', (error) => {
+      problems.set(connection, error)
+      events.emit('failure', { step: 'redis', model: undefined, error })
+    })
+    connection.on('ready', () => problems.delete(connection))
+    opened.push(connection)
+    return connection
+  }
+}
+
+function checkConnection(redis: Redis): void {
+  const { duplicate, defineCommand, isCluster, options } = (redis ?? {}) as Partial<Redis>
+  if (isCluster)
+    throw new ConfigurationError('redis: expected a connection to one Redis, got an ioredis Cluster; Redis Cluster is not supported')
+  if (typeof duplicate !== 'function' || typeof defineCommand !== 'function' || typeof options !== 'object')
+    throw new ConfigurationError(`redis: expected a connection of ioredis, got ${redis === null ? 'null' : typeof redis}`)
+  if (options.keyPrefix)
+    throw new ConfigurationError('redis: expected a connection without keyPrefix, which BullMQ cannot use (set namespace instead)')
+  if (options.role === 'slave')
+    throw new ConfigurationError("redis: expected a connection to the primary, got the option role: 'slave'; a replica takes no writes")
+}
+
+/** Undefined options are ioredis' defaults. */
+function reachingOptions(given: RedisOptions): Partial<RedisOptions> {
+  const taken = Object.fromEntries(REACHING.map((name) => [name, given[name]]))
+  const connectTimeout = Math.max(given.connectTimeout ?? 0, CONNECT_TIMEOUT)
+  // A connector of the application's may have options of its own.
+  if (given.Connector) return { ...taken, connectTimeout, Connector: persistent(given.Connector as Connector, retryDelay) as never }
+  const others = Object.fromEntries(Object.keys(given).map((name) => [name, undefined]))
+  return { ...others, ...taken, connectTimeout }
+}
+
+/** Ms before an attempt to connect. It never gives up. */
+function retryDelay(attempt: number): number {
+  return Math.min(50 * attempt, 500)
+}

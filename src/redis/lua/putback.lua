@@ -1,0 +1,25 @@
+-- Included by park.lua, and by settle.lua for it. Needs prefix, that of the shard's keys.
+-- include inparts
+-- include advance
+
+-- Puts the changes that park.lua has composed in the place of the pending ones, lists their records, and lets the next group take its turn. Each
+-- record is in the index first, and in the batch until the end. All of this may be done twice, as long as the batch is in flight.
+local function putBack(id)
+  local batchKey = prefix .. 'batch'
+  local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'composed', 'entries', 'next', 'rest', 'traces')
+  if batch[1] == id then
+    local composed, entries = cmsgpack.unpack(batch[3]), cmsgpack.unpack(batch[4])
+    for n, key in ipairs(cmsgpack.unpack(batch[2])) do
+      local pend = prefix .. 'pend/' .. named(key)
+      redis.call('ZADD', prefix .. 'dirty', 'NX', 'inf', key)
+      redis.call('DEL', pend)
+      inParts(composed[n], function(_, ...) redis.call('HSET', pend, ...) end)
+      redis.call('HDEL', prefix .. 'packed', key)
+      redis.call('HSET', prefix .. 'parked', key, entries[n])
+    end
+    redis.call('SET', prefix .. 'acked', 'void:' .. id)
+    if batch[7] and redis.call('EXISTS', prefix .. 'traces') == 0 then redis.call('SET', prefix .. 'traces', batch[7]) end
+    advance(batch[6], 'void:' .. id, batch[5])
+  end
+  redis.call('HDEL', batchKey, 'composed', 'entries', 'next')
+end

@@ -1,0 +1,75 @@
+/** Words with which Redis turns a command away before it does anything, and which pass by themselves. */
+const PASSING = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOREPLICAS|UNBLOCKED)\b/
+
+/** Beginnings of replies with which Redis refuses a command that it has not begun. */
+const REFUSED_UNREAD =
+  /^(NOPERM|NOAUTH|WRONGPASS|DENIED|MOVED|ASK|CROSSSLOT|NOSCRIPT|NOPROTO|OOM|ERR (max number of clients|unknown command|protocol error|error compiling script))\b/i
+
+/** Redis adds it to what went wrong within a script, which may have done a part of its work. */
+const WITHIN_A_SCRIPT = /\bscript: ?[0-9a-f]{40}|user_script/
+
+const CLUSTER = 'this Redis is a node of a Redis Cluster, which is not supported'
+
+/** What the replies mean, by their beginnings. */
+const MEANINGS: readonly (readonly [beginning: string, meaning: string])[] = [
+  ['NOPERM', 'the user lacks a right in Redis that the call needs'],
+  ['NOAUTH', 'Redis wants a password, and got none'],
+  ['WRONGPASS', 'Redis refused the name of the user, or the password'],
+  ['DENIED', 'Redis is in protected mode, and takes no connection from elsewhere'],
+  ['MOVED', CLUSTER],
+  ['ASK', CLUSTER],
+  ['CROSSSLOT', CLUSTER],
+  ['CLUSTERDOWN', CLUSTER],
+  ['TRYAGAIN', CLUSTER],
+  ['WRONGTYPE', 'a key holds what this library did not put there'],
+  ['NOSCRIPT', 'Redis does not have the script any more'],
+  ['OOM', 'Redis is out of memory (maxmemory)'],
+  ['READONLY', 'this Redis is a replica, and takes no writes'],
+  ['MASTERDOWN', 'this Redis is a replica, and has lost its primary'],
+  ['NOREPLICAS', 'Redis takes no writes without its replicas (min-replicas-to-write)'],
+  ['MISCONF', 'Redis cannot write to its disk, and takes no writes'],
+  ['LOADING', 'Redis loads its data'],
+  ['BUSY', 'a script holds Redis up'],
+  ['UNBLOCKED', 'Redis was made a replica meanwhile'],
+  ['NOPROTO', 'Redis does not know this version of its protocol'],
+  ['ERR max number of clients', 'max number of clients reached: Redis has as many connections as it may (maxclients)'],
+  ['ERR unknown command', 'Redis does not know a command (unknown command): it is too old, or the command was renamed'],
+  ['ERR Protocol error', 'Redis did not understand what it got (Protocol error)'],
+  ["ERR The user executing the script can't", 'the user lacks a right in Redis that the call needs'],
+]
+
+/** What Redis itself answered; anything else is the connection's failure. */
+export function isReply(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError'
+}
+
+export function isTurnedAway(error: unknown): error is Error {
+  return isReply(error) && PASSING.test(error.message) && !WITHIN_A_SCRIPT.test(error.message)
+}
+
+/** Whether the reply says that nothing was done. */
+export function isRefusedUnread(error: unknown): boolean {
+  return isTurnedAway(error) || (isReply(error) && REFUSED_UNREAD.test(error.message) && !WITHIN_A_SCRIPT.test(error.message))
+}
+
+/** ioredis hangs the call's arguments on its errors: values of rows, which have no place in a log. */
+export function withoutArguments<E>(error: E): E {
+  if (isReply(error)) Reflect.deleteProperty(error, 'command')
+  return error
+}
+
+/** A reply of Redis in words of ours, since its own may quote what was sent. */
+export class RedisRefusal extends Error {
+  constructor(reply: Error) {
+    const [word = 'ERR'] = reply.message.replace(/^-/, '').split(' ', 1)
+    const meaning = MEANINGS.find(([beginning]) => reply.message.startsWith(beginning))?.[1] ?? 'Redis refused the call'
+    const where = WITHIN_A_SCRIPT.test(reply.message) ? '; it was refused within a script, which may have done a part of its work' : ''
+    super(`${word}: ${meaning}${where}`, { cause: withoutArguments(reply) })
+    this.name = 'RedisRefusal'
+  }
+}
+
+/** The error in words that may be shown: those of a reply are. */
+export function named(error: unknown): unknown {
+  return isReply(error) ? new RedisRefusal(error) : error
+}

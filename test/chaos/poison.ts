@@ -1,0 +1,93 @@
+import { models } from '../../generated/write-behind.js'
+import { shardPrefix } from '../../src/redis/keys.js'
+import { Store } from '../../src/redis/store.js'
+import { Compiler } from '../../src/schema/compiler.js'
+import { shardOf } from '../../src/schema/key.js'
+import type { Operation } from '../../src/schema/operation.js'
+import type { Query } from './audit.js'
+import { SHARDS } from './queues.js'
+import type { Stage } from './stage.js'
+
+const INSTALL = `
+create table chaos_poison (record text primary key, state text);
+create function chaos_poison() returns trigger language plpgsql as $$
+declare refused text;
+begin
+  select state into refused from chaos_poison where record = to_jsonb(new) ->> tg_argv[0];
+  if found then raise exception using errcode = refused, message = 'poisoned'; end if;
+  return new;
+end $$;
+create trigger chaos_poison before insert or update on "Counter" for each row execute function chaos_poison('name');
+create trigger chaos_poison before insert or update on page_views for each row execute function chaos_poison('path');
+create trigger chaos_poison before insert or update on players for each row execute function chaos_poison('player_id');`
+
+/** No writer has this player. */
+const BOMB = 'b0b0b0b0-0000-4000-8000-000000000000'
+const LIMITS = { debounce: 0, maxWait: 1000, mostDirty: 1_000_000, mostBytes: 2 ** 31, nameClean: false }
+
+/** Records that the database refuses for a while. */
+export class Poison {
+  readonly #stage: Pick<Stage, 'query' | 'redis' | 'namespace'>
+  /** Those of this cycle. */
+  readonly #records = new Set<string>()
+  #bombs = 0
+  #isOn = false
+
+  constructor(stage: Pick<Stage, 'query' | 'redis' | 'namespace'>) {
+    this.#stage = stage
+  }
+
+  async install(query: Query = this.#stage.query): Promise<void> {
+    await query(INSTALL)
+  }
+
+  /** @param detail of an event: a record, and more */
+  isPoisoned(detail: string): boolean {
+    return this.#records.has(detail.split(' ', 1)[0] as string)
+  }
+
+  /** Records may be refused just now. */
+  get isOn(): boolean {
+    return this.#isOn
+  }
+
+  async refuse(records: readonly string[], state: string): Promise<void> {
+    this.#isOn = true
+    for (const record of records) this.#records.add(record)
+    const rows = records.map((record) => `('${record}', '${state}')`)
+    await this.#stage.query(`insert into chaos_poison values ${rows.join(', ')} on conflict do nothing`)
+  }
+
+  /** Those that are refused with this SQLSTATE. */
+  async cure(state: string): Promise<void> {
+    await this.#stage.query(`delete from chaos_poison where state = '${state}'`)
+  }
+
+  async cureAll(): Promise<void> {
+    await this.#stage.query('delete from chaos_poison')
+    this.#isOn = false
+  }
+
+  /** Past the compiler, which refuses it. */
+  async writeBomb(bytes: number): Promise<void> {
+    this.#records.add(BOMB)
+    const operation = new Compiler(models.player).set({ id: BOMB }, { name: 'bomb', score: 0 }) as Operation
+    const values = operation.values.map((value) => (value === 'bomb' ? '"'.repeat(bytes) : value))
+    await this.#write({ ...operation, values } as Operation)
+  }
+
+  async deleteBomb(): Promise<void> {
+    await this.#write(new Compiler(models.player).delete({ where: { id: BOMB } }) as Operation)
+  }
+
+  /** The end of a cycle: nothing is poisoned any more. */
+  forget(): void {
+    this.#records.clear()
+  }
+
+  async #write(operation: Operation): Promise<void> {
+    const { redis, namespace } = this.#stage
+    const prefix = shardPrefix(namespace, models.player.name, shardOf(operation.key, SHARDS))
+    await new Store(redis).write(prefix, `bomber-${++this.#bombs}`, 1, 1, LIMITS, [operation])
+  }
+}

@@ -1,0 +1,35 @@
+/** A process that flushes everything once, and says what came of it. Its database client ends the process at a statement with the bomb. */
+import { PrismaPg } from '@prisma/adapter-pg'
+import { Redis } from 'ioredis'
+import { PrismaClient } from '../../generated/client/client.js'
+import { models } from '../../generated/write-behind.js'
+import { createWriteBehind, ParkedError } from '../../src/index.js'
+
+export interface ChildArguments {
+  readonly redisUrl: string
+  readonly databaseUrl: string
+  readonly namespace: string
+  /** What a statement's parameters must not hold. */
+  readonly bomb?: string
+}
+
+const { redisUrl, databaseUrl, namespace, bomb } = JSON.parse(process.argv[2] as string) as ChildArguments
+const redis = new Redis(redisUrl, { maxRetriesPerRequest: null })
+const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: databaseUrl }) })
+const client = {
+  $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T> {
+    if (bomb !== undefined && values.some((value) => String(value).includes(bomb))) process.kill(process.pid, 'SIGKILL')
+    return prisma.$queryRawUnsafe<T>(sql, ...values)
+  },
+}
+const cache = await createWriteBehind({ prisma: client, redis, namespace, models, policies: { document: { shards: 1 } } })
+try {
+  await cache.flush({ timeout: 60_000 })
+} catch (error) {
+  if (!(error instanceof ParkedError)) throw error
+}
+const parked = (await cache.parked()).map(({ key, reason }) => ({ key, reason }))
+await cache.close()
+await prisma.$disconnect()
+redis.disconnect()
+console.log(JSON.stringify(parked))
