@@ -2,6 +2,7 @@ import { ParkedError, PersistError, TimeoutError, UnavailableError, WriteBehindE
 import type { Events } from '../events.js'
 import type { ShardNames } from '../redis/keys.js'
 import { isOwnFault } from '../redis/link.js'
+import type { ParkedEntry } from '../redis/replies.js'
 import { isReply, isTurnedAway, named } from '../redis/reply.js'
 import type { Store } from '../redis/store.js'
 import { ancestorsOf, inTiers } from '../schema/ancestors.js'
@@ -9,6 +10,7 @@ import { shardOf } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
 import type { Flusher } from './flusher.js'
 import { isDeadly } from './quarantine.js'
+import { parkedKeys, retryTogether } from './retry.js'
 
 const RETRY_PAUSE = 100
 /** Ms; a longer one fires at once. */
@@ -128,15 +130,34 @@ export class Barrier {
   }
 
   async #flushParked(part: BarrierPart, deadline: number, count: Count): Promise<{ refused: string[]; healed: number }> {
-    const refused: string[] = []
-    let healed = 0
-    for (const shard of range(part.shards.count)) {
-      for (const entry of await this.#untilUp(part, deadline, () => this.#store.parked(part.shards.prefix(shard)))) {
-        if (isDeadly(entry) || (await this.#isRefused(part, shard, entry.key, deadline, count))) refused.push(entry.key)
-        else healed++
-      }
+    const shards = await Promise.all(range(part.shards.count).map((shard) => this.#retryShard(part, shard, deadline, count)))
+    return { refused: shards.flatMap(({ refused }) => refused), healed: shards.reduce((total, { healed }) => total + healed, 0) }
+  }
+
+  /** `refused`: those that are still parked. */
+  async #retryShard(part: BarrierPart, shard: number, deadline: number, count: Count): Promise<{ refused: string[]; healed: number }> {
+    const before = await this.#parkedKeys(part, shard, deadline)
+    if (before.length === 0) return { refused: [], healed: 0 }
+    const tried = await this.#parkedKeys(part, shard, deadline, (entry) => !isDeadly(entry))
+    const flush = async (keys: readonly string[]) => {
+      const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { keys }, undefined, deadline))
+      count(report.records)
+      return report
     }
-    return { refused, healed }
+    await retryTogether(flush, tried)
+    // Another worker may have been the one that was told.
+    const after = new Set(await this.#parkedKeys(part, shard, deadline))
+    const refused = before.filter((key) => after.has(key))
+    return { refused, healed: before.length - refused.length }
+  }
+
+  #parkedKeys(part: BarrierPart, shard: number, deadline: number, isWanted = (_: ParkedEntry) => true): Promise<string[]> {
+    return this.#untilUp(part, deadline, async () => {
+      const keys = new Set<string>()
+      for await (const page of parkedKeys(this.#store, part.shards.prefix(shard), isWanted, Number.POSITIVE_INFINITY))
+        for (const key of page) keys.add(key)
+      return [...keys]
+    })
   }
 
   /** Flushes a record. */

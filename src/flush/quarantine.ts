@@ -32,7 +32,7 @@ interface QuarantineContext {
 /** What becomes of a batch that was not decoded. */
 interface Outcomes {
   /** It was in the database before. */
-  acknowledge(ledger: string): Promise<void>
+  acknowledge(ledger: string): Promise<unknown>
   /** It is void, and has one record. */
   refuse(): Promise<void>
 }
@@ -61,7 +61,10 @@ export class Quarantine {
     let head: BatchHead = batch
     for (;;) {
       const voided = await limits.statements.run(() => database.void(shards.ledger(shard), head))
-      if (voided.outcome === 'applied before') return await acknowledge(voided.ledger)
+      if (voided.outcome === 'applied before') {
+        await acknowledge(voided.ledger)
+        return
+      }
       if (voided.outcome === 'void') return await (batch.size === 1 ? refuse() : this.#divide(shard, batch, refusal.message))
       if (!(await store.isInFlight(shards.prefix(shard), batch.id))) return
       events.emit('adopted', { model: model.name, shard, batch: batch.id, ledger: voided.ledger })

@@ -74,8 +74,10 @@ export class Scheduler {
     if (jobs.length > 0) await this.queue.addBulk(jobs)
   }
 
-  async wakeParked(shard: number, key: string, delay: number): Promise<void> {
-    await this.#add({ kind: 'parked', model: this.#model, shard, key }, delay)
+  /** Each after a wait of its own. */
+  async wakeParked(shard: number, keys: readonly string[]): Promise<void> {
+    const jobs = keys.map((key) => this.#job({ kind: 'parked', model: this.#model, shard, key }, backoffDelay(this.#policy, 1)))
+    if (jobs.length > 0) await this.queue.addBulk(jobs)
   }
 
   /**

@@ -11,6 +11,8 @@ import { type FailedJob, type FailedJobs, type Scheduler, unlessGone } from './s
 
 /** Failed jobs looked at in one sweep. */
 const MOST_FAILED = 1000
+/** Parked records of a shard looked at in one sweep: where there are more, one that came through brings along the others. */
+const PARKED_IN_A_SWEEP = 100
 /** A parked record whose job has used up its attempts gets another one after this long, ms. */
 const PARKED_PAUSE = 300_000
 /**
@@ -43,6 +45,8 @@ export class Sweeper {
   readonly #rescuer: Rescuer
   /** What was wrong with the queue at the last sweep. */
   #problem: string | undefined
+  /** Where the last sweep has stopped in the parked records of a shard. */
+  readonly #cursors = new Map<number, string>()
   #timer: NodeJS.Timeout | undefined
   #sweep: Promise<void> | undefined
   #running = false
@@ -129,7 +133,10 @@ export class Sweeper {
   async #wakeParked(shard: number, queue: QueueState['queue'], failed: FailedJobs, failures: Failures): Promise<void> {
     const { model, policy, shards, store, scheduler } = this.#context
     const listed = new Set(failed.jobs.map(({ data }) => (data.kind === 'parked' ? data.key : '')))
-    const keys = (await store.parked(shards.prefix(shard))).map(({ key }) => key).filter((key) => !listed.has(key))
+    const { entries, cursor } = await store.parkedPage(shards.prefix(shard), this.#cursors.get(shard) ?? '0', PARKED_IN_A_SWEEP)
+    if (cursor === undefined) this.#cursors.delete(shard)
+    else this.#cursors.set(shard, cursor)
+    const keys = entries.map(({ key }) => key).filter((key) => !listed.has(key))
     // Where more are parked than are listed, one that is not may have failed just now.
     const delay = failed.more ? PARKED_PAUSE : 0
     const wake = (key: string) => scheduler.ensure({ kind: 'parked', model, shard, key }, delay, Math.max(policy.maxBackoff, PARKED_PAUSE))

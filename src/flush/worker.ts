@@ -1,4 +1,4 @@
-import { type Job, UnrecoverableError, Worker } from 'bullmq'
+import { DelayedError, type Job, UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { PersistError, UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
@@ -10,10 +10,12 @@ import { isReply, named } from '../redis/reply.js'
 import type { Store } from '../redis/store.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 import { within } from './barrier.js'
+import { Crowds, pauseOf } from './crowds.js'
 import type { Flusher } from './flusher.js'
 import { type FlushJob, type FlushJobData, isAsMade, MOST_BATCHES_IN_A_JOB, readJobData } from './job.js'
 import { isDeadly } from './quarantine.js'
 import { type FlushReport, sentence, summary } from './report.js'
+import { parkedKeys, retryTogether } from './retry.js'
 import { backoffDelay, KEPT_COMPLETED, KEPT_FAILED, queueName, type Scheduler } from './scheduler.js'
 
 /**
@@ -21,6 +23,8 @@ import { backoffDelay, KEPT_COMPLETED, KEPT_FAILED, queueName, type Scheduler } 
  * batches would be as small as they are quick.
  */
 const LONGEST_REST = 250
+/** Records refused for one reason that get a job at once: the sweeper gives the others theirs. */
+const MOST_WOKEN = 100
 /** A killed worker's job starts again within the sum of both, ms. */
 const LOCK_DURATION = 5000
 const STALLED_INTERVAL = 2000
@@ -87,6 +91,10 @@ export class FlushWorker {
   #starting: Promise<void> | undefined
   #consumer: Consumer | undefined
   #connection: Redis | undefined
+  /** Shards and reasons. */
+  readonly #healing = new Set<string>()
+  readonly #crowds = new Crowds()
+  #stopping = false
 
   constructor(context: WorkerContext) {
     this.#context = context
@@ -133,6 +141,7 @@ export class FlushWorker {
 
   /** Resolves when the jobs under way have ended, or without them if Redis is away; if it goes away meanwhile, never. */
   async stop(): Promise<void> {
+    this.#stopping = true
     await this.#consumer?.close(this.#connection?.status !== 'ready')
   }
 
@@ -147,6 +156,7 @@ export class FlushWorker {
     try {
       return await this.#flushAsTold(job, data)
     } catch (error) {
+      if (error instanceof DelayedError) throw error
       // By options that are not ours it might be tried again at once, for ever.
       if (!isAsMade(data, job)) throw new UnrecoverableError((error as Error).message)
       // The board shows the stack of every attempt: for a failure of the database the first line says it all.
@@ -205,7 +215,8 @@ export class FlushWorker {
     const { store, flusher } = this.#context
     // What becomes due meanwhile would keep the job going, with ever smaller batches.
     const report = await flusher.flush(shard, { due: await store.now() }, MOST_BATCHES_IN_A_JOB)
-    for (const key of report.parked.keys()) await this.#context.scheduler.wakeParked(shard, key, backoffDelay(this.#context.policy, 1))
+    const woken = [...report.newlyParked.values()].flatMap((keys) => keys.slice(0, MOST_WOKEN))
+    await this.#context.scheduler.wakeParked(shard, woken)
     await job.log(sentence(report))
     return report
   }
@@ -219,11 +230,44 @@ export class FlushWorker {
     const entry = await store.parkedEntry(shards.prefix(shard), key)
     if (entry === undefined) return carried(job, 'the record is not parked any more')
     if (isDeadly(entry)) throw new PersistError('REFUSED', `${entry.reason}; flush it by its key to try it again`, undefined)
+    const crowd = `${shard} ${entry.reason}`
+    if (!this.#crowds.mayTry(crowd)) await this.#putOff(job, shard)
     const report = await flusher.flush(shard, { key })
     await job.log(sentence(report))
     const refusal = report.parked.get(key)
-    if (refusal !== undefined) throw refusal
+    if (refusal !== undefined) {
+      this.#crowds.refused(crowd)
+      throw refusal
+    }
+    if (report.unparked.includes(key)) await this.#heal(job, shard, entry.reason)
     return summary(report)
+  }
+
+  /** @throws DelayedError */
+  async #putOff(job: FlushJob, shard: number): Promise<never> {
+    const { store, shards, policy } = this.#context
+    const { parked } = await store.status(shards.prefix(shard))
+    await job.moveToDelayed(Date.now() + pauseOf(parked, policy.maxBackoff), job.token)
+    throw new DelayedError()
+  }
+
+  /** What mended a record may have mended those that were refused for the same reason: they go on as long as most of them come through. */
+  async #heal(job: FlushJob, shard: number, reason: string): Promise<void> {
+    const { store, shards, flusher, policy } = this.#context
+    const healing = `${shard} ${reason}`
+    if (this.#healing.has(healing)) return
+    this.#healing.add(healing)
+    let healed = 0
+    try {
+      for await (const keys of parkedKeys(store, shards.prefix(shard), (entry) => entry.reason === reason, policy.batchSize)) {
+        const refused = await retryTogether((each) => flusher.flush(shard, { keys: each }), keys)
+        healed += keys.length - refused.size
+        if (2 * refused.size > keys.length || this.#stopping) break
+      }
+    } finally {
+      this.#healing.delete(healing)
+    }
+    if (healed > 0) await job.log(`${healed} others that were refused for the same reason came through, too`)
   }
 }
 
