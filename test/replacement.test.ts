@@ -20,13 +20,15 @@ let postId: string
 let adopted: unknown[]
 
 function connect() {
-  return createRelationsStage({ note: { ...DEFERRED, shards: 1, batchSize: 2 } }, async (send) => {
-    const fails = statements > 0 && --statements === 0
-    if (fails && fault === 'before') throw new Error('Connection terminated unexpectedly')
-    const result = await send()
-    if (fails) throw new Error('Connection terminated unexpectedly')
-    return result
-  })
+  return createRelationsStage({ note: { ...DEFERRED, shards: 1, batchSize: 2 } }, (send) => (statements === 0 ? send() : count(send)))
+}
+
+async function count(send: () => Promise<unknown>): Promise<unknown> {
+  const fails = --statements === 0
+  if (fails && fault === 'before') throw new Error('Connection terminated unexpectedly')
+  const result = await send()
+  if (fails) throw new Error('Connection terminated unexpectedly')
+  return result
 }
 
 beforeAll(async () => {
@@ -103,6 +105,30 @@ test.each(['restrict', 'no action', 'no action deferrable initially deferred'])(
     expect(await stateOf([id])).toMatchObject({ notes: [{ views: 1 }] })
   },
 )
+
+test('a child that keeps its parent stops no neighbour in the batch', async () => {
+  const [kept, other] = [key(), key()]
+  const parked: string[] = []
+  stage.cache.events.on('parked', (event) => void parked.push(event.key))
+  // No row is updated, not even to find out which one is refused.
+  await stage.query(`create function never() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$`)
+  await stage.query('create trigger never before update of text on "Note" for each row execute function never()')
+  await stage.query('create table kept (note text references "Note" (id) on delete restrict)')
+  for (const id of [kept, other]) await noteWithChildren(id)
+  await stage.query('insert into kept values ($1)', [kept])
+  for (const id of [kept, other]) await replace(id)
+  await expect(stage.cache.flush()).rejects.toMatchObject({ code: 'PARKED', keys: [kept] })
+  expect(new Set(parked)).toEqual(new Set([kept]))
+  expect(await stateOf([kept, other])).toMatchObject({ remarks: [{ noteId: kept }], pins: [{ count: 1 }] })
+  expect(await stage.prisma.note.findMany({ where: { id: { in: [kept, other] } }, orderBy: { views: 'asc' } })).toMatchObject([
+    { id: other, views: 1 },
+    { id: kept, views: 7 },
+  ])
+  await stage.query('drop trigger never on "Note"')
+  await stage.query('drop table kept')
+  await stage.cache.flush()
+  expect(await stateOf([kept, other])).toMatchObject({ remarks: [], notes: [{ views: 1 }, { views: 1 }] })
+})
 
 test('a new row that is refused leaves the old one deleted, and comes when it is taken', async () => {
   const id = key()

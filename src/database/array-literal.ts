@@ -29,8 +29,9 @@ export class ArrayLiteral {
   #bytes = Buffer.allocUnsafe(FIRST_SIZE)
   #size = 0
 
-  constructor({ type, list }: Pick<Field, 'type' | 'list'> & Partial<Field>) {
-    this.#isTime = type === 'DateTime'
+  /** @param keepsZone see TimeZones */
+  constructor({ type, sqlType, list }: Pick<Field, 'type' | 'list'> & Partial<Field>, keepsZone = false) {
+    this.#isTime = type === 'DateTime' && !(keepsZone && sqlType === 'timestamptz')
     this.#isList = list
   }
 
@@ -121,7 +122,7 @@ function countEscaped(element: Buffer): number {
   return count
 }
 
-/** Without its zone, as Prisma sends it and reads it: a `timestamptz` takes it for a time in the zone of the session. */
+/** Without its zone, as Prisma may send it and read it: a `timestamptz` takes it for a time in the zone of the session. */
 function withoutZone(text: string): string {
   return text.endsWith('Z') ? text.slice(0, -1) : text
 }

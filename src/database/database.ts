@@ -6,6 +6,7 @@ import { NO_ANSWER, toPersistError } from './failure.js'
 import { LedgerProbe } from './ledger-probe.js'
 import { SnapshotQuery } from './snapshot.js'
 import { type RowChange, type Statement, StatementBuilder } from './statement.js'
+import { TimeZones } from './time-zone.js'
 import { tryRows } from './trial.js'
 
 /** The part of a Prisma client that is used. */
@@ -52,6 +53,7 @@ export class Database {
   readonly #model: Model
   readonly #timeout: number
   readonly #builder: StatementBuilder
+  readonly #zones: TimeZones
   readonly #snapshot: SnapshotQuery
   readonly #probe: LedgerProbe
 
@@ -60,9 +62,18 @@ export class Database {
     this.#client = client
     this.#timeout = timeout
     this.#model = model
-    this.#builder = new StatementBuilder(model)
+    this.#zones = new TimeZones(model)
+    this.#builder = new StatementBuilder(model, this.#zones)
     this.#snapshot = new SnapshotQuery(model)
     this.#probe = new LedgerProbe(model)
+  }
+
+  /**
+   * To be awaited before `prepare`: learns what has to be known of the adapter.
+   * @throws PersistError
+   */
+  async ready(): Promise<void> {
+    await this.#zones.ask((sql) => this.#query(sql))
   }
 
   /**
@@ -134,6 +145,7 @@ export class Database {
    * @throws PersistError
    */
   async write(change: RowChange): Promise<void> {
+    await this.ready()
     const { sql, columns } = this.#builder.build([change], false)
     await this.#query(sql, null, null, null, ...columns)
   }
@@ -164,10 +176,11 @@ export class Database {
    * @throws PersistError
    */
   async snapshot(ledgerShard: string, keys: readonly string[]): Promise<Snapshot> {
+    await this.ready()
     const found = await this.#query<Record<string, unknown> & { ledger: string | null; n: number; found: boolean }>(
       this.#snapshot.sql,
       ledgerShard,
-      ...this.#snapshot.columns(keys),
+      ...this.#snapshot.columns(keys, this.#zones.keeps),
     )
     found.sort((a, b) => a.n - b.n)
     const rows: Snapshot['rows'] = []

@@ -15,9 +15,9 @@ export class Rows {
   readonly #columns: readonly RowColumn[]
   readonly #arrays: readonly ArrayLiteral[]
 
-  constructor(columns: readonly RowColumn[]) {
+  constructor(columns: readonly RowColumn[], keepsZone: boolean) {
     this.#columns = columns
-    this.#arrays = columns.map(({ field }) => new ArrayLiteral(field))
+    this.#arrays = columns.map(({ field }) => new ArrayLiteral(field, keepsZone))
   }
 
   /** Of columns. */

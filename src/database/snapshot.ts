@@ -18,11 +18,14 @@ export class SnapshotQuery {
     this.sql = textOf(model, keys, plain)
   }
 
-  /** The keys' columns. */
-  columns(keys: readonly string[]): string[] {
+  /**
+   * The keys' columns.
+   * @param keepsZone see TimeZones
+   */
+  columns(keys: readonly string[], keepsZone: boolean): string[] {
     const split = keys.map(splitKey)
     return this.#keys.map(({ field }, n) => {
-      const elements = new ArrayLiteral(field)
+      const elements = new ArrayLiteral(field, keepsZone)
       for (const texts of split) elements.add(texts[n] as string)
       return elements.toString()
     })

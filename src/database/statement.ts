@@ -20,6 +20,7 @@ import { splitKey } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
 import { type Column, cast, columnsOf, quoteLedger } from './columns.js'
 import { type RowColumn, Rows } from './rows.js'
+import type { TimeZones } from './time-zone.js'
 
 export interface RowChange {
   readonly key: string
@@ -75,8 +76,10 @@ export class StatementBuilder {
   readonly #keys: readonly Column[]
   readonly #plain: readonly Column[]
   readonly #texts = new Map<string, string>()
+  readonly #zones: Pick<TimeZones, 'keeps'>
 
-  constructor(model: Model) {
+  constructor(model: Model, zones: Pick<TimeZones, 'keeps'> = { keeps: false }) {
+    this.#zones = zones
     this.#model = model
     const { keys, plain } = columnsOf(model)
     this.#keys = keys
@@ -119,7 +122,7 @@ export class StatementBuilder {
     const id = `${shape.regular ? shape.kind : 'irregular'} ${shape.pattern}`
     let part = parts.get(id)
     if (part === undefined) {
-      part = { id, shape, rows: new Rows(this.#columnsOf(shape)) }
+      part = { id, shape, rows: new Rows(this.#columnsOf(shape), this.#zones.keeps) }
       parts.set(id, part)
     }
     return part

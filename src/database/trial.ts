@@ -20,6 +20,8 @@ const PRISMA_PROMISE = 'PrismaPromise'
 interface Part {
   /** The statement for one row. */
   readonly sql: string
+  /** Deletes the row first that it replaces; empty: it replaces none. */
+  readonly deletes: string
   /** Of all rows, an array a column. */
   readonly columns: readonly string[]
   /** Of each row, where its change is among the changes. */
@@ -80,8 +82,10 @@ function partsOf(builder: StatementBuilder, changes: readonly RowChange[]): Part
   }
   return [...groups.values()].map((positions, part) => {
     const group = positions.map((position) => changes[position] as RowChange)
-    const { sql, columns } = builder.build(group, false)
-    return { sql: sql.replace(/\$(\d+)::/g, (_, n) => `${argument(part, Number(n) - 1 - FENCE_PARAMETERS)}::`), columns, positions }
+    const { sql, columns, deletes } = builder.build(group, false)
+    const forOne = (text: string) => text.replace(/\$(\d+)::/g, (_, n) => `${argument(part, Number(n) - 1 - FENCE_PARAMETERS)}::`)
+    // The first columns of both are the key's.
+    return { sql: forOne(sql), deletes: deletes === undefined ? '' : forOne(deletes.sql), columns, positions }
   })
 }
 
@@ -105,8 +109,8 @@ function blockText(parts: readonly Part[]): string {
     part.columns.map((_, c) => `  ${nameOf(p, c)} text[] := current_setting('write_behind.${nameOf(p, c)}');\n`),
   )
   let offset = 0
-  const loops = parts.map(({ sql, positions: { length } }) => {
-    const loop = loopText(sql, offset, length)
+  const loops = parts.map(({ sql, deletes, positions: { length } }) => {
+    const loop = loopText(deletes === '' ? [sql] : [deletes, sql], offset, length)
     offset += length
     return loop
   })
@@ -139,13 +143,13 @@ end $write_behind$`
 }
 
 /** Tries the rows of a part that did not come through yet; an empty state stands for one that did. */
-function loopText(sql: string, offset: number, rows: number): string {
+function loopText(statements: readonly string[], offset: number, rows: number): string {
   return `      for write_behind_row in 1..${rows} loop
         write_behind_n := write_behind_row;
         write_behind_at := write_behind_n + ${offset};
         continue when write_behind_states[write_behind_at] = '';
         begin
-          ${sql} into write_behind_result;
+          ${statements.map((sql) => `${sql} into write_behind_result;`).join('\n')}
           write_behind_states[write_behind_at] := '';
           write_behind_moved := true;
         exception when others or assert_failure then

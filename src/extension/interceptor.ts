@@ -57,7 +57,9 @@ export class Interceptor {
     if (!this.#isDeferrable(call)) return this.#pass(call)
     if (this.#context.isClosed()) throw new ClosedError()
     const answered = await (this.#records.get(call.model as string) as Records).answer(call.operation, call.args as Arguments)
-    return answered === undefined ? this.#pass(call) : answered.result
+    if (answered === undefined) return this.#pass(call)
+    if ('failure' in answered) throw answered.failure
+    return answered.result
   }
 
   /** Whether the cache may be able to answer. */

@@ -9,8 +9,8 @@ import type { Part } from '../write-behind.js'
 import { type Arguments, hasOthers } from './call.js'
 import type { Fields, Projector } from './projector.js'
 
-/** What the cache answers; undefined: it is the database's to answer, or to refuse. */
-export type Answered = { readonly result: unknown } | undefined
+/** What the cache answers; undefined: it is the database's to answer, or to refuse. A write that was done may have a row that cannot be given. */
+export type Answered = { readonly result: unknown } | { readonly failure: PersistError } | undefined
 
 /** A write that meets no view, and makes none by loading the row, so often in a row goes to the database: it is being changed there. */
 const MOST_LOADS = 2
@@ -102,7 +102,7 @@ export class Records {
     const asking = this.#compiler.conditional(operation, condition, row)
     for (let loads = 0; loads <= MOST_LOADS; loads++) {
       const answer: Answer | undefined = await this.#part.writer?.writeIf(shardOf(key, this.#part.shards.count), asking)
-      if (typeof answer === 'object') return this.#row(key, answer, fields)
+      if (typeof answer === 'object') return this.#written(key, answer, fields)
       if (answer !== 'unknown') return undefined
       await this.#view(key)
     }
@@ -111,6 +111,16 @@ export class Records {
 
   #view(key: string): Promise<View> {
     return this.#part.reader.find(shardOf(key, this.#part.shards.count), key, (view) => view)
+  }
+
+  /** The write is done, and must not be made again by Prisma, which would fail alike when it has written. */
+  #written(key: string, texts: readonly string[], fields: Fields): Answered {
+    try {
+      return this.#row(key, texts, fields)
+    } catch (error) {
+      if (error instanceof PersistError) return { failure: error }
+      throw error
+    }
   }
 
   #row(key: string, texts: readonly string[], fields: Fields): Answered {

@@ -89,6 +89,7 @@ export class Persister {
   /** One batch a turn of the event loop: the claims of several shards are often answered together. */
   async #decodeInTurn(batch: Batch, head: BatchHead): Promise<ClaimedBatch> {
     await setImmediate()
+    await this.#context.database.ready()
     return this.#decode(batch, head)
   }
 

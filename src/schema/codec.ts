@@ -46,6 +46,13 @@ export function decode(field: Field, text: string): unknown {
   return decodeScalar(field, text)
 }
 
+/** Whether a stored text is one that the field's enum has, as this release knows it: a newer one may have written others. */
+export function isMember(field: Field, text: string): boolean {
+  if (text === NULL) return true
+  const known = Object.values(field.enum ?? {})
+  return field.list ? (JSON.parse(text) as string[]).every((element) => known.includes(element)) : known.includes(text)
+}
+
 /** Stored text of a value that the database returned; enums arrive under their database name. */
 export function encodeStored(model: Model, field: Field, value: unknown): string {
   if (value === null) return field.type === 'Json' && !field.nullable && !field.list ? 'null' : NULL

@@ -1,5 +1,6 @@
+import { PersistError } from '../errors.js'
 import { plainFields } from './change.js'
-import { decode } from './codec.js'
+import { decode, isMember } from './codec.js'
 import { splitKey } from './key.js'
 import type { Field, Model } from './model.js'
 
@@ -12,21 +13,28 @@ interface Source {
 
 /** Makes rows, as Prisma returns them, of a record's key and of the stored texts of its other fields. */
 export class RowDecoder {
+  readonly #model: string
   readonly #sources: ReadonlyMap<string, Source>
 
   constructor(model: Model) {
+    this.#model = model.name
     const plain = plainFields(model)
     this.#sources = new Map(
       model.fields.map((field) => [field.name, { field, keyPart: model.key.indexOf(field.name), plain: plain.indexOf(field) }]),
     )
   }
 
-  /** @param select the fields to take, in their order; by default all, in that of the schema */
+  /**
+   * @param select the fields to take, in their order; by default all, in that of the schema
+   * @throws PersistError if a field holds a member of its enum that this release does not know
+   */
   decode(key: string, texts: readonly string[], select?: Readonly<Record<string, boolean | undefined>>): Record<string, unknown> {
     const keyTexts = splitKey(key)
     const row: Record<string, unknown> = {}
     const take = ({ field, keyPart, plain }: Source) => {
-      row[field.name] = decode(field, (keyPart < 0 ? texts[plain] : keyTexts[keyPart]) as string)
+      const text = (keyPart < 0 ? texts[plain] : keyTexts[keyPart]) as string
+      if (field.enum !== undefined && !isMember(field, text)) throw this.#unknownMember(key, field)
+      row[field.name] = decode(field, text)
     }
     if (select === undefined) for (const source of this.#sources.values()) take(source)
     for (const name in select) {
@@ -34,5 +42,11 @@ export class RowDecoder {
       if (source !== undefined) take(source)
     }
     return row
+  }
+
+  #unknownMember(key: string, { name, enum: members = {} }: Field): PersistError {
+    const expected = `one of ${Object.keys(members).join(', ')}`
+    const message = `${this.#model}.${name}: expected ${expected}, found a member of the enum that this release does not know`
+    return new PersistError('REFUSED', message, undefined, { model: this.#model, key })
   }
 }

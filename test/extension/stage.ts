@@ -62,6 +62,7 @@ export async function createRelationsStage<const P extends Policies<typeof relat
   const prisma = new RelationsClient({ adapter: new PrismaPg({ connectionString: database.url }) })
   const client = {
     $queryRawUnsafe: <T>(sql: string, ...values: unknown[]) => sends(() => prisma.$queryRawUnsafe<T>(sql, ...values)) as Promise<T>,
+    $transaction: (statements: never) => prisma.$transaction(statements) as Promise<unknown>,
   }
   const cache = await createWriteBehind({ prisma: client, redis, namespace, models: relationsModels, policies })
   const close = async () => {
