@@ -47,7 +47,7 @@ describe('a job that is not ours', () => {
     'shard',
     7,
     {},
-    'x'.repeat(10_000_000),
+    'x'.repeat(5_000_000),
     JSON.parse('{ "__proto__": { "kind": "shard", "model": "Counter", "shard": 0 } }'),
     withoutShard,
     { ...SHARD, shard: 1.5 },
@@ -263,7 +263,6 @@ describe('a queue', () => {
     await write('a')
     await cache.startWorker()
     await expect.poll(names).toEqual(['a'])
-    await expect.poll(() => queue.getFailedCount()).toBeGreaterThan(900)
   })
 
   const NAMES = ['wait', 'active', 'delayed', 'prioritized', 'failed', 'completed', 'events', 'marker', 'meta', 'id', 'stalled', 'paused']
