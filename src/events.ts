@@ -70,7 +70,8 @@ export interface AdoptedEvent {
 export interface FailureEvent {
   /**
    * `schedule` the alarm of a dirty shard: the sweeper finds it · `flush` a job, which is tried again, or the drain of a close, whose records stay
-   * dirty · `sweep` of a worker: comes again · `redis`, `queue` a connection: is made again · `release` of a hold: it expires · `listener` of these
+   * dirty · `sweep` of a worker: comes again · `redis`, `queue` a connection: is made again;
+   * of the latter too, once, that the queue of a model is paused, limited or broken · `release` of a hold: it expires · `listener` of these
    * events: nothing is tried again
    */
   readonly step: 'schedule' | 'flush' | 'sweep' | 'redis' | 'queue' | 'release' | 'listener'
