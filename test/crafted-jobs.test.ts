@@ -234,6 +234,10 @@ describe('a queue', () => {
     await write('a')
     await expect.poll(async () => (await cache.status())[0]?.overdue).toBeGreaterThan(1500)
     expect(await cache.status()).toMatchObject([{ queue: 'paused', dirty: 1 }])
+    // Whatever else is wrong with it.
+    await connection.redis.set(queue.toKey('prioritized'), 'text')
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    await connection.redis.del(queue.toKey('prioritized'))
     expect(await names()).toEqual([])
     expect(said('queue')).toEqual(['Counter: its queue is paused: only cache.flush() flushes it until it is resumed'])
     await cache.flush()
