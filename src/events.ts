@@ -71,9 +71,10 @@ export interface AdoptedEvent {
 export interface FailureEvent {
   /**
    * `schedule` the alarm of a dirty shard: the sweeper finds it · `flush` a job, which is tried again, or the drain of a close, whose records stay
-   * dirty · `sweep` of a worker: comes again · `redis`, `queue` a connection: is made again · `release` of a hold: it expires · `listener` of these
-   * events: nothing is tried again · `safety` of what Redis is given: it may lose writes, or has · `confirm` that the database is the right
-   * one and fits the schema: is tried again, and nothing is flushed before
+   * dirty · `sweep` of a worker: comes again · `redis`, `queue` a connection: is made again; of the latter too, once, that the queue of a model is
+   * paused, limited or broken · `release` of a hold: it expires · `listener` of these events: nothing is tried again · `safety` of what Redis is
+   * given: it may lose writes, or has · `confirm` that the database is the right one and fits the schema: is tried again, and nothing is flushed
+   * before
    */
   readonly step: 'schedule' | 'flush' | 'sweep' | 'redis' | 'queue' | 'release' | 'listener' | 'safety' | 'confirm'
   readonly model: string | undefined

@@ -33,13 +33,15 @@ const TYPES = {
 export async function readQueueState(redis: Redis, queueKey: (name: string) => string): Promise<QueueState> {
   const names = Object.entries(TYPES)
   const types = await Promise.all(names.map(([name]) => redis.type(queueKey(name))))
+  const metaType = types[names.findIndex(([name]) => name === 'meta')]
+  const [paused, concurrency, max] = metaType === 'hash' ? await redis.hmget(queueKey('meta'), 'paused', 'concurrency', 'max') : []
+  // Somebody's will, whatever else there is.
+  if (paused != null) return { queue: 'paused', problem: 'its queue is paused: only cache.flush() flushes it until it is resumed' }
   const wrong = names.findIndex(([, type], n) => types[n] !== 'none' && types[n] !== type)
   const [name, type] = names[wrong] ?? []
   if (name !== undefined) return broken(`expected a ${type} as ${queueKey(name)}, got a ${types[wrong]}`)
   const id = types[names.findIndex(([each]) => each === 'id')] === 'none' ? '0' : await redis.get(queueKey('id'))
   if (!Number.isSafeInteger(Number(id ?? 0))) return broken(`expected a number in ${queueKey('id')}, got something else`)
-  const [paused, concurrency, max] = await redis.hmget(queueKey('meta'), 'paused', 'concurrency', 'max')
-  if (paused != null) return { queue: 'paused', problem: 'its queue is paused: only cache.flush() flushes it until it is resumed' }
   if (concurrency == null && max == null && (await redis.pttl(queueKey('limiter'))) <= 0) return { queue: 'running' }
   return { queue: 'limited', problem: 'its queue has a limit of its rate or its concurrency: flushes may be late' }
 }

@@ -78,8 +78,8 @@ export class Sweeper {
   async sweep(): Promise<void> {
     const { shards, store, scheduler } = this.#context
     const now = await store.now()
-    const queue = await this.#lookAtQueue()
     const failures: Failures = new Map()
+    const queue = (await attempt(failures, this.#lookAtQueue())) ?? 'running'
     const nothing: FailedJobs = { jobs: [], more: true }
     const failed = queue === 'broken' ? nothing : ((await attempt(failures, scheduler.failed(MOST_FAILED))) ?? nothing)
     const held: number[] = []
@@ -145,17 +145,14 @@ export class Sweeper {
     const keys = entries.map(({ key }) => key).filter((key) => !listed.has(key))
     // Where more are parked than are listed, one that is not may have failed just now.
     const delay = failed.more ? PARKED_PAUSE : 0
-    const wake = (key: string) => scheduler.ensure({ kind: 'parked', model, shard, key }, delay, Math.max(policy.maxBackoff, PARKED_PAUSE))
+    const wake = async (key: string) => {
+      await scheduler.ensure({ kind: 'parked', model, shard, key }, delay, Math.max(policy.maxBackoff, PARKED_PAUSE))
+      return true
+    }
     const held = queue === 'broken' ? keys : []
     for (let from = 0; queue !== 'broken' && from < keys.length; from += AT_ONCE) {
       const woken = keys.slice(from, from + AT_ONCE).map(async (key) => {
-        if (
-          (await attempt(
-            failures,
-            wake(key).then(() => true),
-          )) !== true
-        )
-          held.push(key)
+        if (!(await attempt(failures, wake(key)))) held.push(key)
       })
       await Promise.all(woken)
     }
