@@ -10,6 +10,7 @@ let redis: ReturnType<typeof createRedis>['redis']
 beforeEach(async () => {
   connection = createRedis()
   redis = connection.redis.duplicate({ autoResendUnfulfilledCommands: false, retryStrategy: () => 10 })
+  redis.on('error', () => {})
   await redis.ping()
 })
 

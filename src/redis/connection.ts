@@ -90,13 +90,21 @@ export function connectLike(redis: Redis, events: Events, opened: Redis[]): Conn
   return (overrides) => {
     const connection = redis.duplicate({ ...reaching, ...OURS, ...overrides })
     connection.on('error', (error) => {
-      problems.set(connection, error)
+      problems.set(connection, explain(connection, error))
       events.emit('failure', { step: 'redis', model: undefined, error })
     })
     connection.on('ready', () => problems.delete(connection))
     opened.push(connection)
     return connection
   }
+}
+
+/** Redis says "max number of clients reached" and closes the connection, which mostly is all that is seen of it. */
+function explain({ status }: Redis, error: Error & { code?: string }): Error {
+  if (status !== 'connect' || !(error.code === 'EPIPE' || error.code === 'ECONNRESET')) return error
+  const message =
+    'Redis closed the connection at once, as it does when it has as many as it may (maxclients: max number of clients reached)'
+  return new Error(message, { cause: error })
 }
 
 function checkConnection(redis: Redis): void {
