@@ -803,4 +803,11 @@ return { id, acked, writes, packedKeys, packedChanges, traces }`,
     "'row' extends keyof M",
     "'rows' extends keyof M",
   ),
+  mutant(
+    'a row that lacks fields is an answer',
+    'omitted',
+    'extension/projector.ts',
+    'if (!this.#lacking.every(isLeftOut)) return undefined',
+    '',
+  ),
 ]

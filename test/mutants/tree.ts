@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Edit } from './mutants.js'
 
-const COPIED = ['src', 'test', 'generated', 'prisma', 'package.json', 'tsconfig.json', 'vitest.config.ts']
+const COPIED = ['src', 'test', 'dashboard', 'generated', 'prisma', 'package.json', 'tsconfig.json', 'vitest.config.ts']
 
 /** A copy of the repository in which files can be broken and mended. */
 export class Tree {
