@@ -281,7 +281,7 @@ describe('a schema with what cannot be written behind', () => {
 model Types {
   id     Int      @id
   char   String   @db.Char(3)
-  citext String   @db.Citext
+  citext String[] @db.Citext
   xml    String   @db.Xml
   inet   String   @db.Inet
   bit    String   @db.Bit(2)
@@ -293,12 +293,15 @@ model Types {
   timetz DateTime @db.Timetz(3)
   stamp  DateTime @db.Timestamp(0)
   zoned  DateTime @db.Timestamptz(2)
-  circle Unsupported("circle")?
+  circle Unsupported("circle")
   hidden String   @ignore
   long   Int      @default(40000) @db.SmallInt
 }
 model BytesKey {
   id Bytes @id
+}
+model CaselessKey {
+  id String @id @db.Citext
 }
 model FloatKey {
   a Float
@@ -337,7 +340,8 @@ generator client {
 
   it.each([
     ['Types.char', 'pads'],
-    ['Types.citext', 'without regard to case'],
+    ['Types.citext', 'no lists of it'],
+    ['CaselessKey.id', 'without regard to case'],
     ['Types.xml', '@db.Xml'],
     ['Types.inet', '@db.Inet'],
     ['Types.bit', '@db.Bit(2)'],
@@ -380,6 +384,36 @@ describe('the configuration of the generator', () => {
     expect(problem(output, 'Nobody')).toContain('no such model')
     expect(problem(output, 'WriteBehindLedger')).toContain('is the ledger')
     expect(output).not.toContain('every model is cached')
+  })
+
+  it('leaves fields out, and refuses to leave out what an insert has to fill', async () => {
+    const fields =
+      'search Unsupported("tsvector")?\n  place Unsupported("point") @default(dbgenerated("point(1,1)"))\n  real Float? @db.Real\n  inet String @default("::1") @db.Inet\n  bit String @db.Bit(2)\n  made String @default(uuid())'
+    const body = `${LEDGER}\nmodel A {\n  id String @id\n  name String @db.Citext\n  ${fields}\n}`
+    const refused = await generate(schemaOf(body, 'omit = ["A.id", "A.bit", "A.made", "A.none", "B.none"]'))
+    expect(problem(refused.output, 'A.id')).toContain('is of the key')
+    for (const name of ['A.bit', 'A.made']) expect(problem(refused.output, name)).toContain('no default of the database')
+    for (const name of ['A.none', 'B.none']) expect(problem(refused.output, name)).toContain('no such field')
+    expect(problem(refused.output, 'A.real')).toContain('leave it out by omit = ["A.real"]')
+    const taken = await generate(schemaOf(body.replace('bit String', 'bit String?'), 'omit = ["A.real", "A.inet", "A.bit"]'))
+    expect(model(taken, 'a').fields.map(({ name }) => name)).toEqual(['id', 'name', 'made'])
+    expect(model(taken, 'a')).toMatchObject({ omitted: ['real', 'inet', 'bit'] })
+  })
+
+  it('shows the ledger with the schema that every model needs where there are several', async () => {
+    const datasource = 'provider = "postgresql"\n  schemas = ["books", "other"]'
+    const { output } = await generate(schemaOf('model A {\n  id String @id\n  @@schema("books")\n}', '', datasource))
+    expect(output).toMatch(/@@map\("write_behind_ledger"\)\s+@@schema\("books"\)/)
+    const single = await generate(schemaOf('model A {\n  id String @id\n}'))
+    expect(single.output).toContain('@@map("write_behind_ledger")')
+    expect(single.output).not.toContain('@@schema')
+  })
+
+  it.each(['models.js', 'models.mjs', 'models.d.ts', 'models'])('refuses to write TypeScript into %s', async (file) => {
+    const { output } = await generate(schemaOf(`${LEDGER}\nmodel A {\n  id String @id\n}`).replace('./models.ts', `./${file}`))
+    expect(output).toContain(
+      `expected the name of a TypeScript file (.ts, .mts or .cts), as TypeScript is what is written into it; got "${file}"`,
+    )
   })
 
   it('refuses another database, and a schema without a ledger', async () => {

@@ -193,6 +193,15 @@ describe('Redis', () => {
     await failing(() => cache.flush({ timeout: 500 }))
   })
 
+  test('a password that is changed while connections are open', async () => {
+    const cache = await connect({ counter: quick }, redisUrl())
+    const failed = new Promise((resolve) => cache.events.once('failure', resolve))
+    await redis.call('ACL', 'SETUSER', user, 'resetpass', '>another')
+    await redis.call('CLIENT', 'KILL', 'USER', user)
+    expect(await failed).toMatchObject({ step: 'redis' })
+    await redis.call('ACL', 'SETUSER', user, 'resetpass', `>${REDIS_PASSWORD}`)
+  })
+
   test('a view that is no JSON any more', async () => {
     const cache = await connect({ document: still })
     await cache.document.upsert(document(KEY))

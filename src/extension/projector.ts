@@ -8,6 +8,8 @@ export type Fields = Readonly<Record<string, boolean>>
 /** Reads `select` and `omit` of a call, and the `omit` that the client was made with. */
 export class Projector {
   readonly #names: readonly string[]
+  /** Those that only the database has. */
+  readonly #lacking: readonly string[]
   readonly #omitted: Arguments
   readonly #computing: boolean
   readonly #default: Fields | undefined
@@ -18,6 +20,7 @@ export class Projector {
    */
   constructor(model: Model, omitted: Arguments = {}, computing = false) {
     this.#names = model.fields.map(({ name }) => name)
+    this.#lacking = model.omitted ?? []
     this.#omitted = omitted
     this.#computing = computing
     this.#default = this.#without({})
@@ -36,14 +39,17 @@ export class Projector {
   }
 
   #without(omit: unknown): Fields | undefined {
-    if (!isArguments(omit) || !this.#areFlags(omit)) return undefined
-    const left = this.#names.filter((name) => (omit[name] ?? this.#omitted[name]) !== true)
+    if (!isArguments(omit) || !this.#areFlags(omit, this.#lacking)) return undefined
+    const isLeftOut = (name: string) => (omit[name] ?? this.#omitted[name]) === true
+    if (!this.#lacking.every(isLeftOut)) return undefined
+    const left = this.#names.filter((name) => !isLeftOut(name))
     if (this.#computing && left.length < this.#names.length) return undefined
     return left.length === 0 ? undefined : Object.fromEntries(left.map((name) => [name, true]))
   }
 
   /** A name that is unknown is refused even where it stands for nothing. */
-  #areFlags(flags: Arguments): boolean {
-    return Object.entries(flags).every(([name, flag]) => this.#names.includes(name) && (flag === undefined || typeof flag === 'boolean'))
+  #areFlags(flags: Arguments, others: readonly string[] = []): boolean {
+    const isKnown = (name: string) => this.#names.includes(name) || others.includes(name)
+    return Object.entries(flags).every(([name, flag]) => isKnown(name) && (flag === undefined || typeof flag === 'boolean'))
   }
 }

@@ -18,6 +18,8 @@ export interface Schema {
 export interface Selection {
   /** Names of the models to cache. @default every model but the ledger */
   readonly models?: readonly string[] | undefined
+  /** `Model.field`: fields that cached rows lack, and that an insert leaves to the database. */
+  readonly omit?: readonly string[] | undefined
   /** Name of the ledger's model. @default 'WriteBehindLedger' */
   readonly ledger?: string | undefined
 }
@@ -26,16 +28,20 @@ interface Context {
   readonly schema: Schema
   readonly blocks: ReadonlyMap<string, Block>
   readonly refuse: Refuse
+  /** `Model.field`. */
+  readonly omitted: ReadonlySet<string>
 }
 
 const SELECT_MODELS = 'Without `models = ["…"]` in the generator block every model is cached; name there the ones to cache.'
+/** Defaults that are in no column. */
+const MADE_BY_PRISMA: ReadonlySet<string> = new Set(['uuid', 'cuid', 'ulid', 'nanoid'])
 const KEY_TYPES: ReadonlySet<ScalarType> = new Set(['String', 'Boolean', 'Int', 'BigInt', 'Decimal', 'DateTime', 'Enum'])
 
 /** @throws ConfigurationError naming every `Model.field` that cannot be written behind. */
 export function describeModels(schema: Schema, selection: Selection = {}): Models {
   const problems = new Problems()
   const { refuse } = problems
-  const context = { schema, blocks: readBlocks(schema.text), refuse }
+  const context = { schema, blocks: readBlocks(schema.text), refuse, omitted: new Set(selection.omit) }
 
   if (schema.provider !== 'postgresql' && schema.provider !== 'postgres') {
     refuse('datasource', `provider ${JSON.stringify(schema.provider)} is not supported; use "postgresql"`)
@@ -45,8 +51,10 @@ export function describeModels(schema: Schema, selection: Selection = {}): Model
   }
   const ledgerName = selection.ledger ?? LEDGER_MODEL
   const ledgerModel = schema.datamodel.models.find((model) => model.name === ledgerName)
-  const ledger = describeLedger(ledgerName, ledgerModel, refuse)
+  const ledger = describeLedger(ledgerName, schema.datamodel.models, refuse)
   if (ledgerModel) refuseHiddenFields(ledgerModel, context)
+
+  refuseUnknownFields(context)
 
   const models: Record<string, Model> = {}
   const relations = describeRelations(schema.datamodel.models)
@@ -76,14 +84,17 @@ function selectModels({ schema, blocks, refuse }: Context, names: readonly strin
 
 function describeModel(model: DMMF.Model, ledger: Ledger, relations: Relations | undefined, context: Context): Model {
   const { refuse } = context
-  const columns = model.fields.filter((field) => field.kind !== 'object')
-  const key = model.primaryKey?.fields ?? columns.filter((field) => field.isId).map((field) => field.name)
+  const all = model.fields.filter((field) => field.kind !== 'object')
+  const key = model.primaryKey?.fields ?? all.filter((field) => field.isId).map((field) => field.name)
+  const [columns, omitted] = partition(all, ({ name }) => !context.omitted.has(`${model.name}.${name}`))
+  for (const field of omitted) refuseOmitted(model, field, key, refuse)
   if (context.blocks.get(model.name)?.kind === 'view') {
     refuse(model.name, 'is a view, which cannot be written; leave it out')
   } else if (key.length === 0) {
     refuse(model.name, 'has no primary key, so that its records have no name; give it an @id or @@id, or leave it out')
   }
   refuseHiddenFields(model, context)
+  for (const field of columns) if (key.includes(field.name) || field.isList) refuseCaseless(model, field, refuse)
   const fields = columns.map((field) => describeField(model, field, context))
   for (const field of fields) if (key.includes(field.name)) refuseKeyField(model, field, refuse)
   return {
@@ -92,6 +103,7 @@ function describeModel(model: DMMF.Model, ledger: Ledger, relations: Relations |
     key,
     ...(model.primaryKey && key.length > 1 ? { compoundKey: model.primaryKey.name ?? key.join('_') } : {}),
     fields,
+    ...(omitted.length > 0 ? { omitted: omitted.map(({ name }) => name) } : {}),
     ledger,
     ...(relations ? { relations } : {}),
   }
@@ -115,7 +127,7 @@ function describeField(model: DMMF.Model, field: DMMF.Field, context: Context): 
   }
   if (!column) {
     const why = explainRefusal(field.type, field.nativeType)
-    refuse(`${model.name}.${field.name}`, `${why}; change the type of the column, or leave the model out`)
+    refuse(`${model.name}.${field.name}`, `${why}; change the type of the column, or leave it out by ${omitOption(model, field)}`)
     return described
   }
   const declaration = blocks.get(model.name)?.fields.get(field.name) ?? ''
@@ -133,10 +145,11 @@ function refuseKeyField(model: DMMF.Model, field: Field, refuse: Refuse): void {
 function refuseHiddenFields(model: DMMF.Model, { blocks, refuse }: Context): void {
   for (const [name, declaration] of blocks.get(model.name)?.fields ?? []) {
     const subject = `${model.name}.${name}`
-    if (/^Unsupported\(/.test(declaration)) {
+    const [unsupported, suffix] = /^Unsupported\([^)]*\)(\?|\[\])?/.exec(declaration) ?? []
+    if (unsupported !== undefined && suffix === undefined && !declaration.includes('@default(')) {
       refuse(
         subject,
-        `its type ${/^Unsupported\([^)]*\)/.exec(declaration)?.[0]} is unknown to Prisma's client; change it, or leave the model out`,
+        `its type ${unsupported} is unknown to Prisma's client, so that an insert could not fill it; make it optional, give it a @default, or leave the model out`,
       )
     } else if (isRequiredAndIgnored(declaration, blocks)) {
       refuse(
@@ -145,6 +158,46 @@ function refuseHiddenFields(model: DMMF.Model, { blocks, refuse }: Context): voi
       )
     }
   }
+}
+
+/** What an insert does not name gets the database's default, or null. */
+function refuseOmitted(model: DMMF.Model, field: DMMF.Field, key: readonly string[], refuse: Refuse): void {
+  const subject = `${model.name}.${field.name}`
+  if (key.includes(field.name)) refuse(subject, 'is of the key, without which a record has no name; take it out of `omit`')
+  const isMadeByPrisma = typeof field.default === 'object' && 'name' in field.default && MADE_BY_PRISMA.has(field.default.name)
+  const isFilled = !field.isRequired || field.isList || (field.hasDefaultValue && !isMadeByPrisma)
+  if (!isFilled && !key.includes(field.name))
+    refuse(
+      subject,
+      'is required and has no default of the database, so that an insert could not leave it out; take it out of `omit`, make it optional, or give it one',
+    )
+}
+
+function refuseUnknownFields({ schema, omitted, refuse }: Context): void {
+  const known = new Set(
+    schema.datamodel.models.flatMap(({ name, fields }) =>
+      fields.filter(({ kind }) => kind !== 'object').map((field) => `${name}.${field.name}`),
+    ),
+  )
+  for (const name of omitted)
+    if (!known.has(name)) refuse(name, 'no such field in the Prisma client; correct the name in `omit`, which is `Model.field`')
+}
+
+/** Two values of a key that differ in case only would be one row, and two records. */
+function refuseCaseless(model: DMMF.Model, field: DMMF.Field, refuse: Refuse): void {
+  if (field.nativeType?.[0] !== 'Citext') return
+  const why = field.isList
+    ? 'the driver gives no lists of it'
+    : 'PostgreSQL compares the values without regard to case, which a key cannot have'
+  refuse(`${model.name}.${field.name}`, `@db.Citext is not supported here: ${why}; change the type of the column, or leave the model out`)
+}
+
+function omitOption(model: DMMF.Model, field: DMMF.Field): string {
+  return `omit = ["${model.name}.${field.name}"] in the generator block`
+}
+
+function partition<T>(all: readonly T[], isFirst: (each: T) => boolean): [T[], T[]] {
+  return [all.filter(isFirst), all.filter((each) => !isFirst(each))]
 }
 
 function isRequiredAndIgnored(declaration: string, blocks: Context['blocks']): boolean {

@@ -5,19 +5,28 @@ import type { Refuse } from './problems.js'
 
 export const LEDGER_MODEL = 'WriteBehindLedger'
 
-/** What to add to a Prisma schema that has no ledger. */
-const LEDGER_EXAMPLE = `model ${LEDGER_MODEL} {
+/**
+ * What to add to a Prisma schema that has no ledger.
+ * @param schema that another model names, since all have to name one then
+ */
+function exampleOf(schema: string | null | undefined): string {
+  return `model ${LEDGER_MODEL} {
     shard  String   @id
     batch  String
     recent String[] @default([])
-    @@map("write_behind_ledger")
+    @@map("write_behind_ledger")${schema ? `\n    @@schema(${JSON.stringify(schema)})` : ''}
   }`
+}
 
 const SHAPE = { shard: 'String @id', batch: 'String', recent: 'String[]' } as const
 
 /** Any names in the database, these names in Prisma. */
-export function describeLedger(name: string, model: DMMF.Model | undefined, refuse: Refuse): Ledger {
-  if (!model) refuse(name, `there is no ledger model of this name; add this one, or name yours with \`ledger = "…"\`:\n  ${LEDGER_EXAMPLE}`)
+export function describeLedger(name: string, models: readonly DMMF.Model[], refuse: Refuse): Ledger {
+  const model = models.find((each) => each.name === name)
+  if (!model) {
+    const example = exampleOf(models.find(({ schema }) => schema)?.schema)
+    refuse(name, `there is no ledger model of this name; add this one, or name yours with \`ledger = "…"\`:\n  ${example}`)
+  }
   const columns = { shard: 'shard', batch: 'batch', recent: 'recent' }
   for (const part of ['shard', 'batch', 'recent'] as const) {
     const field = model?.fields.find((candidate) => candidate.name === part)

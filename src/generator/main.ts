@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import helper, { type GeneratorOptions } from '@prisma/generator-helper'
 import { ConfigurationError } from '../errors.js'
 import { describeModels } from './describe.js'
@@ -15,13 +15,27 @@ helper.generatorHandler({
 })
 
 async function generate({ generator, dmmf, datamodel, datasources }: GeneratorOptions): Promise<void> {
-  const { models, ledger, library } = generator.config
+  const { models, omit, ledger, library } = generator.config
+  const output = outputOf(generator)
   const schema = { datamodel: dmmf.datamodel, text: datamodel, provider: datasources[0]?.activeProvider }
-  const described = describeModels(schema, { models: typeof models === 'string' ? [models] : models, ledger: text('ledger', ledger) })
-  const output = generator.output?.value
-  if (!output) throw new ConfigurationError('the generator block needs an `output`')
+  const described = describeModels(schema, { models: list(models), omit: list(omit), ledger: text('ledger', ledger) })
   await mkdir(dirname(output), { recursive: true })
   await writeFile(output, emitModels(described, text('library', library) ?? LIBRARY))
+}
+
+/** @throws ConfigurationError for a file that would not be read as TypeScript */
+function outputOf({ output }: GeneratorOptions['generator']): string {
+  const file = output?.value
+  if (!file) throw new ConfigurationError('the generator block needs an `output`')
+  if (!/(?<!\.d)\.[cm]?ts$/.test(file))
+    throw new ConfigurationError(
+      `generator option output: expected the name of a TypeScript file (.ts, .mts or .cts), as TypeScript is what is written into it; got ${JSON.stringify(basename(file))}`,
+    )
+  return file
+}
+
+function list(value: string | string[] | undefined): string[] | undefined {
+  return typeof value === 'string' ? [value] : value
 }
 
 function text(option: string, value: string | string[] | undefined): string | undefined {

@@ -19,6 +19,8 @@ const COLUMNS: Readonly<Record<string, (size: number | undefined, scale: number 
   String: () => ({ sqlType: 'text' }),
   'String@Text': () => ({ sqlType: 'text' }),
   'String@VarChar': (size) => ({ sqlType: 'text', ...(size === undefined ? {} : { maxLength: size }) }),
+  // A text is cast to it by the assignment. Keys and lists of it are refused.
+  'String@Citext': () => ({ sqlType: 'text' }),
   'String@Uuid': () => ({ sqlType: 'uuid' }),
   Boolean: () => ({ sqlType: 'boolean' }),
   'Boolean@Boolean': () => ({ sqlType: 'boolean' }),
@@ -40,7 +42,6 @@ const COLUMNS: Readonly<Record<string, (size: number | undefined, scale: number 
 /** Why a native type is refused; the ones not named here are merely not supported. */
 const REASONS: Readonly<Record<string, string>> = {
   Char: 'PostgreSQL pads the value with blanks',
-  Citext: 'PostgreSQL compares the values without regard to case',
   Real: 'PostgreSQL rounds the value to 4 bytes',
   Timestamp: 'PostgreSQL cuts off the milliseconds',
   Timestamptz: 'PostgreSQL cuts off the milliseconds',

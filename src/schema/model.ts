@@ -73,6 +73,8 @@ export interface Model {
   readonly compoundKey?: string
   /** Every scalar and enum field, key fields included, in the order of the schema. Relations are left out. */
   readonly fields: readonly Field[]
+  /** Fields of Prisma's client that are left out: cached rows lack them, and an insert leaves them to the database. */
+  readonly omitted?: readonly string[]
   readonly ledger: Ledger
   /** Of the whole schema; left out where it has none. */
   readonly relations?: Relations

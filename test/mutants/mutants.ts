@@ -1417,4 +1417,11 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant('evictions are not told of', 'safety', 'redis/safety.ts', 'if (lost > 0) this.#say(', 'if (lost < 0) this.#say('),
   mutant('a node of a Redis Cluster is taken', 'safety', 'redis/server-info.ts', "fields.get('cluster_enabled') === '1'", 'false'),
   mutant('a full Redis lets no process start', 'safety', 'redis/lua/shards.lua', '#!lua flags=allow-oom', '#!lua'),
+  mutant(
+    'a row that lacks fields is an answer',
+    'omitted',
+    'extension/projector.ts',
+    'if (!this.#lacking.every(isLeftOut)) return undefined',
+    '',
+  ),
 ]
