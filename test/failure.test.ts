@@ -22,6 +22,12 @@ test.each([
   ['55000', 'OUTAGE'],
   ['72000', 'OUTAGE'],
   ['HV000', 'OUTAGE'],
+  ['XX000', 'OUTAGE'],
+  ['45000', 'REFUSED'],
+  ['2D000', 'REFUSED'],
+  ['54000', 'REFUSED'],
+  ['EPIPE', 'OUTAGE'],
+  ['N/A', 'OUTAGE'],
 ])('%s is %s', (originalCode, code) => {
   expect(toPersistError('Counter', { code: 'P2010', meta: { driverAdapterError: { cause: { originalCode } } } })).toMatchObject({
     code,
@@ -32,6 +38,10 @@ test.each([
 test('a row that a policy refuses is refused, though its SQLSTATE is that of a missing right', () => {
   const message = 'new row violates row-level security policy for table "counters"'
   expect(toPersistError('Counter', { code: '42501', message }).code).toBe('REFUSED')
+})
+
+test.each(['26000', '42P05'])("%s is a pooler's, which the message says", (code) => {
+  expect(toPersistError('Counter', { code })).toMatchObject({ code: 'OUTAGE', message: expect.stringContaining('pooler') })
 })
 
 test('what a trigger says is not repeated', () => {

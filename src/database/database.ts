@@ -2,13 +2,18 @@ import { InvalidInputError, PersistError } from '../errors.js'
 import { encodeStored } from '../schema/codec.js'
 import type { Model } from '../schema/model.js'
 import { quoteLedger } from './columns.js'
-import { toPersistError } from './failure.js'
+import { NO_ANSWER, toPersistError } from './failure.js'
+import { LedgerProbe } from './ledger-probe.js'
 import { SnapshotQuery } from './snapshot.js'
 import { type RowChange, type Statement, StatementBuilder } from './statement.js'
+import { tryRows } from './trial.js'
 
-/** The part of a Prisma client that is used: one raw statement, which is atomic by itself. */
+/** The part of a Prisma client that is used. */
 export interface SqlClient {
+  /** One raw statement, which is atomic by itself. */
   $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T>
+  /** Several, in a transaction. Without it, it takes more statements to find out which rows of a batch are refused. */
+  $transaction?(statements: never): Promise<unknown>
 }
 
 export type PersistOutcome =
@@ -48,6 +53,7 @@ export class Database {
   readonly #timeout: number
   readonly #builder: StatementBuilder
   readonly #snapshot: SnapshotQuery
+  readonly #probe: LedgerProbe
 
   /** @param timeout ms after which a statement without an answer is an outage */
   constructor(client: SqlClient, model: Model, timeout: number) {
@@ -56,6 +62,7 @@ export class Database {
     this.#model = model
     this.#builder = new StatementBuilder(model)
     this.#snapshot = new SnapshotQuery(model)
+    this.#probe = new LedgerProbe(model)
   }
 
   /**
@@ -77,12 +84,46 @@ export class Database {
    * @throws PersistError
    */
   async persist(ledgerShard: string, { id, previous }: BatchHead, { sql, columns, upserted }: Statement): Promise<PersistOutcome> {
-    const [result] = await this.#query<{ moved: number; written: number }>(sql, ledgerShard, id, previous, ...columns)
+    const [result] = await this.#query<{ moved: number; written: number }>(sql, ledgerShard, id, previous, ...columns).catch((error) => {
+      if (error.databaseCode === NO_ANSWER) void this.#stopGivenUp()
+      throw error
+    })
     if (result?.moved === 1) return { outcome: 'applied', rows: upserted + result.written }
     const ledger = await this.#ledger(ledgerShard)
     if (ledger !== undefined && holds(ledger, id)) return { outcome: 'applied before', ledger: ledger.batch }
     if (ledger?.batch === voidId(id)) return { outcome: 'void' }
     return { outcome: 'elsewhere', ledger: ledger?.batch ?? null }
+  }
+
+  /**
+   * Why the database does not carry out other statements; undefined: it does. They are the batch's own statement for no rows, which needs the
+   * same tables, columns and rights, and one that writes to the ledger's table.
+   */
+  async probe({ sql, columns }: Statement): Promise<PersistError | undefined> {
+    const { emptied, full } = this.#probe.statements()
+    try {
+      await this.#query(sql, ...emptied, ...columns.map(() => '{}'))
+    } catch (error) {
+      const { code, databaseCode } = error as PersistError
+      if (code !== 'REFUSED') return error as PersistError
+      return new PersistError(
+        'OUTAGE',
+        `${this.#model.name}: the database refuses a statement for no rows, too (${databaseCode})`,
+        databaseCode,
+      )
+    }
+    return this.#probe.trouble(await this.#query(full.sql, ...full.values).catch((error: PersistError) => error))
+  }
+
+  /**
+   * Which of a batch's rows the database refuses, and why, by their position; nothing is changed. It is advice.
+   * @returns undefined if that could not be found out
+   */
+  async trial(changes: readonly RowChange[]): Promise<ReadonlyMap<number, PersistError> | undefined> {
+    const columns = new Set(this.#model.fields.map(({ column }) => column))
+    const { name: model } = this.#model
+    const trial = tryRows(this.#client, this.#builder, changes, { model, timeout: this.#timeout, columns })
+    return this.#inTime(trial).catch(() => undefined)
   }
 
   /**
@@ -144,17 +185,28 @@ export class Database {
   }
 
   async #query<T>(sql: string, ...values: unknown[]): Promise<T[]> {
-    let timer: NodeJS.Timeout | undefined
-    const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('no answer in time')), this.#timeout)
-    })
     try {
-      return await Promise.race([this.#client.$queryRawUnsafe<T[]>(sql, ...values), silence])
+      return await this.#inTime(this.#client.$queryRawUnsafe<T[]>(sql, ...values))
     } catch (error) {
       throw toPersistError(this.#model.name, error)
+    }
+  }
+
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(Object.assign(new Error('no answer in time'), { kind: NO_ANSWER })), this.#timeout)
+    })
+    try {
+      return await Promise.race([answer, silence])
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  /** A flush that was given up may go on for ever in the database, as behind a lock, and all that time nobody can move its shard's ledger. */
+  async #stopGivenUp(): Promise<void> {
+    await this.#query(this.#probe.stopGivenUp, this.#timeout).catch(() => {})
   }
 }
 

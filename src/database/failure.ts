@@ -1,21 +1,20 @@
 /** The one place that tells what a failure of the database means for a batch. */
 import { PersistError, WriteBehindError } from '../errors.js'
 
-/** SQLSTATE classes and codes after which the same statement can succeed later, unchanged. */
-const OUTAGE = /^(08|40|53|57|58|XX)|^(55P03|25006)$/
 /**
- * 44: a row that its view's check option refuses. 09, 20, 27, 2F, 38, 39: one that a trigger refuses, or stumbles over. 428C9: a value for a column
- * that the database makes. 21: one that its trigger lets vanish, or that somebody inserts at the same moment.
+ * Classes and codes of PostgreSQL's that may pass by themselves, for all that a SQLSTATE says. A trigger may raise one of them for one row: that shows
+ * when the same batch fails so again and again (flush/suspicion.ts).
  */
-const REFUSED = /^(20|21|22|23|44|09|27|2F|38|39)|^428C9$/
-/**
- * What the standard leaves to others: a trigger's own, PL/pgSQL's (P0), and a row that passes a limit of PostgreSQL's (54), as a key too long for its
- * index does. 55 and 72 are PostgreSQL's, and say nothing of rows.
- */
-const USER_DEFINED = /^(?!55|72)[5-9I-Z]/
+const OUTAGE = /^(08|0A|0B|25|28|3B|40|53|55|57|58|72|F0|HV|XX)/
+/** A pooler gave the connection to somebody else, and with it the statement that was prepared there. */
+const POOLER = /^(26|42P05)/
+/** What has the form of a SQLSTATE and is none: Node's names of failures of a socket, such as EPIPE. */
+const SQL_STATE = /^(?!E[A-Z]{4}$)[0-9A-Z]{5}$/
+/** A value for a column that the database makes. */
+const GENERATED_ALWAYS = '428C9'
 /** The SQLSTATE of a row that a policy refuses is that of a missing right. */
 const REFUSED_BY_POLICY = /row-level security policy/
-const SCHEMA_MISMATCH = /^(42|3F|3D)/
+const SCHEMA_MISMATCH = /^(42|3F|3D|0L|0P)/
 /** Prisma's codes: refused rows that reach us without a SQLSTATE, and what is the schema's fault. */
 const PRISMA_REFUSED = /^P20(00|02|03|04|05|06|07|11|12|13|19|20)$/
 const PRISMA_SCHEMA_MISMATCH = /^P202[12]$/
@@ -42,6 +41,24 @@ const MEANING = {
   SCHEMA_MISMATCH: 'the database lacks a table or column of this model, or the right to write it; apply the migrations, or grant it',
 } as const
 
+const AGAIN_AND_AGAIN = 'the database fails with this record again and again, while it carries out other statements; it will be tried again'
+const TAKES_TOO_LONG = 'the statement of this record alone takes longer than statement_timeout or statementTimeout; it will be tried again'
+
+/** What a failure comes to that is the record's after all. */
+export function toRefusal(error: PersistError): PersistError {
+  const { code, message, databaseCode, model } = error
+  if (code === 'REFUSED') return error
+  const meaning = databaseCode === QUERY_CANCELED || databaseCode === NO_ANSWER ? TAKES_TOO_LONG : AGAIN_AND_AGAIN
+  return new PersistError('REFUSED', message.replace(MEANING[code], meaning), databaseCode, { model })
+}
+
+/** Failures that may be those of all records, also where the ledger can be written. */
+export function mayConcernAll({ code, databaseCode }: PersistError): boolean {
+  return code === 'SCHEMA_MISMATCH' || databaseCode?.startsWith('53') === true
+}
+
+const POOLER_HINT = 'a pooler between Prisma and PostgreSQL has to support prepared statements, or Prisma is not to use them'
+
 export function toPersistError(model: string, error: unknown): PersistError {
   const clues: Clues = { sqlState: undefined, prismaCode: undefined, kind: undefined, constraint: undefined, byPolicy: false }
   for (const each of causes(error)) collect(clues, each)
@@ -49,13 +66,16 @@ export function toPersistError(model: string, error: unknown): PersistError {
   const code = classify(clues)
   // What a trigger says is its author's, and may quote a value as if it were a name.
   const constraint = databaseCode?.startsWith('P0') ? undefined : clues.constraint
-  const details = [databaseCode, constraint && `constraint ${constraint}`].filter(Boolean).join(', ')
+  const hint = POOLER.test(databaseCode ?? '') ? POOLER_HINT : undefined
+  const details = [databaseCode, constraint && `constraint ${constraint}`, hint].filter(Boolean).join(', ')
   // The cause stays out of reach of logs: PostgreSQL's messages contain values of the row.
   return new PersistError(code, `${model}: ${MEANING[code]}${details ? ` (${details})` : ''}`, databaseCode, { model })
 }
 
 /** What a `statement_timeout` of the server ends with, and a cancellation. */
 export const QUERY_CANCELED = '57014'
+/** No answer within `statementTimeout`. */
+export const NO_ANSWER = 'no answer'
 /** A row was inserted by somebody else since the statement's snapshot: sent again, it finds the row there. */
 export const CARDINALITY_VIOLATION = '21000'
 /** A statement with one that goes on is sent again so often; then it is not the moment that is at fault. */
@@ -94,11 +114,11 @@ export function isUndecided(error: unknown): boolean {
 
 function classify({ sqlState, prismaCode, kind, byPolicy }: Clues): PersistError['code'] {
   if (byPolicy) return 'REFUSED'
-  if (sqlState !== undefined) {
-    if (OUTAGE.test(sqlState)) return 'OUTAGE'
-    if (REFUSED.test(sqlState)) return 'REFUSED'
-    if (SCHEMA_MISMATCH.test(sqlState)) return 'SCHEMA_MISMATCH'
-    if (USER_DEFINED.test(sqlState)) return 'REFUSED'
+  if (sqlState !== undefined && SQL_STATE.test(sqlState)) {
+    if (OUTAGE.test(sqlState) || POOLER.test(sqlState)) return 'OUTAGE'
+    if (sqlState !== GENERATED_ALWAYS && SCHEMA_MISMATCH.test(sqlState)) return 'SCHEMA_MISMATCH'
+    // The others are about values (22, 23, 44, 54), or about what a trigger does; a class that PostgreSQL does not know only a trigger raises.
+    return 'REFUSED'
   }
   if (kind !== undefined && REFUSED_KINDS.test(kind)) return 'REFUSED'
   if (kind !== undefined && SCHEMA_KINDS.test(kind)) return 'SCHEMA_MISMATCH'

@@ -2,11 +2,13 @@ import { ParkedError, PersistError, TimeoutError, UnavailableError } from '../er
 import type { Events } from '../events.js'
 import type { ShardNames } from '../redis/keys.js'
 import { isTurnedAway, withoutArguments } from '../redis/link.js'
+import type { ParkedEntry } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
 import { shardOf } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
 import type { Flusher } from './flusher.js'
 import { isDeadly } from './quarantine.js'
+import { parkedKeys, retryTogether } from './retry.js'
 
 const RETRY_PAUSE = 100
 /** Ms; a longer one fires at once. */
@@ -66,12 +68,32 @@ export class Barrier {
   }
 
   async #flushParked(part: BarrierPart, deadline: number, count: Count): Promise<void> {
-    const refused: string[] = []
-    for (const shard of range(part.shards.count)) {
-      for (const entry of await this.#untilUp(part, deadline, () => this.#store.parked(part.shards.prefix(shard))))
-        if (isDeadly(entry) || (await this.#isRefused(part, shard, entry.key, deadline, count))) refused.push(entry.key)
-    }
+    const shards = await Promise.all(range(part.shards.count).map((shard) => this.#retryParked(part, shard, deadline, count)))
+    const refused = shards.flat()
     if (refused.length > 0) throw new ParkedError(part.model.name, refused)
+  }
+
+  /** @returns those that are still parked */
+  async #retryParked(part: BarrierPart, shard: number, deadline: number, count: Count): Promise<string[]> {
+    const before = await this.#parkedKeys(part, shard, deadline, () => true)
+    if (before.length === 0) return []
+    const flush = async (keys: readonly string[]) => {
+      const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { keys }, undefined, deadline))
+      count(report.records)
+      return report
+    }
+    await retryTogether(flush, await this.#parkedKeys(part, shard, deadline, (entry) => !isDeadly(entry)))
+    // Another worker may have been the one that was told.
+    const after = new Set(await this.#parkedKeys(part, shard, deadline, () => true))
+    return before.filter((key) => after.has(key))
+  }
+
+  #parkedKeys(part: BarrierPart, shard: number, deadline: number, isWanted: (entry: ParkedEntry) => boolean): Promise<string[]> {
+    return this.#untilUp(part, deadline, async () => {
+      const keys = new Set<string>()
+      for await (const page of parkedKeys(this.#store, part.shards.prefix(shard), isWanted)) for (const key of page) keys.add(key)
+      return [...keys]
+    })
   }
 
   /** Flushes a record. */

@@ -13,6 +13,15 @@ export interface DecodedBatch {
   readonly since: readonly number[]
 }
 
+export interface EachDecoded {
+  /** Sorted by key. */
+  readonly changes: readonly RowChange[]
+  /** Of each change, where its record is in the batch. */
+  readonly positions: readonly number[]
+  /** Why records cannot be read, by their position in the batch. */
+  readonly refused: ReadonlyMap<number, PersistError>
+}
+
 /** Makes a claimed batch what a statement takes. What is done here is done for every row, and is a good part of what a flush costs Node. */
 export class BatchDecoder {
   readonly #model: Model
@@ -41,6 +50,32 @@ export class BatchDecoder {
       return { key, change: this.#changes.read(form, texts.of(record)) }
     })
     return { changes, since: records.map(({ since }) => since) }
+  }
+
+  /**
+   * As `decode`, record by record: those that cannot be read are apart.
+   * @param check throws PersistError of a change that is to be apart, too
+   */
+  decodeEach(packed: PackedRecords, check: (change: RowChange) => void): EachDecoded {
+    const refused = new Map<number, PersistError>()
+    const fail = (position: number, error: unknown) => void refused.set(position, toDecodeError(this.#model.name, error))
+    const { records, texts } = unpackRecords(packed, fail)
+    const decoded: { change: RowChange; position: number }[] = []
+    let position = 0
+    for (const record of records) {
+      while (refused.has(position)) position++
+      const { key, head } = record
+      try {
+        const change = this.#changes.read(this.#formOf(head, key), texts.of(record))
+        check({ key, change })
+        decoded.push({ change: { key, change }, position })
+      } catch (error) {
+        fail(position, error)
+      }
+      position++
+    }
+    decoded.sort((a, b) => (a.change.key < b.change.key ? -1 : 1))
+    return { changes: decoded.map(({ change }) => change), positions: decoded.map(({ position }) => position), refused }
   }
 
   #formOf({ state, names }: ChangeHead, key: string): Form {

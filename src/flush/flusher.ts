@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { setImmediate } from 'node:timers/promises'
-import type { BatchHead, Database, PersistOutcome } from '../database/database.js'
-import { CARDINALITY_VIOLATION, MOST_COLLISIONS, QUERY_CANCELED } from '../database/failure.js'
-import type { Statement } from '../database/statement.js'
+import type { BatchHead, Database } from '../database/database.js'
+import { CARDINALITY_VIOLATION, MOST_COLLISIONS } from '../database/failure.js'
 import { PersistError, TimeoutError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
@@ -13,13 +11,18 @@ import type { Model } from '../schema/model.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import { BatchSize } from './batch-size.js'
 import { burden } from './burden.js'
-import { BatchDecoder, toDecodeError } from './decoder.js'
+import { BatchDecoder } from './decoder.js'
 import { Limit } from './limit.js'
+import { type ClaimedBatch, Persister } from './persister.js'
 import { Quarantine } from './quarantine.js'
+import { type Findings, knownFindings, Refuser } from './refuser.js'
 import { emptyReport, type FlushReport } from './report.js'
+import { Suspicion } from './suspicion.js'
 
 /** This worker cannot read a batch, as it knows less of the model, or the database cannot any more. */
 const NOT_OURS = 'another worker has brought the batch into the database, and is to acknowledge it'
+
+const REFUSED_BEFORE = 'refused before'
 
 /** Of the whole process: how many are under way at a time. */
 export interface FlushLimits {
@@ -38,13 +41,8 @@ export interface FlusherContext {
   readonly telemetry?: Telemetry | undefined
 }
 
-/** A batch decoded: what persist needs, and no more, since it may wait for its turn. */
-interface ClaimedBatch extends BatchHead {
-  readonly writes: number
-  readonly size: number
-  readonly statement: Statement
-  readonly since: readonly number[]
-}
+/** What came of a batch: nothing is left to do, it is refused, or the ledger is where it does not follow. */
+type Step = 'settled' | { readonly findings: Findings } | { readonly ledger: string | null }
 
 /**
  * claim → persist → acknowledge, until nothing of the target is left. Several flushers may work on one shard: they get the same batch,
@@ -52,18 +50,21 @@ interface ClaimedBatch extends BatchHead {
  */
 export class Flusher {
   readonly #context: FlusherContext
-  readonly #decoder: BatchDecoder
   readonly #turns: readonly Limit[]
   readonly #size: BatchSize
-  readonly #decoding = new Limit(1)
   readonly #quarantine: Quarantine
+  readonly #suspicion = new Suspicion()
+  readonly #refuser: Refuser
+  readonly #persister: Persister
 
   constructor(context: FlusherContext) {
     this.#context = context
     this.#turns = Array.from({ length: context.shards.count }, () => new Limit(1))
-    this.#decoder = new BatchDecoder(context.model)
     this.#size = new BatchSize(context.policy.batchSize)
     this.#quarantine = new Quarantine(context)
+    const shared = { ...context, decoder: new BatchDecoder(context.model), suspicion: this.#suspicion }
+    this.#refuser = new Refuser(shared)
+    this.#persister = new Persister({ ...shared, statements: context.limits.statements, size: this.#size })
   }
 
   /**
@@ -82,9 +83,10 @@ export class Flusher {
     return (this.#turns[shard] as Limit).run(() => this.#flush(shard, target, mostBatches, deadline))
   }
 
-  async #flush(shard: number, target: ClaimTarget, mostBatches: number, deadline: number): Promise<FlushReport> {
+  async #flush(shard: number, wanted: ClaimTarget, mostBatches: number, deadline: number): Promise<FlushReport> {
     const { store, policy, shards, limits } = this.#context
     const report = emptyReport()
+    let target = wanted
     for (let batches = 0; batches < mostBatches && !report.complete; batches++) {
       const newId = randomUUID()
       const claim = await limits.claims.run(() => {
@@ -101,7 +103,10 @@ export class Flusher {
       report.wait = 0
       await this.#attempt(shard, claim.batch, report)
       // A batch that was in flight before does not hold what was written since.
-      if ('key' in target && claim.batch.id.startsWith(newId)) break
+      const isOwn = claim.batch.id.startsWith(newId)
+      if ('key' in target && isOwn) break
+      // Of given records those that are refused could be claimed again and again: only the groups of the batch are left to do.
+      if ('keys' in target && isOwn) target = { keys: [] }
       report.complete = isOver(target, report.wait)
     }
     return report
@@ -116,7 +121,7 @@ export class Flusher {
       else if (refusal !== 'gone')
         await this.#quarantine.settle(shard, batch, refusal, {
           acknowledge: (ledger) => this.#acknowledge(shard, { ...batch, since: [] }, ledger, batch.size, 0, report),
-          refuse: () => this.#refuse(shard, batch, refusal, report),
+          refuse: () => this.#refuser.carryOut(shard, batch, new Map([[0, refusal]]), report),
         })
     } catch (error) {
       await store.forgive(shards.prefix(shard), batch.id).catch(() => {})
@@ -137,44 +142,53 @@ export class Flusher {
   }
 
   async #settle(shard: number, batch: Batch, report: FlushReport): Promise<void> {
-    const { database, store, limits, shards, model, events } = this.#context
+    const { store, shards, model, events } = this.#context
     let head: BatchHead = batch
-    for (let collisions = 1; ; collisions++) {
-      let ledger: string | null
-      try {
-        const claimed = await this.#decoding.run(() => this.#decodeInTurn(batch, head))
-        const { result, statement } = await limits.statements.run(() => this.#persist(shard, claimed))
-        if (result.outcome === 'applied') return await this.#acknowledge(shard, claimed, batch.id, result.rows, statement, report)
-        if (result.outcome === 'applied before')
-          return await this.#acknowledge(shard, claimed, result.ledger, claimed.size, statement, report)
-        if (result.outcome === 'void')
-          return await this.#refuse(shard, batch, new PersistError('REFUSED', 'refused before', undefined), report)
-        ledger = result.ledger
-      } catch (error) {
-        if (!(error instanceof PersistError) || !isRefusal(error, batch)) throw error
-        if (error.databaseCode === CARDINALITY_VIOLATION && collisions < MOST_COLLISIONS) continue
-        const voided = await limits.statements.run(() => database.void(shards.ledger(shard), head))
-        if (voided.outcome === 'void') return await this.#refuse(shard, batch, error, report)
-        if (voided.outcome === 'applied before') throw new PersistError('OUTAGE', `${model.name}: ${NOT_OURS}`, undefined)
-        ledger = voided.ledger
+    let findings = batch.reasons && knownFindings(batch.reasons, model.name)
+    for (;;) {
+      const step: Step = findings ? await this.#refuse(shard, batch, head, findings, report) : await this.#apply(shard, batch, head, report)
+      if (step === 'settled') return
+      if ('findings' in step) {
+        findings = step.findings
+        continue
       }
       // The ledger is where the batch does not follow: a later flusher has moved on, or Redis has forgotten something.
       if (!(await store.isInFlight(shards.prefix(shard), batch.id))) return
-      events.emit('adopted', { model: model.name, shard, batch: batch.id, ledger })
-      head = { id: batch.id, previous: ledger }
+      events.emit('adopted', { model: model.name, shard, batch: batch.id, ledger: step.ledger })
+      head = { id: batch.id, previous: step.ledger }
     }
   }
 
-  /** `statement`: ms that the database took. */
-  async #persist(shard: number, batch: ClaimedBatch): Promise<{ result: PersistOutcome; statement: number }> {
-    const { database, shards } = this.#context
-    const started = performance.now()
-    try {
-      const result = await database.persist(shards.ledger(shard), batch, batch.statement)
-      return { result, statement: performance.now() - started }
-    } finally {
-      this.#size.adapt(batch.size, performance.now() - started)
+  /** Persists the batch, or finds out which of its records are refused. */
+  async #apply(shard: number, batch: Batch, head: BatchHead, report: FlushReport): Promise<Step> {
+    for (let collisions = 1; ; collisions++) {
+      const answer = await this.#persister.send(shard, batch, head)
+      if (answer instanceof PersistError) {
+        if (answer.databaseCode === CARDINALITY_VIOLATION && collisions < MOST_COLLISIONS) continue
+        return { findings: await this.#refuser.examine(shard, batch, answer) }
+      }
+      const { claimed, result, statement } = answer
+      switch (result.outcome) {
+        case 'applied':
+          this.#suspicion.passed()
+          return this.#acknowledge(shard, claimed, batch.id, result.rows, statement, report)
+        case 'applied before':
+          return this.#acknowledge(shard, claimed, result.ledger, claimed.size, statement, report)
+        case 'void':
+          return { findings: await this.#refuser.examine(shard, batch, new PersistError('REFUSED', REFUSED_BEFORE, undefined)) }
+        case 'elsewhere':
+          return { ledger: result.ledger }
+      }
     }
+  }
+
+  async #refuse(shard: number, batch: Batch, head: BatchHead, findings: Findings, report: FlushReport): Promise<Step> {
+    const { database, limits, shards, model } = this.#context
+    const voided = await limits.statements.run(() => database.void(shards.ledger(shard), head))
+    if (voided.outcome === 'applied before') throw new PersistError('OUTAGE', `${model.name}: ${NOT_OURS}`, undefined)
+    if (voided.outcome === 'elsewhere') return { ledger: voided.ledger }
+    await this.#refuser.carryOut(shard, batch, findings, report)
+    return 'settled'
   }
 
   async #acknowledge(
@@ -184,11 +198,11 @@ export class Flusher {
     rows: number,
     statement: number,
     report: FlushReport,
-  ): Promise<void> {
+  ): Promise<'settled'> {
     const { store, policy, shards, model, events } = this.#context
     const ttl = { view: policy.viewTtl, missing: policy.missingTtl }
     const reply = await store.acknowledge(shards.prefix(shard), batch.id, ledger, randomUUID(), ttl, rows, policy.jobs === 'record')
-    if (reply === undefined) return
+    if (reply === undefined) return 'settled'
     const lags = batch.since.map((since) => Math.max(0, reply.now - since))
     report.batches++
     report.records += batch.size
@@ -208,43 +222,13 @@ export class Flusher {
       statement,
       lags,
     })
+    for (const key of reply.unparked) report.unparked.push(key)
     for (const key of reply.unparked) events.emit('unparked', { model: model.name, shard, key })
-  }
-
-  /** Splits a batch that the ledger has void, or parks its one record. */
-  async #refuse(shard: number, batch: Batch, error: PersistError, report: FlushReport): Promise<void> {
-    const { store, shards, model, events } = this.#context
-    if (batch.size > 1) return store.split(shards.prefix(shard), batch.id, randomUUID())
-    const parked = (await store.park(shards.prefix(shard), batch.id, [error.message], randomUUID())) ?? []
-    for (const { key, attempts } of parked) {
-      report.parked.set(key, error)
-      events.emit('parked', { model: model.name, shard, key, attempts, reason: error.message })
-    }
-  }
-
-  /** One batch a turn of the event loop: the claims of several shards are often answered together. */
-  async #decodeInTurn(batch: Batch, head: BatchHead): Promise<ClaimedBatch> {
-    await setImmediate()
-    return this.#decode(batch, head)
-  }
-
-  #decode(batch: Batch, { id, previous }: BatchHead): ClaimedBatch {
-    try {
-      const { changes, since } = this.#decoder.decode(batch.packed)
-      const statement = this.#context.database.prepare(changes)
-      return { id, previous, writes: batch.writes, size: batch.size, statement, since }
-    } catch (error) {
-      throw toDecodeError(this.#context.model.name, error)
-    }
+    return 'settled'
   }
 }
 
 /** Whether another claim would find nothing, by what an acknowledgement said of the shard: mostly so, which spares a call to Redis. */
 function isOver(target: ClaimTarget, wait: number | undefined): boolean {
-  return wait === undefined || ('due' in target && wait > 0)
-}
-
-/** A statement that the server stops for the time it takes can come through in parts. */
-function isRefusal({ code, databaseCode }: PersistError, { size }: Batch): boolean {
-  return code === 'REFUSED' || (databaseCode === QUERY_CANCELED && size > 1)
+  return !('keys' in target) && (wait === undefined || ('due' in target && wait > 0))
 }

@@ -17,6 +17,8 @@ export interface FlushReport {
   oldest: number
   /** Keys that the database refused, with the reason. */
   parked: Map<string, PersistError>
+  /** Keys that were parked, and are in the database now. */
+  unparked: string[]
   /** Records written again meanwhile, with the ms until they are due; for jobs per record. */
   stillDirty: Map<string, number>
   /** Nothing of the target is left. */
@@ -35,6 +37,7 @@ export function emptyReport(): FlushReport {
     statement: 0,
     oldest: 0,
     parked: new Map(),
+    unparked: [],
     stillDirty: new Map(),
     complete: false,
     wait: 0,

@@ -23,6 +23,8 @@ const PARKED_PRIORITY = 10
 /** Jobs of each kind that stay on the board after they completed. */
 const KEPT_COMPLETED = 100
 const KEPT_FAILED = 1000
+/** Jobs that are added in one call. */
+const MOST_ADDED = 500
 /** BullMQ keeps the last events of a queue for listeners; nobody reads ours that far back. */
 const KEPT_EVENTS = 1000
 
@@ -63,8 +65,10 @@ export class Scheduler {
     if (jobs.length > 0) await this.queue.addBulk(jobs)
   }
 
-  async wakeParked(shard: number, key: string, delay: number): Promise<void> {
-    await this.#add({ kind: 'parked', model: this.#model, shard, key }, delay)
+  /** Each after a wait of its own. */
+  async wakeParked(shard: number, keys: Iterable<string>): Promise<void> {
+    const jobs = Array.from(keys, (key) => this.#job({ kind: 'parked', model: this.#model, shard, key }, backoffDelay(this.#policy, 1)))
+    for (let from = 0; from < jobs.length; from += MOST_ADDED) await this.queue.addBulk(jobs.slice(from, from + MOST_ADDED))
   }
 
   /** Adds the job unless one like it lives. A deduplication mark whose job is gone would swallow it: such a mark is removed. */

@@ -11,6 +11,7 @@ import { within } from './barrier.js'
 import type { Flusher } from './flusher.js'
 import { isDeadly } from './quarantine.js'
 import { type FlushReport, sentence, summary } from './report.js'
+import { parkedKeys, retryTogether } from './retry.js'
 import { backoffDelay, type FlushJob, type FlushJobData, queueName, type Scheduler } from './scheduler.js'
 
 /** A job ends after so many batches and leaves the rest to the next one, so that the board shows progress, and parked records get their jobs. */
@@ -59,6 +60,9 @@ export class FlushWorker {
   #starting: Promise<void> | undefined
   #consumer: Consumer | undefined
   #connection: Redis | undefined
+  /** Shards and reasons. */
+  readonly #healing = new Set<string>()
+  #stopping = false
 
   constructor(context: WorkerContext) {
     this.#context = context
@@ -97,6 +101,7 @@ export class FlushWorker {
 
   /** Resolves when the jobs under way have ended, or without them if Redis is away; if it goes away meanwhile, never. */
   async stop(): Promise<void> {
+    this.#stopping = true
     await this.#consumer?.close(this.#connection?.status !== 'ready')
   }
 
@@ -161,7 +166,7 @@ export class FlushWorker {
     const { store, flusher } = this.#context
     // What becomes due meanwhile would keep the job going, with ever smaller batches.
     const report = await flusher.flush(shard, { due: await store.now() }, MOST_BATCHES_IN_A_JOB)
-    for (const key of report.parked.keys()) await this.#context.scheduler.wakeParked(shard, key, backoffDelay(this.#context.policy, 1))
+    await this.#context.scheduler.wakeParked(shard, report.parked.keys())
     await job.log(sentence(report))
     return report
   }
@@ -172,14 +177,34 @@ export class FlushWorker {
 
   async #retryParked(job: FlushJob, shard: number, key: string): Promise<Record<string, unknown>> {
     const { store, shards, flusher } = this.#context
-    const entry = await store.parkedEntry(shards.prefix(shard), key)
-    if (entry === undefined) return carried(job, 'the record is not parked any more')
-    if (isDeadly(entry)) throw new PersistError('REFUSED', `${entry.reason}; flush it by its key to try it again`, undefined)
+    const parked = await store.parkedEntry(shards.prefix(shard), key)
+    if (parked === undefined) return carried(job, 'the record is not parked any more')
+    if (isDeadly(parked)) throw new PersistError('REFUSED', `${parked.reason}; flush it by its key to try it again`, undefined)
     const report = await flusher.flush(shard, { key })
     await job.log(sentence(report))
     const refusal = report.parked.get(key)
     if (refusal !== undefined) throw refusal
+    if (report.unparked.includes(key)) await this.#heal(job, shard, parked.reason)
     return summary(report)
+  }
+
+  /** What mended a record may have mended those that were refused for the same reason: they go on as long as most of them come through. */
+  async #heal(job: FlushJob, shard: number, reason: string): Promise<void> {
+    const { store, shards, flusher } = this.#context
+    const healing = `${shard} ${reason}`
+    if (this.#healing.has(healing)) return
+    this.#healing.add(healing)
+    let healed = 0
+    try {
+      for await (const keys of parkedKeys(store, shards.prefix(shard), (entry) => entry.reason === reason && !isDeadly(entry))) {
+        const refused = await retryTogether((each) => flusher.flush(shard, { keys: each }), keys)
+        healed += keys.length - refused.size
+        if (2 * refused.size > keys.length || this.#stopping) break
+      }
+    } finally {
+      this.#healing.delete(healing)
+    }
+    if (healed > 0) await job.log(`${healed} others that were refused for the same reason came through, too`)
   }
 }
 

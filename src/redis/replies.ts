@@ -119,6 +119,12 @@ export interface ParkedEntry {
   readonly reason: string
 }
 
+/** From the text that the store holds. */
+export function toParkedEntry(key: string, entry: string): ParkedEntry {
+  const [attempts, since, ...reason] = entry.split(' ')
+  return { key, attempts: Number(attempts), since: new Date(Number(since)), reason: reason.join(' ') }
+}
+
 /** Changes as flat lists of their fields, empty where there is none. */
 export interface PendingReply {
   readonly claimed: readonly string[]

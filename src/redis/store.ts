@@ -18,11 +18,13 @@ import type {
   WriteLimits,
   WriteReply,
 } from './replies.js'
+import { toParkedEntry } from './replies.js'
 import { type ClaimedReply, type Commands, defineScripts } from './scripts.js'
 import { countRecords, unpackTexts } from './unpack.js'
 
 /** Ms. */
 const FORGET_AFTER = 60_000
+const PAGE = 1000
 
 /** Nothing refused, nothing named. */
 const ALL_WELL: WriteReply = { shardWasClean: false, clean: [], refused: new Map(), rows: new Map() }
@@ -226,6 +228,12 @@ export class Store {
     return entry === null ? undefined : toParkedEntry(key, entry)
   }
 
+  /** Of some that are parked. @returns undefined in place of the cursor: there are no others */
+  async parkedPage(prefix: string, cursor = '0'): Promise<{ entries: ParkedEntry[]; cursor: string | undefined }> {
+    const [next, flat] = await this.#redis.hscan(`${prefix}parked`, cursor, 'COUNT', PAGE)
+    return { entries: pairs(flat).map(([key, entry]) => toParkedEntry(key, entry)), cursor: next === '0' ? undefined : next }
+  }
+
   async parked(prefix: string): Promise<ParkedEntry[]> {
     return Object.entries(await this.#redis.hgetall(`${prefix}parked`)).map(([key, entry]) => toParkedEntry(key, entry))
   }
@@ -264,11 +272,6 @@ function toBatch([id, previous, writes, keys, changes, traces, tries, reasons]: 
 }
 
 type ViewReply = [string, ...string[]] | null
-
-function toParkedEntry(key: string, entry: string): ParkedEntry {
-  const [attempts, since, ...reason] = entry.split(' ')
-  return { key, attempts: Number(attempts), since: new Date(Number(since)), reason: reason.join(' ') }
-}
 
 function toView(reply: ViewReply): View | undefined {
   if (reply === null) return undefined

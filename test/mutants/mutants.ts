@@ -789,7 +789,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     'sizes',
     'database/array-literal.ts',
     'else this.#putQuoted(Buffer.from(element))',
-    'else this.#putPlain([\'"\', element.replace(/["\\\\]/g, \'\\\\$&\'), \'"\'].join(\'\'))',
+    "else this.#putPlain(['\"', element.replace(/[\"\\\\]/g, '\\\\$&'), '\"'].join(''))",
   ),
   mutant(
     'a batch that is too heavy for the heap is decoded',

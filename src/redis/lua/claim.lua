@@ -2,8 +2,8 @@
 --[[
   Freezes the pending changes of due records as the shard's one batch: they move into the batch, packed, where no write reaches them,
   and leave the dirty index, which so has only records with a pending change.
-  A batch in flight is returned again, with the same content. Parked records that are due again are claimed alone, so that a refusal
-  costs the others nothing.
+  A batch in flight is returned again, with the same content. Parked records that are due again are claimed in batches of their own, so that
+  a refusal costs the others nothing.
 
   KEYS[1]  prefix of the shard's keys
   ARGV     beginning of the id for a new batch, most records in it, most bytes of changes (a record that has more comes alone), what to claim:
@@ -82,10 +82,10 @@ end
 local function dueKeys(limit)
   local due, packed = dueRecords(limit)
   if not anyParked then return due, packed end
-  if due[1] and isParked(due[1]) then return { due[1] } end
+  local isFirstParked = due[1] and isParked(due[1])
   local keys = {}
   for _, key in ipairs(due) do
-    if not isParked(key) then keys[#keys + 1] = key end
+    if isParked(key) == isFirstParked then keys[#keys + 1] = key end
   end
   return keys
 end

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto'
+import type { Database } from '../database/database.js'
+import { CARDINALITY_VIOLATION, mayConcernAll, NO_ANSWER, QUERY_CANCELED, toRefusal } from '../database/failure.js'
+import { PersistError } from '../errors.js'
+import type { Events } from '../events.js'
+import type { ShardNames } from '../redis/keys.js'
+import type { Batch } from '../redis/replies.js'
+import type { Store } from '../redis/store.js'
+import type { Model } from '../schema/model.js'
+import type { BatchDecoder } from './decoder.js'
+import type { FlushReport } from './report.js'
+import type { Suspicion } from './suspicion.js'
+
+/** Why records of a batch are refused, by their position in it. */
+export type Findings = ReadonlyMap<number, PersistError>
+
+export interface RefuserContext {
+  readonly model: Model
+  readonly shards: ShardNames
+  readonly store: Store
+  readonly database: Database
+  readonly events: Events
+  readonly decoder: BatchDecoder
+  readonly suspicion: Suspicion
+}
+
+/**
+ * What becomes of a batch that the database refuses: its refused records are found by a trial, set apart, and parked together. Where no trial can be
+ * had, the batch is halved until its records stand alone. Either way a batch only ever becomes smaller.
+ */
+export class Refuser {
+  readonly #context: RefuserContext
+
+  constructor(context: RefuserContext) {
+    this.#context = context
+  }
+
+  /**
+   * Looks for the refused records, and changes nothing.
+   * @param error what the database said of the batch
+   * @throws PersistError the same error, if it seems to be all records'
+   */
+  async examine(shard: number, batch: Batch, error: PersistError): Promise<Findings> {
+    const { suspicion } = this.#context
+    const isSingle = batch.size === 1
+    const isKnown = isSingle && (error.databaseCode ?? error.key) !== undefined
+    const findings = takesTooLong(error) || isKnown ? new Map<number, PersistError>() : await this.#try(batch, error)
+    if (findings.size > 0 && findings.size < batch.size) suspicion.passed()
+    if (isSingle && findings.size === 0) findings.set(0, toRefusal(error))
+    if (findings.size === batch.size && mayConcernAll(error) && !suspicion.havePassedSince(shard, error)) throw error
+    return findings
+  }
+
+  /** Parks the records of a batch that the ledger has void, if all are refused, or divides it. */
+  async carryOut(shard: number, batch: Batch, findings: Findings, report: FlushReport): Promise<void> {
+    const { store, shards, model, events } = this.#context
+    const prefix = shards.prefix(shard)
+    const refused = [...findings].sort(([a], [b]) => a - b)
+    const errors = refused.map(([, error]) => error)
+    const reasons = errors.map(({ message }) => message)
+    if (refused.length < batch.size) {
+      const positions = refused.map(([position]) => position)
+      return store.split(prefix, batch.id, randomUUID(), positions, reasons)
+    }
+    const parked = (await store.park(prefix, batch.id, reasons, randomUUID())) ?? []
+    for (const [n, { key, attempts }] of parked.entries()) {
+      const error = errors[n] as PersistError
+      report.parked.set(key, error)
+      events.emit('parked', { model: model.name, shard, key, attempts, reason: error.message })
+    }
+  }
+
+  /** Empty if nothing was found out. */
+  async #try(batch: Batch, error: PersistError): Promise<Map<number, PersistError>> {
+    const { database, decoder } = this.#context
+    const { changes, positions, refused } = decoder.decodeEach(batch.packed, (change) => {
+      // The key may be another model's: that of the same name, before a deployment.
+      if (error.key !== undefined) database.prepare([change])
+    })
+    const findings = new Map<number, PersistError>(refused)
+    const tried = changes.length === 0 ? undefined : await database.trial(changes)
+    for (const [n, found] of tried ?? []) if (isMeant(found, error)) findings.set(positions[n] as number, toRefusal(found))
+    return findings
+  }
+}
+
+/** What is known of a group that was set apart. */
+export function knownFindings(reasons: readonly string[], model: string): Findings {
+  return new Map(reasons.map((reason, n) => [n, new PersistError('REFUSED', reason, undefined, { model })]))
+}
+
+/** Whether what the trial found is why the batch was refused: else it may be an outage, or somebody else's row. */
+function isMeant(found: PersistError, { databaseCode }: PersistError): boolean {
+  return (found.code === 'REFUSED' && found.databaseCode !== CARDINALITY_VIOLATION) || found.databaseCode === databaseCode
+}
+
+/** A trial would take as long. */
+function takesTooLong({ databaseCode }: PersistError): boolean {
+  return databaseCode === QUERY_CANCELED || databaseCode === NO_ANSWER
+}

@@ -1,0 +1,36 @@
+import type { PersistError } from '../errors.js'
+import type { ParkedEntry } from '../redis/replies.js'
+import type { Store } from '../redis/store.js'
+import type { FlushReport } from './report.js'
+
+/** Flushes what it can of the records; another worker, or an earlier call, may have taken some of them. */
+type FlushKeys = (keys: readonly string[]) => Promise<FlushReport>
+
+/**
+ * Gives parked records another chance, as many at a time as a batch holds.
+ * @returns those that are refused again, and why
+ */
+export async function retryTogether(flush: FlushKeys, keys: readonly string[]): Promise<Map<string, PersistError>> {
+  const refused = new Map<string, PersistError>()
+  for (let left = keys; left.length > 0; ) {
+    const report = await flush(left)
+    if (report.batches + report.parked.size === 0) break
+    for (const [key, error] of report.parked) refused.set(key, error)
+    const unparked = new Set(report.unparked)
+    left = left.filter((key) => !refused.has(key) && !unparked.has(key))
+  }
+  return refused
+}
+
+/** Keys of parked records, some at a time; of one that is parked or unparked meanwhile it may say nothing, or say it twice. */
+export async function* parkedKeys(
+  store: Pick<Store, 'parkedPage'>,
+  prefix: string,
+  isWanted: (entry: ParkedEntry) => boolean,
+): AsyncGenerator<string[]> {
+  for (let cursor: string | undefined = '0'; cursor !== undefined; ) {
+    const page = await store.parkedPage(prefix, cursor)
+    cursor = page.cursor
+    yield page.entries.filter(isWanted).map(({ key }) => key)
+  }
+}
