@@ -1,5 +1,5 @@
 import type { RowChange } from '../database/statement.js'
-import { PersistError } from '../errors.js'
+import { PersistError, unreadableError } from '../errors.js'
 import type { PackedRecords } from '../redis/replies.js'
 import { type ChangeHead, UnreadableChangeError, unpackRecords } from '../redis/unpack.js'
 import { ChangeReader, type Form, UnknownFieldError } from '../schema/change-reader.js'
@@ -92,9 +92,8 @@ export class BatchDecoder {
 /** A change that cannot be read stands in nobody's way: whatever a look at it throws, the records are at fault, not the database. */
 export function toDecodeError(model: string, error: unknown): PersistError {
   if (error instanceof PersistError) return error
-  const key = error instanceof UnreadableChangeError ? error.key : undefined
-  const what = error instanceof UnreadableChangeError ? error.message : `the change in Redis cannot be read (${nameOf(error)})`
-  return new PersistError('REFUSED', `${model}: ${what}`, undefined, { model, key })
+  if (error instanceof UnreadableChangeError) return unreadableError(model, error.key)
+  return new PersistError('REFUSED', `${model}: the change in Redis cannot be read (${nameOf(error)})`, undefined, { model })
 }
 
 function nameOf(error: unknown): string {

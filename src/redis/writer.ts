@@ -5,6 +5,7 @@ import {
   OutcomeUnknownError,
   RedisFullError,
   UnavailableError,
+  unreadableError,
   type WriteBehindError,
 } from '../errors.js'
 import type { Events } from '../events.js'
@@ -43,7 +44,7 @@ export interface WriterContext {
 }
 
 /** What a conditional operation is answered with: the row, or why it was not done. */
-export type Answer = readonly string[] | Exclude<Refusal, 'backlog'>
+export type Answer = readonly string[] | Exclude<Refusal, 'backlog' | 'unreadable'>
 
 /** An operation, and the one promise of all writes that were added up to it. */
 class Entry {
@@ -179,7 +180,7 @@ class Lane {
       group.forEach((entry, position) => {
         const refusal = refused.get(position)
         if (refusal === undefined) entry.resolve(rows.get(position))
-        else if (refusal === 'backlog' || entry.operation.shape.asks === undefined)
+        else if (refusal === 'backlog' || refusal === 'unreadable' || entry.operation.shape.asks === undefined)
           entry.reject(this.#refused(refusal, entry.operation.key))
         else entry.resolve(refusal)
       })
@@ -222,6 +223,7 @@ class Lane {
   #refused(refusal: Refusal, key: string): WriteBehindError {
     const { model, limits } = this.#context
     if (refusal === 'backlog') return new BacklogFullError(model, key, limits.mostDirty)
+    if (refusal === 'unreadable') return unreadableError(model, key)
     if (refusal === 'size') return new InvalidInputError(model, undefined, ...tooMuchWaiting(limits.mostBytes))
     return new InvalidInputError(model, undefined, 'pending increments of a record within 64 bits', 'a sum outside them')
   }

@@ -9,7 +9,7 @@
 local prefix, key = KEYS[1], ARGV[1]
 -- include claims
 -- include earlier
-local claimed = #claimOf(key) > 0 and redis.call('HGET', prefix .. 'batch', 'due')
+local claimed = packedClaim(key) and redis.call('HGET', prefix .. 'batch', 'due') or isApart(key) and 'inf'
 -- The index may have an earlier time than a packed change.
 local packed = packedChange(key)
-return earlier(packed and string.sub(packed, 1, 13) or redis.call('ZSCORE', prefix .. 'dirty', key), claimed)
+return earlier(packed and string.match(packed, '^' .. string.rep('%d', 13)) or redis.call('ZSCORE', prefix .. 'dirty', key), claimed)

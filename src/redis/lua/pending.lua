@@ -4,12 +4,15 @@
 
   KEYS[1]  prefix of the shard's keys
   ARGV     key
-  Returns  { claimed change, pending change, parked entry or nil }, the changes as flat lists, empty if there is none
+  Returns  { claimed change, pending change, parked entry or nil, 1 if there is a change that cannot be read }, the changes as flat lists, empty if
+           there is none
 ]]
 local prefix, key = KEYS[1], ARGV[1]
 -- include claims
+local claimed, pending = claimOf(key), pendingChange(key)
 return {
-  claimOf(key),
-  pendingChange(key),
+  claimed or {},
+  pending or {},
   redis.call('HGET', prefix .. 'parked', key),
+  (not claimed or not pending or isApart(key)) and 1 or 0,
 }
