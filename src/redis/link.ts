@@ -25,6 +25,11 @@ export function isTurnedAway(error: unknown): error is Error {
   return isReply(error) && TURNED_AWAY.test(error.message)
 }
 
+/** A fault of this library's, or of what it was given: to repeat the call would say the same later. */
+function isFault(error: unknown): boolean {
+  return error instanceof RangeError || error instanceof TypeError || error instanceof ReferenceError
+}
+
 /** ioredis hangs the call's arguments on its errors: values of rows, which have no place in a log. */
 export function withoutArguments<E>(error: E): E {
   if (isReply(error)) Reflect.deleteProperty(error, 'command')
@@ -99,6 +104,7 @@ export class Link {
       try {
         return await this.#attempt(send, deadline)
       } catch (failure) {
+        if (isFault(failure)) throw failure
         const error = withoutArguments(failure)
         // Of a call that may have been carried out before, a refusal says nothing.
         if (isReply(error) && !isTurnedAway(error)) throw sent ? new LinkTimeout(sent, error) : error
@@ -119,7 +125,7 @@ export class Link {
     try {
       return await this.call(send)
     } catch (error) {
-      throw new UnavailableError(model, error)
+      throw isFault(error) ? error : new UnavailableError(model, error)
     }
   }
 
@@ -134,13 +140,15 @@ export class Link {
       const attempt = { deadline, reject }
       this.#underWay.add(attempt)
       this.#watch(deadline)
-      send().then(
-        (value) => {
+      const lose = (error: Error) => this.#lose(attempt, error)
+      try {
+        send().then((value) => {
           this.#underWay.delete(attempt)
           resolve(value)
-        },
-        (error) => this.#lose(attempt, error),
-      )
+        }, lose)
+      } catch (error) {
+        lose(error as Error)
+      }
     })
   }
 

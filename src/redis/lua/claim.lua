@@ -139,7 +139,9 @@ local function pack(flat)
   meta = meta or '?--' .. string.format('%.0f', now)
   -- When a claimed record was due nobody asks.
   local time = string.sub(meta, 4)
-  return time .. time .. string.sub(meta, 1, 3) .. cmsgpack.pack(names) .. (#values > 0 and cmsgpack.pack(unpack(values)) or '')
+  local packed = { time, time, string.sub(meta, 1, 3), cmsgpack.pack(names) }
+  inParts(values, function(_, ...) packed[#packed + 1] = cmsgpack.pack(...) end)
+  return table.concat(packed)
 end
 
 -- The change of a candidate that is a hash, packed. False if it is clean.
