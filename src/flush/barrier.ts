@@ -91,7 +91,8 @@ export class Barrier {
   #parkedKeys(part: BarrierPart, shard: number, deadline: number, isWanted: (entry: ParkedEntry) => boolean): Promise<string[]> {
     return this.#untilUp(part, deadline, async () => {
       const keys = new Set<string>()
-      for await (const page of parkedKeys(this.#store, part.shards.prefix(shard), isWanted)) for (const key of page) keys.add(key)
+      for await (const page of parkedKeys(this.#store, part.shards.prefix(shard), isWanted, Number.POSITIVE_INFINITY))
+        for (const key of page) keys.add(key)
       return [...keys]
     })
   }

@@ -105,8 +105,8 @@ export class Flusher {
       // A batch that was in flight before does not hold what was written since.
       const isOwn = claim.batch.id.startsWith(newId)
       if ('key' in target && isOwn) break
-      // Of given records those that are refused could be claimed again and again: only the groups of the batch are left to do.
-      if ('keys' in target && isOwn) target = { keys: [] }
+      // Of given records those that are refused could be claimed again and again: of an own batch only the groups are left to do.
+      if ('keys' in target) target = { keys: isOwn ? [] : target.keys.filter((key) => !report.parked.has(key)) }
       report.complete = isOver(target, report.wait)
     }
     return report

@@ -66,6 +66,7 @@ export class Refuser {
     for (const [n, { key, attempts }] of parked.entries()) {
       const error = errors[n] as PersistError
       report.parked.set(key, error)
+      if (attempts === 1) addTo(report.newlyParked, error.message, key)
       events.emit('parked', { model: model.name, shard, key, attempts, reason: error.message })
     }
   }
@@ -82,6 +83,12 @@ export class Refuser {
     for (const [n, found] of tried ?? []) if (isMeant(found, error)) findings.set(positions[n] as number, toRefusal(found))
     return findings
   }
+}
+
+function addTo(lists: Map<string, string[]>, name: string, key: string): void {
+  const list = lists.get(name)
+  if (list === undefined) lists.set(name, [key])
+  else list.push(key)
 }
 
 /** What is known of a group that was set apart. */

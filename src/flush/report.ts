@@ -17,6 +17,8 @@ export interface FlushReport {
   oldest: number
   /** Keys that the database refused, with the reason. */
   parked: Map<string, PersistError>
+  /** Those of them that were not parked before, by reason. */
+  newlyParked: Map<string, string[]>
   /** Keys that were parked, and are in the database now. */
   unparked: string[]
   /** Records written again meanwhile, with the ms until they are due; for jobs per record. */
@@ -37,6 +39,7 @@ export function emptyReport(): FlushReport {
     statement: 0,
     oldest: 0,
     parked: new Map(),
+    newlyParked: new Map(),
     unparked: [],
     stillDirty: new Map(),
     complete: false,

@@ -5,6 +5,8 @@ import type { FlushReport } from './report.js'
 
 /** Keys in one claim. */
 const MOST_NAMED = 10_000
+/** Parked records that are read at a time. */
+const PAGE = 1000
 
 /** Flushes what it can of the records; another worker, or an earlier call, may have taken some of them. */
 type FlushKeys = (keys: readonly string[]) => Promise<FlushReport>
@@ -29,15 +31,17 @@ export async function retryTogether(flush: FlushKeys, keys: readonly string[]): 
   return refused
 }
 
-/** Keys of parked records, some at a time; of one that is parked or unparked meanwhile it may say nothing, or say it twice. */
+/** Keys of parked records, at most so many at a time; of one that is parked or unparked meanwhile it may say nothing, or say it twice. */
 export async function* parkedKeys(
   store: Pick<Store, 'parkedPage'>,
   prefix: string,
   isWanted: (entry: ParkedEntry) => boolean,
+  most: number,
 ): AsyncGenerator<string[]> {
   for (let cursor: string | undefined = '0'; cursor !== undefined; ) {
-    const page = await store.parkedPage(prefix, cursor)
+    const page = await store.parkedPage(prefix, cursor, PAGE)
     cursor = page.cursor
-    yield page.entries.filter(isWanted).map(({ key }) => key)
+    const keys = page.entries.filter(isWanted).map(({ key }) => key)
+    for (let from = 0; from < keys.length; from += most) yield keys.slice(from, from + most)
   }
 }

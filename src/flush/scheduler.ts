@@ -23,8 +23,6 @@ const PARKED_PRIORITY = 10
 /** Jobs of each kind that stay on the board after they completed. */
 const KEPT_COMPLETED = 100
 const KEPT_FAILED = 1000
-/** Jobs that are added in one call. */
-const MOST_ADDED = 500
 /** BullMQ keeps the last events of a queue for listeners; nobody reads ours that far back. */
 const KEPT_EVENTS = 1000
 
@@ -66,9 +64,9 @@ export class Scheduler {
   }
 
   /** Each after a wait of its own. */
-  async wakeParked(shard: number, keys: Iterable<string>): Promise<void> {
-    const jobs = Array.from(keys, (key) => this.#job({ kind: 'parked', model: this.#model, shard, key }, backoffDelay(this.#policy, 1)))
-    for (let from = 0; from < jobs.length; from += MOST_ADDED) await this.queue.addBulk(jobs.slice(from, from + MOST_ADDED))
+  async wakeParked(shard: number, keys: readonly string[]): Promise<void> {
+    const jobs = keys.map((key) => this.#job({ kind: 'parked', model: this.#model, shard, key }, backoffDelay(this.#policy, 1)))
+    if (jobs.length > 0) await this.queue.addBulk(jobs)
   }
 
   /** Adds the job unless one like it lives. A deduplication mark whose job is gone would swallow it: such a mark is removed. */

@@ -6,6 +6,8 @@ import { type FailedJobs, type FlushJob, type FlushJobData, type Scheduler, unle
 
 /** Failed jobs looked at in one sweep. */
 const MOST_FAILED = 1000
+/** Parked records of a shard looked at in one sweep: where there are more, one that came through brings along the others. */
+const PARKED_IN_A_SWEEP = 100
 /** A parked record whose job has used up its attempts gets another one after this long, ms. */
 const PARKED_PAUSE = 300_000
 
@@ -26,6 +28,8 @@ export interface SweeperContext {
  */
 export class Sweeper {
   readonly #context: SweeperContext
+  /** Where the last sweep has stopped in the parked records of a shard. */
+  readonly #cursors = new Map<number, string>()
   #timer: NodeJS.Timeout | undefined
   #sweep: Promise<void> | undefined
   #running = false
@@ -85,8 +89,10 @@ export class Sweeper {
     const listed = new Set(failed.jobs.map(({ data }) => (data.kind === 'parked' ? data.key : '')))
     // Where more are parked than are listed, one that is not may have failed just now.
     const delay = failed.more ? PARKED_PAUSE : 0
-    for (const { key } of await store.parked(prefix))
-      if (!listed.has(key)) await scheduler.ensure({ kind: 'parked', model, shard, key }, delay)
+    const { entries, cursor } = await store.parkedPage(prefix, this.#cursors.get(shard) ?? '0', PARKED_IN_A_SWEEP)
+    if (cursor === undefined) this.#cursors.delete(shard)
+    else this.#cursors.set(shard, cursor)
+    for (const { key } of entries) if (!listed.has(key)) await scheduler.ensure({ kind: 'parked', model, shard, key }, delay)
   }
 
   async #sweepFailed(failed: readonly FlushJob[], now: number): Promise<void> {

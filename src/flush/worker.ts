@@ -1,4 +1,4 @@
-import { UnrecoverableError, Worker } from 'bullmq'
+import { DelayedError, UnrecoverableError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { PersistError, UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
@@ -8,6 +8,7 @@ import { disconnect } from '../redis/link.js'
 import type { Store } from '../redis/store.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 import { within } from './barrier.js'
+import { Crowds, pauseOf } from './crowds.js'
 import type { Flusher } from './flusher.js'
 import { isDeadly } from './quarantine.js'
 import { type FlushReport, sentence, summary } from './report.js'
@@ -21,6 +22,8 @@ const MOST_BATCHES_IN_A_JOB = 20
  * batches would be as small as they are quick.
  */
 const LONGEST_REST = 250
+/** Records refused for one reason that get a job at once: the sweeper gives the others theirs. */
+const MOST_WOKEN = 100
 /** A killed worker's job starts again within the sum of both, ms. */
 const LOCK_DURATION = 5000
 const STALLED_INTERVAL = 2000
@@ -62,6 +65,7 @@ export class FlushWorker {
   #connection: Redis | undefined
   /** Shards and reasons. */
   readonly #healing = new Set<string>()
+  readonly #crowds = new Crowds()
   #stopping = false
 
   constructor(context: WorkerContext) {
@@ -166,7 +170,8 @@ export class FlushWorker {
     const { store, flusher } = this.#context
     // What becomes due meanwhile would keep the job going, with ever smaller batches.
     const report = await flusher.flush(shard, { due: await store.now() }, MOST_BATCHES_IN_A_JOB)
-    await this.#context.scheduler.wakeParked(shard, report.parked.keys())
+    const woken = [...report.newlyParked.values()].flatMap((keys) => keys.slice(0, MOST_WOKEN))
+    await this.#context.scheduler.wakeParked(shard, woken)
     await job.log(sentence(report))
     return report
   }
@@ -180,23 +185,41 @@ export class FlushWorker {
     const parked = await store.parkedEntry(shards.prefix(shard), key)
     if (parked === undefined) return carried(job, 'the record is not parked any more')
     if (isDeadly(parked)) throw new PersistError('REFUSED', `${parked.reason}; flush it by its key to try it again`, undefined)
+    const crowd = `${shard} ${parked.reason}`
+    if (!this.#crowds.mayTry(crowd)) await this.#putOff(job, shard)
     const report = await flusher.flush(shard, { key })
     await job.log(sentence(report))
     const refusal = report.parked.get(key)
-    if (refusal !== undefined) throw refusal
+    if (refusal !== undefined) {
+      this.#crowds.refused(crowd)
+      throw refusal
+    }
     if (report.unparked.includes(key)) await this.#heal(job, shard, parked.reason)
     return summary(report)
   }
 
+  /** @throws DelayedError */
+  async #putOff(job: FlushJob, shard: number): Promise<never> {
+    const { store, shards, policy } = this.#context
+    const { parked } = await store.status(shards.prefix(shard))
+    await job.moveToDelayed(Date.now() + pauseOf(parked, policy.maxBackoff), job.token)
+    throw new DelayedError()
+  }
+
   /** What mended a record may have mended those that were refused for the same reason: they go on as long as most of them come through. */
   async #heal(job: FlushJob, shard: number, reason: string): Promise<void> {
-    const { store, shards, flusher } = this.#context
+    const { store, shards, flusher, policy } = this.#context
     const healing = `${shard} ${reason}`
     if (this.#healing.has(healing)) return
     this.#healing.add(healing)
     let healed = 0
     try {
-      for await (const keys of parkedKeys(store, shards.prefix(shard), (entry) => entry.reason === reason && !isDeadly(entry))) {
+      for await (const keys of parkedKeys(
+        store,
+        shards.prefix(shard),
+        (entry) => entry.reason === reason && !isDeadly(entry),
+        policy.batchSize,
+      )) {
         const refused = await retryTogether((each) => flusher.flush(shard, { keys: each }), keys)
         healed += keys.length - refused.size
         if (2 * refused.size > keys.length || this.#stopping) break

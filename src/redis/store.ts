@@ -24,7 +24,6 @@ import { countRecords, unpackTexts } from './unpack.js'
 
 /** Ms. */
 const FORGET_AFTER = 60_000
-const PAGE = 1000
 
 /** Nothing refused, nothing named. */
 const ALL_WELL: WriteReply = { shardWasClean: false, clean: [], refused: new Map(), rows: new Map() }
@@ -229,9 +228,9 @@ export class Store {
     return entry === null ? undefined : toParkedEntry(key, entry)
   }
 
-  /** Of some that are parked. @returns undefined in place of the cursor: there are no others */
-  async parkedPage(prefix: string, cursor = '0'): Promise<{ entries: ParkedEntry[]; cursor: string | undefined }> {
-    const [next, flat] = await this.#redis.hscan(`${prefix}parked`, cursor, 'COUNT', PAGE)
+  /** About so many that are parked. @returns undefined in place of the cursor: there are no others */
+  async parkedPage(prefix: string, cursor: string, size: number): Promise<{ entries: ParkedEntry[]; cursor: string | undefined }> {
+    const [next, flat] = await this.#redis.hscan(`${prefix}parked`, cursor, 'COUNT', size)
     return { entries: pairs(flat).map(([key, entry]) => toParkedEntry(key, entry)), cursor: next === '0' ? undefined : next }
   }
 

@@ -7,6 +7,7 @@ import { MODELS } from './faults.js'
 import { Fleet } from './fleet.js'
 import { History } from './history.js'
 import type { ChaosOptions, Measurement } from './options.js'
+import { measureRefused } from './refused.js'
 import { Stage } from './stage.js'
 import { until } from './until.js'
 
@@ -33,6 +34,15 @@ const SLOWEST_DRAIN = 10_000
 
 export async function measure(what: Measurement, options: ChaosOptions, say: (line: string) => void): Promise<Measured> {
   const stage = await Stage.start()
+  return what === 'refused' ? measureRefused(stage, say).finally(() => stage.stop()) : measureFleet(what, stage, options, say)
+}
+
+async function measureFleet(
+  what: Exclude<Measurement, 'refused'>,
+  stage: Stage,
+  options: ChaosOptions,
+  say: (line: string) => void,
+): Promise<Measured> {
   const history = new History()
   const { redisUrl, databaseUrl, namespace } = stage
   const { seed, rate } = options

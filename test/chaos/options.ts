@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { DISASTERS, type Disaster } from './disaster.js'
 
-export const MEASUREMENTS = ['kill', 'outage'] as const
+export const MEASUREMENTS = ['kill', 'outage', 'refused'] as const
 export type Measurement = (typeof MEASUREMENTS)[number]
 
 export interface ChaosOptions {
@@ -38,7 +38,8 @@ stuck. 1: something was, and the cycle and seed that show it are named. 2: usage
   --disaster WHAT in every cycle, instead of every fourth: ${DISASTERS.join(', ')}
   --naive         the same chaos for the naive design: a job per key with the value in it, deduplicated, and Prisma upsert
   --measure WHAT  kill: from SIGKILL of a worker to its records in the database, by default settings
-                  outage: PostgreSQL away for --seconds (default: 60) under 2,000 writes/s, and how fast the backlog drains`
+                  outage: PostgreSQL away for --seconds (default: 60) under 2,000 writes/s, and how fast the backlog drains
+                  refused: 20,000 records that the database refuses, how long good ones wait behind them, and how fast they heal`
 
 /** Undefined: help was asked for. @throws Error when the command line cannot be followed */
 export function parseOptions(args: readonly string[]): ChaosOptions | undefined {
