@@ -159,3 +159,8 @@ export class PersistError extends WriteBehindError {
     this.databaseCode = databaseCode
   }
 }
+
+/** Of a record whose change in Redis is damaged, or was put there by somebody else. Nothing was stored; the change is kept as it is, and parked. */
+export function unreadableError(model: string, key: string | undefined): PersistError {
+  return new PersistError('REFUSED', `${model}: the change in Redis cannot be read`, undefined, { model, key })
+}

@@ -66,7 +66,7 @@ export class ArrayLiteral {
   }
 
   #putEncoded(text: string): void {
-    const element = this.#isList ? listLiteral(text, this.#isTime) : this.#isTime ? withoutZone(text) : text
+    const element = elementText(text, this.#isTime, this.#isList)
     if (element === NULL) this.#putPlain('NULL')
     else if (isPlain(element)) this.#putPlain(element)
     else this.#putQuoted(Buffer.from(element))
@@ -114,6 +114,11 @@ function codeAt(source: string | Buffer, at: number): number {
 /** Whether a text of such a first character may be "null", in whatever case. */
 function mayBeNull(first: number, length: number): boolean {
   return length === 4 && (first | LOWER_CASE) === LETTER_N
+}
+
+/** What an element of an array says in the place of a stored text. */
+export function elementText(text: string, isTime: boolean, isList: boolean): string {
+  return isList ? listLiteral(text, isTime) : isTime ? withoutZone(text) : text
 }
 
 function countEscaped(element: Buffer): number {

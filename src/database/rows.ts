@@ -1,7 +1,7 @@
 import { type RecordChange, textsOf } from '../schema/change.js'
 import type { CopiedChange } from '../schema/copy.js'
 import type { Field } from '../schema/model.js'
-import { ArrayLiteral } from './array-literal.js'
+import { ArrayLiteral, elementText } from './array-literal.js'
 import { arrayType } from './columns.js'
 
 export interface RowColumn {
@@ -10,30 +10,42 @@ export interface RowColumn {
   readonly alias: string
 }
 
+/** PostgreSQL takes 1,664 columns of a row source. Those of a row that has more travel as one array a row, from this one on. */
+const MOST_COLUMNS = 1500
+const WIDE = 'w'
+
 /** The rows of one shape of change on their way into the statement: an array a column, the key's first, then those of the change's texts. */
 export class Rows {
   readonly #columns: readonly RowColumn[]
   readonly #arrays: readonly ArrayLiteral[]
+  /** The columns that have no array of their own, and the array of their arrays. */
+  readonly #rest: readonly RowColumn[]
+  readonly #wide: ArrayLiteral | undefined
 
   constructor(columns: readonly RowColumn[], keepsZone: boolean) {
-    this.#columns = columns
-    this.#arrays = columns.map(({ field }) => new ArrayLiteral(field, keepsZone))
+    this.#columns = columns.slice(0, MOST_COLUMNS)
+    this.#arrays = this.#columns.map(({ field }) => new ArrayLiteral(field, keepsZone))
+    this.#rest = columns.slice(MOST_COLUMNS)
+    this.#wide = this.#rest.length > 0 ? new ArrayLiteral({ type: 'String', list: false }, keepsZone) : undefined
   }
 
-  /** Of columns. */
+  /** Of parameters. */
   get width(): number {
-    return this.#columns.length
+    return this.#columns.length + (this.#wide === undefined ? 0 : 1)
   }
 
   add(key: readonly string[], change: RecordChange | CopiedChange): void {
-    this.#addTexts(0, key)
-    if ('copy' in change) this.#addCopies(key.length, change)
-    else this.#addTexts(key.length, textsOf(change))
+    if (this.#wide !== undefined) this.#addWide([...key, ...('copy' in change ? copiedTexts(change) : textsOf(change))], this.#wide)
+    else {
+      this.#addTexts(0, key)
+      if ('copy' in change) this.#addCopies(key.length, change)
+      else this.#addTexts(key.length, textsOf(change))
+    }
   }
 
-  /** The columns' parameters. */
+  /** The parameters. */
   arrays(): string[] {
-    return this.#arrays.map(String)
+    return [...this.#arrays, ...(this.#wide === undefined ? [] : [this.#wide])].map(String)
   }
 
   /**
@@ -43,7 +55,23 @@ export class Rows {
    */
   from(first: number): string {
     const elements = this.#columns.map(({ field, alias }, n) => `unnest((select $${first + n}::${arrayType(field)})) as ${alias}`)
+    if (this.#wide !== undefined) elements.push(`unnest((select $${first + this.#columns.length}::text[]))::text[] as ${WIDE}`)
     return `(select ${elements.join(', ')}) r`
+  }
+
+  /** What a column of the FROM item is called. */
+  valueOf(alias: string): string {
+    const position = this.#rest.findIndex((column) => column.alias === alias)
+    if (position < 0) return `r.${alias}`
+    return `(r.${WIDE})[${position + 1}]::${arrayType((this.#rest[position] as RowColumn).field).slice(0, -'[]'.length)}`
+  }
+
+  #addWide(texts: readonly string[], wide: ArrayLiteral): void {
+    for (let n = 0; n < MOST_COLUMNS; n++) this.#array(n).add(texts[n] as string)
+    const row = new ArrayLiteral({ type: 'String', list: false })
+    for (const [n, { field }] of this.#rest.entries())
+      row.add(elementText(texts[MOST_COLUMNS + n] as string, field.type === 'DateTime', field.list))
+    wide.add(row.toString())
   }
 
   #addTexts(column: number, texts: readonly string[]): void {
@@ -62,4 +90,15 @@ export class Rows {
   #array(column: number): ArrayLiteral {
     return this.#arrays[column] as ArrayLiteral
   }
+}
+
+/** In the order of textsOf. */
+function copiedTexts({ copy, texts: { bytes, bounds }, first }: CopiedChange): string[] {
+  const texts: string[] = []
+  for (const [n, place] of copy.places.entries()) {
+    const at = 2 * (first + n)
+    if (place !== undefined) texts[place] = bytes.toString('utf8', bounds[at], bounds[at + 1])
+  }
+  for (const { place, text } of copy.constants) texts[place] = text
+  return texts
 }

@@ -178,7 +178,7 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
     const name = `write${n}`
     const counted = (sql: string) => ({ sql: `${name} as (${sql} and ${FENCED} returning 1)`, written: [name] })
     const upserts = (sets: readonly Changed[]) => ({
-      sql: `${name} as (${this.#insert(rows)} where ${FENCED} ${onConflict(
+      sql: `${name} as (${this.#insert(rows, part.rows)} where ${FENCED} ${onConflict(
         this.#keys,
         sets.map((each) => this.#excluded(each)),
       )})`,
@@ -188,13 +188,13 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
       case 'delete':
         return counted(`delete from ${this.#model.table} t using ${rows} where ${this.#matches()}`)
       case 'update':
-        return counted(this.#update(this.#changed(shape), rows))
+        return counted(this.#update(this.#changed(shape), rows, part.rows))
       case 'insert':
-        return { sql: `${name} as (${this.#insert(rows)} where ${FENCED} returning 1)`, written: [name] }
+        return { sql: `${name} as (${this.#insert(rows, part.rows)} where ${FENCED} returning 1)`, written: [name] }
       case 'replace':
         return upserts(this.#plain.map((column) => ({ column, mark: '=' })))
       case 'upsert':
-        return isUpsert(shape) ? upserts(this.#changed(shape)) : this.#irregularPart(rows, this.#changed(shape), n)
+        return isUpsert(shape) ? upserts(this.#changed(shape)) : this.#irregularPart(part.rows, rows, this.#changed(shape), n)
     }
   }
 
@@ -206,14 +206,14 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
    * Insert and change differ: rows that are missing are inserted, those of the snapshot updated. A row that somebody else inserted
    * since the snapshot is neither; the check then fails the statement (SQLSTATE 21000), and it is tried again.
    */
-  #irregularPart(rows: string, changed: readonly Changed[], n: number): PartText {
+  #irregularPart(columns: Rows, rows: string, changed: readonly Changed[], n: number): PartText {
     const source = `rows${n} r`
     const missing = `not exists (select from ${this.#model.table} t where ${this.#matches()})`
-    const insert = `insert${n} as (${this.#insert(source)} where ${missing} ${onConflict(this.#keys, [])} returning 1)`
+    const insert = `insert${n} as (${this.#insert(source, columns)} where ${missing} ${onConflict(this.#keys, [])} returning 1)`
     const counts = [`insert${n}`]
     const parts = [`rows${n} as materialized (select * from ${rows} where ${FENCED})`, insert]
     if (changed.length > 0) {
-      parts.push(`write${n} as (${this.#update(changed, source)} returning 1)`)
+      parts.push(`write${n} as (${this.#update(changed, source, columns)} returning 1)`)
       counts.push(`write${n}`)
     }
     const total = counts.map((name) => `(select count(*) from ${name})`).join(' + ')
@@ -221,17 +221,17 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
     return { sql: parts.join(',\n'), written: counts, check }
   }
 
-  /** @param rows a FROM item named r */
-  #insert(rows: string): string {
+  /** @param source a FROM item named r */
+  #insert(source: string, rows: Rows): string {
     const columns = [...this.#keys, ...this.#plain]
     return `insert into ${this.#model.table} as t (${columns.map(({ quoted }) => quoted).join(', ')}) select ${columns
-      .map(({ field, inserted }) => cast(field, `r.${inserted}`))
-      .join(', ')} from ${rows}`
+      .map(({ field, inserted }) => cast(field, rows.valueOf(inserted)))
+      .join(', ')} from ${source}`
   }
 
-  #update(changed: readonly Changed[], rows: string): string {
-    const sets = changed.map((each) => `${each.column.quoted} = ${changedValue(each)}`)
-    return `update ${this.#model.table} t set ${sets.join(', ')} from ${rows} where ${this.#matches()}`
+  #update(changed: readonly Changed[], source: string, rows: Rows): string {
+    const sets = changed.map((each) => `${each.column.quoted} = ${changedValue(each, rows)}`)
+    return `update ${this.#model.table} t set ${sets.join(', ')} from ${source} where ${this.#matches()}`
   }
 
   #excluded({ column: { field, quoted }, mark }: Changed): string {
@@ -249,10 +249,10 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
 }
 
 /** What a column of a row that is there becomes. GREATEST and LEAST pass over a NULL, which so becomes the bound that is laid first. */
-function changedValue({ column: { field, quoted, operands }, mark }: Changed): string {
-  if (mark === '=') return cast(field, `r.${operands.value}`)
-  const moved = isCounter(field) ? `t.${quoted} + r.${operands.amount}` : `t.${quoted}`
-  const [lower, upper] = [`r.${operands.lower}`, `r.${operands.upper}`]
+function changedValue({ column: { field, quoted, operands }, mark }: Changed, rows: Rows): string {
+  if (mark === '=') return cast(field, rows.valueOf(operands.value))
+  const moved = isCounter(field) ? `t.${quoted} + ${rows.valueOf(operands.amount)}` : `t.${quoted}`
+  const [lower, upper] = [rows.valueOf(operands.lower), rows.valueOf(operands.upper)]
   switch (mark) {
     case '^':
       return `greatest(${moved}, ${lower})`

@@ -1,5 +1,5 @@
 import type { RowChange } from '../database/statement.js'
-import { PersistError } from '../errors.js'
+import { PersistError, unreadableError } from '../errors.js'
 import type { PackedRecords } from '../redis/replies.js'
 import { type ChangeHead, UnreadableChangeError, unpackRecords } from '../redis/unpack.js'
 import { ChangeReader, type Form, UnknownFieldError } from '../schema/change-reader.js'
@@ -58,18 +58,22 @@ export class BatchDecoder {
    * @throws UnreadableChangeError if nobody can tell where a change ends
    */
   decodeEach(packed: PackedRecords, check: (change: RowChange) => void): EachDecoded {
-    const { records, texts } = unpackRecords(packed)
     const refused = new Map<number, PersistError>()
+    const fail = (position: number, error: unknown) => void refused.set(position, toDecodeError(this.#model.name, error))
+    const { records, texts } = unpackRecords(packed, fail)
     const decoded: { change: RowChange; position: number }[] = []
-    for (const [position, record] of records.entries()) {
+    let position = 0
+    for (const record of records) {
+      while (refused.has(position)) position++
       const { key, head } = record
       try {
         const change = this.#changes.read(this.#formOf(head, key), texts.of(record))
         check({ key, change })
         decoded.push({ change: { key, change }, position })
       } catch (error) {
-        refused.set(position, toDecodeError(this.#model.name, error))
+        fail(position, error)
       }
+      position++
     }
     decoded.sort((a, b) => (a.change.key < b.change.key ? -1 : 1))
     return { changes: decoded.map(({ change }) => change), positions: decoded.map(({ position }) => position), refused }
@@ -89,9 +93,8 @@ export class BatchDecoder {
 /** A change that cannot be read stands in nobody's way: whatever a look at it throws, the records are at fault, not the database. */
 export function toDecodeError(model: string, error: unknown): PersistError {
   if (error instanceof PersistError) return error
-  const key = error instanceof UnreadableChangeError ? error.key : undefined
-  const what = error instanceof UnreadableChangeError ? error.message : `the change in Redis cannot be read (${nameOf(error)})`
-  return new PersistError('REFUSED', `${model}: ${what}`, undefined, { model, key })
+  if (error instanceof UnreadableChangeError) return unreadableError(model, error.key)
+  return new PersistError('REFUSED', `${model}: the change in Redis cannot be read (${nameOf(error)})`, undefined, { model })
 }
 
 function nameOf(error: unknown): string {

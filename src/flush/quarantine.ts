@@ -48,8 +48,7 @@ export class Quarantine {
   /** @returns why the batch must not be decoded; `undefined`: it can be; `gone`: another worker has ended it */
   async inspect(shard: number, batch: Batch): Promise<PersistError | 'gone' | undefined> {
     const { name: model } = this.#context.model
-    const isSetApart = batch.reasons?.every((reason) => reason.includes(DEADLY)) ?? false
-    const fate = isSetApart ? 'abandoned' : batch.tries > MOST_TRIES ? await this.#watch(shard, batch) : 'told'
+    const fate = batch.tries > MOST_TRIES ? await this.#watch(shard, batch) : 'told'
     if (fate === 'gone') return fate
     if (fate === 'abandoned') return new PersistError('REFUSED', `${model}: ${DEADLY}`, undefined, { model })
     return burden.refusal(model, batch.packed.changes.length)
@@ -61,10 +60,7 @@ export class Quarantine {
     let head: BatchHead = batch
     for (;;) {
       const voided = await limits.statements.run(() => database.void(shards.ledger(shard), head))
-      if (voided.outcome === 'applied before') {
-        await acknowledge(voided.ledger)
-        return
-      }
+      if (voided.outcome === 'applied before') return void (await acknowledge(voided.ledger))
       if (voided.outcome === 'void') return await (batch.size === 1 ? refuse() : this.#divide(shard, batch, refusal.message))
       if (!(await store.isInFlight(shards.prefix(shard), batch.id))) return
       events.emit('adopted', { model: model.name, shard, batch: batch.id, ledger: voided.ledger })

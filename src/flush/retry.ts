@@ -3,6 +3,8 @@ import type { ParkedEntry } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
 import type { FlushReport } from './report.js'
 
+/** Keys in one claim. */
+const MOST_NAMED = 10_000
 /** Parked records that are read at a time. */
 const PAGE = 1000
 
@@ -16,8 +18,12 @@ type FlushKeys = (keys: readonly string[]) => Promise<FlushReport>
 export async function retryTogether(flush: FlushKeys, keys: readonly string[]): Promise<Map<string, PersistError>> {
   const refused = new Map<string, PersistError>()
   for (let left = keys; left.length > 0; ) {
-    const report = await flush(left)
-    if (report.batches + report.parked.size === 0) break
+    const some = left.slice(0, MOST_NAMED)
+    const report = await flush(some)
+    if (report.batches + report.parked.size === 0) {
+      left = left.slice(some.length)
+      continue
+    }
     for (const [key, error] of report.parked) refused.set(key, error)
     const unparked = new Set(report.unparked)
     left = left.filter((key) => !refused.has(key) && !unparked.has(key))

@@ -262,7 +262,12 @@ export class FlushWorker {
     this.#healing.add(healing)
     let healed = 0
     try {
-      for await (const keys of parkedKeys(store, shards.prefix(shard), (entry) => entry.reason === reason, policy.batchSize)) {
+      for await (const keys of parkedKeys(
+        store,
+        shards.prefix(shard),
+        (entry) => entry.reason === reason && !isDeadly(entry),
+        policy.batchSize,
+      )) {
         const refused = await retryTogether((each) => flusher.flush(shard, { keys: each }), keys)
         healed += keys.length - refused.size
         if (2 * refused.size > keys.length || this.#stopping) break

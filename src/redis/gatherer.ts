@@ -1,6 +1,3 @@
-/** Most requests in one group: it bounds how long one script holds Redis up. */
-const MOST_IN_A_GROUP = 1000
-
 interface Request<V> {
   readonly promise: Promise<V>
   resolve(value: V): void
@@ -21,12 +18,15 @@ interface Gathering<V> {
  */
 export class Gatherer<V> {
   readonly #run: Run<V>
+  readonly #most: number
   readonly #open = new Map<number, Gathering<V>>()
   /** Requests of groups that are under way, if they can be joined. */
   readonly #joinable: Map<number, Map<string, Request<V>>> | undefined
 
-  constructor(run: Run<V>, joins: boolean) {
+  /** @param most requests in one group */
+  constructor(run: Run<V>, joins: boolean, most: number) {
     this.#run = run
+    this.#most = most
     this.#joinable = joins ? new Map() : undefined
   }
 
@@ -39,7 +39,7 @@ export class Gatherer<V> {
     const request = createRequest<V>()
     gathering.keys.push(key)
     gathering.requests.set(key, request)
-    if (gathering.keys.length === MOST_IN_A_GROUP) this.#open.delete(shard)
+    if (gathering.keys.length === this.#most) this.#open.delete(shard)
     return request.promise
   }
 

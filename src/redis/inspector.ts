@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors.js'
+import { ConfigurationError, unreadableError } from '../errors.js'
 import type { PendingRecord } from '../schema/arguments.js'
 import { type Mark, type Operand, operandsOf, plainFields, type RecordChange } from '../schema/change.js'
 import { ChangeReader, UnknownFieldError } from '../schema/change-reader.js'
@@ -33,10 +33,14 @@ export class Inspector {
     return (await this.#ask(() => store.due(shards.prefix(shard), key))) === undefined
   }
 
-  /** @throws ConfigurationError when the change names a field that the model does not have any more */
+  /**
+   * @throws ConfigurationError when the change names a field that the model does not have any more
+   * @throws PersistError when the change cannot be read
+   */
   async pending(shard: number, key: string): Promise<PendingRecord<Model> | null> {
     const { store, shards } = this.#context
-    const { claimed, pending, parked } = await this.#ask(() => store.pending(shards.prefix(shard), key))
+    const { claimed, pending, parked, isUnreadable } = await this.#ask(() => store.pending(shards.prefix(shard), key))
+    if (isUnreadable) throw unreadableError(this.#context.model.name, key)
     const next = pending.length === 0 ? undefined : this.#describe(parked === undefined ? 'pending' : 'parked', pending, parked)
     if (claimed.length === 0) return next ?? null
     const { reason: _, attempts: __, ...written } = next === undefined ? {} : { ...next, state: 'pending' as const }

@@ -27,6 +27,11 @@ const NOT_WRITTEN = /isn't writeable/
  */
 const SLOWEST = 256
 
+/** A fault of this library's, or of what it was given: to repeat the call would say the same later. */
+function isFault(error: unknown): boolean {
+  return error instanceof RangeError || error instanceof TypeError || error instanceof ReferenceError
+}
+
 /** ioredis holds the process up for 2 s when a connection is disconnected that has ended. */
 export function disconnect(redis: Redis): void {
   if (redis.status !== 'end') redis.disconnect()
@@ -106,6 +111,7 @@ export class Link {
         if (pause !== undefined) await pause
         return await this.#attempt(send, deadline)
       } catch (failure) {
+        if (isFault(failure)) throw failure
         const error = withoutArguments(failure)
         // Of a call that may have been carried out before, a refusal says nothing.
         if (isFinal(error)) throw sent ? new LinkTimeout(sent, error) : error
@@ -126,7 +132,7 @@ export class Link {
     try {
       return await this.call(send)
     } catch (error) {
-      throw error instanceof WriteBehindError ? error : new UnavailableError(model, named(error))
+      throw error instanceof WriteBehindError || isFault(error) ? error : new UnavailableError(model, named(error))
     }
   }
 

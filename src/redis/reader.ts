@@ -5,6 +5,7 @@ import { shardOf } from '../schema/key.js'
 import type { Model } from '../schema/model.js'
 import { Gatherer } from './gatherer.js'
 import type { ShardNames } from './keys.js'
+import { recordsInACall } from './limits.js'
 import type { Link } from './link.js'
 import type { Lease, Snapshot, View } from './replies.js'
 import type { Store } from './store.js'
@@ -52,8 +53,8 @@ export class Reader {
     this.#fields = plainFields(context.model).map((field) => ({ name: field.name, start: startOf(field) }))
     this.#names = this.#fields.map(({ name }) => name)
     // A look at the views may be over when the next one comes: nobody joins it.
-    this.#views = new Gatherer((shard, keys) => this.#read(shard, keys), false)
-    this.#loads = new Gatherer((shard, requests) => this.#loadAll(shard, requests), true)
+    this.#views = new Gatherer((shard, keys) => this.#read(shard, keys), false, recordsInACall(1))
+    this.#loads = new Gatherer((shard, requests) => this.#loadAll(shard, requests), true, recordsInACall(this.#names.length + 3))
   }
 
   /** Values of the fields that are not the key, in the order of the model. */

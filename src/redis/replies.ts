@@ -23,7 +23,7 @@ export interface WriteReply {
 }
 
 /** Why an operation was not done. The last three: its condition does not hold, or the view does not know. */
-export type Refusal = 'backlog' | 'overflow' | 'size' | 'there' | 'missing' | 'unknown'
+export type Refusal = 'backlog' | 'overflow' | 'size' | 'unreadable' | 'there' | 'missing' | 'unknown'
 
 /** As Redis holds them: unpacked they are thousands of texts, which the garbage collector would copy while the batch waits for its turn. */
 export interface PackedRecords {
@@ -130,6 +130,8 @@ export interface PendingReply {
   readonly claimed: readonly string[]
   readonly pending: readonly string[]
   readonly parked: ParkedEntry | undefined
+  /** There is a change that cannot be read. */
+  readonly isUnreadable: boolean
 }
 
 export interface ShardStatus {

@@ -174,8 +174,9 @@ export class Store {
 
   /** What of a record is not in the database yet. */
   async pending(prefix: string, key: string): Promise<PendingReply> {
-    const [claimed, pending, parked] = (await this.#redis.writeBehind_pending(prefix, key)) as [string[], string[], string | null]
-    return { claimed, pending, parked: parked === null ? undefined : toParkedEntry(key, parked) }
+    type Reply = [claimed: string[], pending: string[], parked: string | null, isUnreadable: 0 | 1]
+    const [claimed, pending, parked, isUnreadable] = (await this.#redis.writeBehind_pending(prefix, key)) as Reply
+    return { claimed, pending, parked: parked === null ? undefined : toParkedEntry(key, parked), isUnreadable: isUnreadable === 1 }
   }
 
   /**

@@ -59,6 +59,11 @@ export class PackedTexts implements RawTexts {
     this.#bounds.push(from, to)
   }
 
+  /** Leaves the first texts. */
+  cut(count: number): void {
+    this.#bounds.length = 2 * count
+  }
+
   at(n: number): string {
     const [from, to] = [this.#bounds[2 * n] as number, this.#bounds[2 * n + 1] as number]
     this.#latin ??= this.bytes.toString('latin1')
@@ -74,41 +79,69 @@ export class PackedTexts implements RawTexts {
 
 /**
  * A batch's records, in its order: see packed.lua.
+ * @param skip told of a record that cannot be read, which is left out; without it that is thrown
  * @throws UnreadableChangeError
  */
-export function unpackRecords({ keys, changes }: PackedRecords): { records: UnpackedRecord[]; texts: PackedTexts } {
+export function unpackRecords({ keys, changes }: PackedRecords, skip?: Skip): { records: UnpackedRecord[]; texts: PackedTexts } {
   const keyTexts = new PackedTexts(keys)
   const keyReader = new Reader(keys)
   const texts = new PackedTexts(changes)
   const reader = new Reader(changes)
+  const heads = new HeadReader(changes)
   const records: UnpackedRecord[] = []
-  const heads = new Map<string, ChangeHead>()
-  // Mostly a change has that of the one before.
-  let head: ChangeHead = { state: '', names: [] }
-  let [headFrom, headTo] = [0, 0]
   const size = reader.listSize()
   if (keyReader.listSize() !== size) throw new UnreadableChangeError()
   for (let n = 0; n < size; n++) {
     keyReader.skipText(keyTexts)
     const length = reader.textSize()
-    const end = reader.position + length
-    reader.skip(TIME_LENGTH)
-    const since = reader.number(TIME_LENGTH)
-    if (n === 0 || !reader.skipRepeated(headFrom, headTo)) {
-      headFrom = reader.position
-      reader.skip(STATE_LENGTH)
-      for (let left = reader.listSize(); left > 0; left--) reader.skip(reader.textSize())
-      headTo = reader.position
-      const id = changes.toString('latin1', headFrom, headTo)
-      head = heads.get(id) ?? readHead(changes.subarray(headFrom, headTo))
-      heads.set(id, head)
+    const [from, end, first] = [reader.position, reader.position + length, texts.count]
+    try {
+      reader.skip(TIME_LENGTH)
+      const since = reader.number(TIME_LENGTH)
+      const head = heads.next(reader)
+      for (let left = head.names.length; left > 0; left--) reader.skipText(texts)
+      // What claims to be longer, or shorter, than it is would be read as another record's.
+      if (reader.position !== end) throw new UnreadableChangeError()
+      records.push({ key: keyTexts.at(n), since, head, first })
+    } catch (error) {
+      if (!(error instanceof UnreadableChangeError)) throw error
+      const named = new UnreadableChangeError(keyTexts.at(n))
+      if (skip === undefined) throw named
+      skip(n, named)
+      reader.goTo(from + length)
+      texts.cut(first)
     }
-    records.push({ key: keyTexts.at(n), since, head, first: texts.count })
-    for (let left = head.names.length; left > 0; left--) reader.skipText(texts)
-    // What claims to be longer, or shorter, than it is would be read as another record's.
-    if (reader.position !== end) throw new UnreadableChangeError(keyTexts.at(n))
   }
   return { records, texts }
+}
+
+type Skip = (position: number, error: UnreadableChangeError) => void
+
+/** Reads what changes begin with: mostly one begins as the one before. */
+class HeadReader {
+  readonly #changes: Buffer
+  readonly #known = new Map<string, ChangeHead>()
+  #last: ChangeHead | undefined
+  #from = 0
+  #to = 0
+
+  constructor(changes: Buffer) {
+    this.#changes = changes
+  }
+
+  next(reader: Reader): ChangeHead {
+    if (this.#last !== undefined && reader.skipRepeated(this.#from, this.#to)) return this.#last
+    const from = reader.position
+    reader.skip(STATE_LENGTH)
+    for (let left = reader.listSize(); left > 0; left--) reader.skip(reader.textSize())
+    const id = this.#changes.toString('latin1', from, reader.position)
+    const head = this.#known.get(id) ?? readHead(this.#changes.subarray(from, reader.position))
+    this.#known.set(id, head)
+    this.#last = head
+    this.#from = from
+    this.#to = reader.position
+    return head
+  }
 }
 
 /** Of each record of a batch, bytes of its change. */
@@ -148,6 +181,10 @@ class Reader {
 
   get position(): number {
     return this.#position
+  }
+
+  goTo(position: number): void {
+    this.#position = position
   }
 
   listSize(): number {

@@ -1,5 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { BacklogFullError, InvalidInputError, OutcomeUnknownError, RedisFullError, UnavailableError, WriteBehindError } from '../errors.js'
+import {
+  BacklogFullError,
+  InvalidInputError,
+  OutcomeUnknownError,
+  RedisFullError,
+  UnavailableError,
+  unreadableError,
+  WriteBehindError,
+} from '../errors.js'
 import type { Events } from '../events.js'
 import { fold, type Operation } from '../schema/operation.js'
 import { checkSize, sizeOf, tooMuchWaiting } from '../schema/size.js'
@@ -40,7 +48,7 @@ export interface WriterContext {
 }
 
 /** What a conditional operation is answered with: the row, or why it was not done. */
-export type Answer = readonly string[] | Exclude<Refusal, 'backlog'>
+export type Answer = readonly string[] | Exclude<Refusal, 'backlog' | 'unreadable'>
 
 /** An operation, and the one promise of all writes that were added up to it. */
 class Entry {
@@ -186,7 +194,7 @@ class Lane {
         if (refusal === undefined) {
           this.own.add(entry.operation.key)
           entry.resolve(rows.get(position))
-        } else if (refusal === 'backlog' || entry.operation.shape.asks === undefined)
+        } else if (refusal === 'backlog' || refusal === 'unreadable' || entry.operation.shape.asks === undefined)
           entry.reject(this.#refused(refusal, entry.operation.key))
         else entry.resolve(refusal)
       })
@@ -240,6 +248,7 @@ class Lane {
   #refused(refusal: Refusal, key: string): WriteBehindError {
     const { model, limits } = this.#context
     if (refusal === 'backlog') return new BacklogFullError(model, key, limits.mostDirty)
+    if (refusal === 'unreadable') return unreadableError(model, key)
     if (refusal === 'size') return new InvalidInputError(model, undefined, ...tooMuchWaiting(limits.mostBytes))
     return new InvalidInputError(model, undefined, 'pending increments of a record within 64 bits', 'a sum outside them')
   }

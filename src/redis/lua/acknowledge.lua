@@ -23,9 +23,23 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local anyParked = redis.call('EXISTS', parkedKey) == 1
 local stillDirty, unparked = {}, {}
 
+-- What lay apart, and could be read after all, is in the database. A record of which anything else lies apart stays parked.
+local function isApart(key, change)
+  local field, isLeft = key, false
+  local held = redis.call('HGET', prefix .. 'unreadable', field)
+  while held do
+    if held == change then redis.call('HDEL', prefix .. 'unreadable', field) else isLeft = true end
+    field = field .. ' '
+    held = redis.call('HGET', prefix .. 'unreadable', field)
+  end
+  return isLeft
+end
+
 local function unpark(keys)
-  for _, key in ipairs(keys) do
-    if redis.call('HDEL', parkedKey, key) == 1 then unparked[#unparked + 1] = key end
+  local anyApart = redis.call('EXISTS', prefix .. 'unreadable') == 1
+  local changes = anyApart and cmsgpack.unpack(redis.call('HGET', batchKey, 'changes'))
+  for n, key in ipairs(keys) do
+    if not (anyApart and isApart(key, changes[n])) and redis.call('HDEL', parkedKey, key) == 1 then unparked[#unparked + 1] = key end
   end
 end
 

@@ -39,8 +39,8 @@ local anyParked = redis.call('EXISTS', parkedKey) == 1
 local function isParked(key) return redis.call('HEXISTS', parkedKey, key) == 1 end
 
 local function firstWrite(key)
-  local meta = pendingChange(key)[2]
-  return meta and tonumber(string.sub(meta, 4)) or 0
+  local flat = pendingChange(key)
+  return flat and flat[2] and tonumber(string.sub(flat[2], 4)) or 0
 end
 
 -- Of some records those whose changes are packed; false for the others.
@@ -65,7 +65,7 @@ local function dueRecords(limit)
     later, looks = {}, looks + 1
     for n, key in ipairs(due) do
       local time = changes[n] and tonumber(string.sub(changes[n], 1, 13))
-      if time and time > limit then
+      if time and time > limit and string.find(changes[n], BEGINNING) then
         later[#later + 1] = string.sub(changes[n], 1, 13)
         later[#later + 1] = key
       else
@@ -135,16 +135,26 @@ local function pack(flat)
     if flat[n] == '~' then meta = flat[n + 1]
     else names[#names + 1], values[#values + 1] = flat[n], flat[n + 1] end
   end
+  -- Without the state nobody can read the change: then only its fields are kept.
+  meta = meta or '?--' .. string.format('%.0f', now)
   -- When a claimed record was due nobody asks.
   local time = string.sub(meta, 4)
-  return time .. time .. string.sub(meta, 1, 3) .. cmsgpack.pack(names) .. (#values > 0 and cmsgpack.pack(unpack(values)) or '')
+  local packed = { time, time, string.sub(meta, 1, 3), cmsgpack.pack(names) }
+  inParts(values, function(_, ...) packed[#packed + 1] = cmsgpack.pack(...) end)
+  return table.concat(packed)
 end
 
 -- The change of a candidate that is a hash, packed. False if it is clean.
 local function packHash(key)
-  local flat = redis.call('HGETALL', prefix .. 'pend/' .. named(key))
+  local pend = prefix .. 'pend/' .. named(key)
+  local flat = whole(redis.pcall('HGETALL', pend))
+  -- Something else than a hash is kept as RESTORE takes it.
+  if not flat then return redis.call('DUMP', pend) end
   return #flat > 0 and pack(flat)
 end
+
+-- A change that cannot be read stays apart until it is known to be in the database.
+local function apart(key) return what == 'keys' and redis.call('HGET', prefix .. 'unreadable', key) end
 
 -- A member of the index without a change was left by a write that stopped half-way: the view may have followed that write.
 local function dropRemainder(key, change)
@@ -163,7 +173,7 @@ local function take()
   for n, key in ipairs(candidates) do
     if size == batchSize then break end
     -- What makes a table of the changes (write.lua) is none itself.
-    local change = packed[n] ~= '' and (packed[n] or packHash(key))
+    local change = packed[n] ~= '' and (packed[n] or packHash(key) or apart(key))
     if change then
       bytes = bytes + #key + #change
       if size > 0 and bytes > mostBytes then break end

@@ -28,17 +28,25 @@ local function mayBeClaimed(key)
   return keys and (string.find(keys, key, 1, true) or rest and string.find(rest, key, 1, true))
 end
 
--- The change that the batch in flight, or a waiting group of a split one, holds of the record: a flat list, empty if there is none.
-local function claimOf(key)
-  if not mayBeClaimed(key) then return {} end
+-- The change that the batch in flight, or a waiting group of a split one, holds of the record, packed. Nil if there is none.
+local function packedClaim(key)
+  if not mayBeClaimed(key) then return nil end
   if not claims then readClaims() end
-  return claims[key] and flatten(claims[key]) or {}
+  return claims[key]
 end
 
--- How many records are claimed that have no pending change.
-local function claimedOnly()
+-- The same as a flat list, empty if there is none. Nil if it cannot be read.
+local function claimOf(key)
+  local claim = packedClaim(key)
+  if not claim then return {} end
+  return flatten(claim)
+end
+
+-- How many records have a change, but no pending one: it is claimed, or cannot be read and lies apart.
+local function dirtyOtherwise()
   local count = 0
   readClaims()
+  for _, key in ipairs(redis.call('HKEYS', prefix .. 'unreadable')) do claims[key] = claims[key] or '' end
   for key in pairs(claims) do
     if not redis.call('ZSCORE', prefix .. 'dirty', key) then count = count + 1 end
   end
@@ -46,5 +54,5 @@ local function claimedOnly()
 end
 
 local function isDirty(key)
-  return redis.call('ZSCORE', prefix .. 'dirty', key) or #claimOf(key) > 0
+  return redis.call('ZSCORE', prefix .. 'dirty', key) or packedClaim(key) or isApart(key)
 end

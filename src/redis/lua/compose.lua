@@ -264,6 +264,7 @@ local function write(index, key, packed, values, bytes)
     end
     return change(pend, key, nil, nowText)
   end
+  if packed and not flatten(packed) then return 'unreadable' end
   if not packed and kind ~= 'delete' and isTooLarge(pend, bytes) then return 'size' end
   local since = firstWrite(meta)
   local refusal = change(pend, key, meta, since, packed)

@@ -9,13 +9,14 @@
 local prefix, key = KEYS[1], ARGV[1]
 -- include claims
 -- include earlier
-local claimed = #claimOf(key) > 0 and redis.call('HGET', prefix .. 'batch', 'due')
+local claimed = packedClaim(key) and redis.call('HGET', prefix .. 'batch', 'due') or isApart(key) and 'inf'
 -- The index may have an earlier time than a packed change.
 local packed = packedChange(key)
-local due = packed and string.sub(packed, 1, 13) or redis.call('ZSCORE', prefix .. 'dirty', key)
+local due = packed and string.match(packed, '^' .. string.rep('%d', 13)) or redis.call('ZSCORE', prefix .. 'dirty', key)
 if not due then
   -- A change that is not in the index is none the less not persisted (see reindex.lua).
-  local meta = redis.call('HGET', prefix .. 'pend/' .. named(key), '~')
-  due = meta and string.sub(meta, 4)
+  local flat = pendingChange(key)
+  local meta = flat and flat[2]
+  due = meta and string.sub(meta, 4) or not flat and 'inf'
 end
 return earlier(due, claimed)

@@ -90,6 +90,7 @@ end
 -- Lays one change over the view; false if the view cannot hold the result.
 local function lay(view, flat)
   local fields = {}
+  if not flat then return false end
   if #flat == 0 then return true end
   for n = 1, #flat, 2 do fields[flat[n]] = flat[n + 1] end
   local state, present = string.sub(fields['~'], 1, 1), redis.call('HGET', view, '~') == '1'
@@ -133,7 +134,7 @@ local function make(key, first)
   end
   redis.call('DEL', made)
   redis.call('HSET', made, unpack(fields))
-  local fits = (persisted[key] or lay(made, claimOf(key))) and lay(made, pendingChange(key))
+  local fits = (persisted[key] or lay(made, claimOf(key))) and lay(made, pendingChange(key)) and not isApart(key)
   return answer(made), fits
 end
 
@@ -146,7 +147,7 @@ local function keep(key, present)
   end
   if epoch ~= '' then redis.call('HSET', made, '@', epoch) end
   if not flagView(key, present == '1' and 'v' or 'm') then
-    if #claimOf(key) == 0 then redis.call('PEXPIRE', made, present == '1' and viewTtl or missingTtl)
+    if not packedClaim(key) then redis.call('PEXPIRE', made, present == '1' and viewTtl or missingTtl)
     else redis.call('HSET', prefix .. 'batch', 'views', 'any') end
   end
   redis.call('RENAME', made, prefix .. 'view/' .. named(key))

@@ -118,6 +118,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- Puts a claimed change, which the claim holds, under the newer pending one. Returns its state.
 local function putUnder(key, earlier)
   local newer = pendingChange(key)
+  if not newer then return nil end
   if #newer == 0 then return string.sub(earlier['~'], 1, 1) end
   local later = toFields(newer)
   local laterState = string.sub(later['~'], 1, 1)
@@ -127,12 +128,14 @@ local function putUnder(key, earlier)
   return laterState
 end
 
--- The claimed change and the newer one as one, a flat list. The time starts anew, so that writes to a parked record are debounced like any others.
+-- The claimed change and the newer one as one, a flat list; empty if either cannot be read: then the claimed one is put apart as it is. The time starts anew, so that writes to a parked record are debounced like any others.
 local function composed(key, packed)
   local claimed = flatten(packed)
+  if not claimed then return {} end
   redis.call('DEL', claim)
   inParts(claimed, function(_, ...) redis.call('HSET', claim, ...) end)
   local state = putUnder(key, toFields(claimed))
+  if not state then return {} end
   local view = redis.call('HGET', prefix .. 'view/' .. named(key), '~')
   redis.call('HSET', claim, '~', state .. (view == '1' and 'v' or view == '0' and 'm' or '-') .. 'a' .. now)
   return redis.call('HGETALL', claim)

@@ -2,19 +2,35 @@
 -- include inparts
 -- include advance
 
+-- Keeps a change that cannot be composed, beside one that is kept already.
+local function putApart(key, change)
+  local field = key
+  local held = redis.call('HGET', prefix .. 'unreadable', field)
+  while held and held ~= change do
+    field = field .. ' '
+    held = redis.call('HGET', prefix .. 'unreadable', field)
+  end
+  redis.call('HSET', prefix .. 'unreadable', field, change)
+end
+
 -- Puts the changes that park.lua has composed in the place of the pending ones, lists their records, and lets the next group take its turn. Each
 -- record is in the index first, and in the batch until the end. All of this may be done twice, as long as the batch is in flight.
 local function putBack(id)
   local batchKey = prefix .. 'batch'
-  local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'composed', 'entries', 'next', 'rest', 'traces')
+  local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'composed', 'entries', 'next', 'rest', 'traces', 'changes')
   if batch[1] == id then
     local composed, entries = cmsgpack.unpack(batch[3]), cmsgpack.unpack(batch[4])
+    local changes = cmsgpack.unpack(batch[8])
     for n, key in ipairs(cmsgpack.unpack(batch[2])) do
-      local pend = prefix .. 'pend/' .. named(key)
-      redis.call('ZADD', prefix .. 'dirty', 'NX', 'inf', key)
-      redis.call('DEL', pend)
-      inParts(composed[n], function(_, ...) redis.call('HSET', pend, ...) end)
-      redis.call('HDEL', prefix .. 'packed', key)
+      if #composed[n] == 0 then
+        putApart(key, changes[n])
+      else
+        local pend = prefix .. 'pend/' .. named(key)
+        redis.call('ZADD', prefix .. 'dirty', 'NX', 'inf', key)
+        redis.call('DEL', pend)
+        inParts(composed[n], function(_, ...) redis.call('HSET', pend, ...) end)
+        redis.call('HDEL', prefix .. 'packed', key)
+      end
       redis.call('HSET', prefix .. 'parked', key, entries[n])
     end
     redis.call('SET', prefix .. 'acked', 'void:' .. id)

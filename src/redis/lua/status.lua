@@ -13,7 +13,7 @@ local inFlight = redis.call('HGET', prefix .. 'batch', 'due')
 local first = earlier(redis.call('ZRANGE', prefix .. 'dirty', 0, 0, 'WITHSCORES')[2], inFlight)
 local stats = redis.call('HMGET', prefix .. 'stats', 'writes', 'rows', 'batches')
 return {
-  redis.call('ZCARD', prefix .. 'dirty') + claimedOnly(),
+  redis.call('ZCARD', prefix .. 'dirty') + dirtyOtherwise(),
   redis.call('HLEN', prefix .. 'parked'),
   inFlight and 1 or 0,
   first ~= 'inf' and first or false,

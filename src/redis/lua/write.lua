@@ -18,7 +18,7 @@
              increments, bases, bounds, and of an upsert with a condition the fields of the row to insert (packed, one after the other) }
   Returns  { 1 if the shard had no due record, { positions of records that were clean }, { position, refusal, … },
              { position, row, … of operations with a condition: after them, of a delete before it } }, or only the first if the others are
-           empty; positions count from 1; refusals: 'backlog', 'overflow', 'size', and where a condition does not hold 'there', 'missing', 'unknown'
+           empty; positions count from 1; refusals: 'backlog', 'overflow', 'size', 'unreadable', and where a condition does not hold 'there', 'missing', 'unknown'
 
   A pending change begins packed (packed.lua says how), and stays so while operations of its first shape follow: of all records of a run
   such changes are read and written by one command each. Any other operation makes a hash of its own of it first, as do a bound and what is
