@@ -32,7 +32,7 @@ interface Kind {
 }
 
 const KINDS: readonly Kind[] = [
-  { id: 'check', bad: { rank: 987_654 }, good: { rank: 1 }, reason: /\(23514\)$/ },
+  { id: 'check', bad: { rank: 987_654 }, good: { rank: 1 }, reason: /\(23514, constraint small_rank\)$/ },
   { id: 'enum', bad: { state: 'ARCHIVED' }, good: { state: 'DRAFT' }, reason: /\(22P02\)$/ },
   { id: 'long', bad: { title: `${SECRET} ${'x'.repeat(40)}` }, good: { title: 'short' }, reason: /\(22001\)$/ },
   { id: 'parent', bad: { note: `${SECRET} parent` }, good: { note: 'known' }, reason: /\(23503, constraint parent\)$/ },

@@ -80,8 +80,8 @@ test('a change that lies in a key of another type, or lacks its state, is parked
   const { redis } = shard.connection
   await increment('a', 'string', 'stateless')
   for (const name of ['string', 'stateless']) await redis.hdel(`${shard.prefix}packed`, name)
-  await redis.set(`${shard.prefix}pend:string`, 'something')
-  await redis.hset(`${shard.prefix}pend:stateless`, '+value', '5')
+  await redis.set(`${shard.prefix}pend/string`, 'something')
+  await redis.hset(`${shard.prefix}pend/stateless`, '+value', '5')
   await expect(cache.counter.pending({ name: 'string' })).rejects.toMatchObject({ code: 'REFUSED' })
   await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED', keys: expect.arrayContaining(['string', 'stateless']) })
   expect(await rows()).toEqual({ a: 1n })

@@ -82,7 +82,7 @@ export class Barrier {
     const before = await this.#untilUp(undefined, deadline, () => this.#store.now())
     const flushing = parts.flatMap((part) =>
       [...(part.writer?.owned() ?? [])].map(([shard, owned]) =>
-        owned === 'all' ? this.#flushShard(part, shard, before, deadline, count) : this.#flushRecords(part, owned, deadline, count),
+        owned === 'all' ? this.#flushShard(part, shard, before, deadline, count) : this.#flushRecords(part, shard, owned, deadline, count),
       ),
     )
     const failure = (await Promise.allSettled(flushing)).find((result) => result.status === 'rejected')
@@ -135,16 +135,26 @@ export class Barrier {
     }
   }
 
-  /** One after the other, as their shard takes them. A refused one is its own failure, and not the others'. */
-  async #flushRecords(part: BarrierPart, keys: readonly string[], deadline: number, count: Count): Promise<void> {
-    let refused: ParkedError | undefined
-    for (const key of keys) {
+  /** Together; then those that are refused one after the other, since each may wait for rows of its own. */
+  async #flushRecords(part: BarrierPart, shard: number, keys: readonly string[], deadline: number, count: Count): Promise<void> {
+    const refused = new Set<string>()
+    for (const key of await this.#flushKeys(part, shard, keys, deadline, count)) {
       await this.flushRecord(part, key, deadline, count).catch((error: unknown) => {
         if (!(error instanceof ParkedError)) throw error
-        refused = error
+        refused.add(key)
       })
     }
-    if (refused !== undefined) throw refused
+    if (refused.size > 0) throw new ParkedError(part.model.name, [...refused])
+  }
+
+  /** @returns those that are refused */
+  async #flushKeys(part: BarrierPart, shard: number, keys: readonly string[], deadline: number, count: Count): Promise<Iterable<string>> {
+    const flush = async (some: readonly string[]) => {
+      const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { keys: some }, undefined, deadline))
+      count(report.records)
+      return report
+    }
+    return (await retryTogether(flush, keys)).keys()
   }
 
   async #flushShard(part: BarrierPart, shard: number, before: number, deadline: number, count: Count): Promise<void> {
@@ -169,12 +179,7 @@ export class Barrier {
     const before = await this.#parkedKeys(part, shard, deadline)
     if (before.length === 0) return { refused: [], healed: 0 }
     const tried = await this.#parkedKeys(part, shard, deadline, (entry) => !isDeadly(entry))
-    const flush = async (keys: readonly string[]) => {
-      const report = await this.#untilUp(part, deadline, () => part.flusher.flush(shard, { keys }, undefined, deadline))
-      count(report.records)
-      return report
-    }
-    await retryTogether(flush, tried)
+    await this.#flushKeys(part, shard, tried, deadline, count)
     // Another worker may have been the one that was told.
     const after = new Set(await this.#parkedKeys(part, shard, deadline))
     const refused = before.filter((key) => after.has(key))

@@ -12,6 +12,9 @@ import type { BatchDecoder, EachDecoded } from './decoder.js'
 import type { FlushReport } from './report.js'
 import type { Suspicion } from './suspicion.js'
 
+/** The driver does not name every constraint; a trial does. Of one reason there must be one text, or those that it refuses do not heal together. */
+const MAY_LACK_NAME = /^23/
+
 /** Why records of a batch are refused, by their position in it. */
 export type Findings = ReadonlyMap<number, PersistError>
 
@@ -44,7 +47,7 @@ export class Refuser {
   async examine(shard: number, batch: Batch, error: PersistError): Promise<Findings> {
     const { suspicion } = this.#context
     const isSingle = batch.size === 1
-    const isKnown = isSingle && (error.databaseCode ?? error.key) !== undefined
+    const isKnown = isSingle && (error.databaseCode ?? error.key) !== undefined && !MAY_LACK_NAME.test(error.databaseCode ?? '')
     const findings = takesTooLong(error) || isKnown ? new Map<number, PersistError>() : await this.#try(batch, error)
     if (findings.size > 0 && findings.size < batch.size) suspicion.passed()
     if (isSingle && findings.size === 0) findings.set(0, toRefusal(error))

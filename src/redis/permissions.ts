@@ -12,7 +12,7 @@ const KEY = '<key>'
  * `test/permissions.test.ts` compares it with the scripts.
  */
 const COMMANDS: readonly string[] = [
-  'append <key> v; bzpopmin <key> 0; client setname x; copy <key> <key>; del <key>; eval return 1 <key>; evalsha x 1 <key>; exists <key>',
+  'append <key> v; bzpopmin <key> 0; client setname x; copy <key> <key>; del <key>; dump <key>; eval return 1 <key>; evalsha x 1 <key>; exists <key>',
   'get <key>; getdel <key>; hdel <key> f; hexists <key> f; hget <key> f; hgetall <key>; hincrby <key> f 1; hkeys <key>; hlen <key>',
   'hmget <key> f; hmset <key> f v; hscan <key> 0; hset <key> f v; hsetnx <key> f v; hstrlen <key> f; incr <key>; incrby <key> 1; info',
   'lindex <key> 0; llen <key>; lpop <key>; lpos <key> v; lpush <key> v; lrange <key> 0 0; lrem <key> 0 v; lset <key> 0 v',

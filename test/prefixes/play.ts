@@ -157,7 +157,7 @@ export class Play {
     }
     const { dirty, inFlight, parked } = await this.store.status(this.prefix)
     if (dirty + parked > 0 || inFlight) throw new Error(`left: ${dirty} dirty, ${parked} parked, in flight: ${inFlight}`)
-    const names = [...OF_WHAT_IS_DIRTY, ...[...this.possible.keys()].map((key) => `pend:${this.path(key)}`)]
+    const names = [...OF_WHAT_IS_DIRTY, ...[...this.possible.keys()].map((key) => `pend/${this.path(key)}`)]
     const left = await this.#servers.redis.exists(...names.map((name) => this.prefix + name))
     if (left > 0) throw new Error(`${left} of these are left in Redis: ${names.join(', ')}`)
   }
