@@ -45,7 +45,7 @@ const CLAIMS_UNDER_WAY = 2
 export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }
 
 export interface Setup<M extends Models, P extends Policies<M>> extends Options {
-  /** The application's Prisma client, without the extension of the cache; only `$queryRawUnsafe` is used. */
+  /** The application's Prisma client, without the extension of the cache; only `$queryRawUnsafe` and `$transaction` are used. */
   readonly prisma: SqlClient
   /** A connection to copy the settings of; it is not used itself, and stays yours to close. */
   readonly redis: Redis

@@ -58,9 +58,10 @@ export class Flusher {
     this.#context = context
     this.#turns = Array.from({ length: context.shards.count }, () => new Limit(1))
     this.#size = new BatchSize(context.policy.batchSize)
-    const shared = { ...context, decoder: new BatchDecoder(context.model), suspicion: this.#suspicion }
+    const { statements } = context.limits
+    const shared = { ...context, statements, decoder: new BatchDecoder(context.model), suspicion: this.#suspicion }
     this.#refuser = new Refuser(shared)
-    this.#persister = new Persister({ ...shared, statements: context.limits.statements, size: this.#size })
+    this.#persister = new Persister({ ...shared, size: this.#size })
   }
 
   /**

@@ -8,6 +8,7 @@ import type { Batch } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
 import type { Model } from '../schema/model.js'
 import type { BatchDecoder } from './decoder.js'
+import type { Limit } from './limit.js'
 import type { FlushReport } from './report.js'
 import type { Suspicion } from './suspicion.js'
 
@@ -19,6 +20,8 @@ export interface RefuserContext {
   readonly shards: ShardNames
   readonly store: Store
   readonly database: Database
+  /** Of the whole process. */
+  readonly statements: Limit
   readonly events: Events
   readonly decoder: BatchDecoder
   readonly suspicion: Suspicion
@@ -73,13 +76,13 @@ export class Refuser {
 
   /** Empty if nothing was found out. */
   async #try(batch: Batch, error: PersistError): Promise<Map<number, PersistError>> {
-    const { database, decoder } = this.#context
+    const { database, decoder, statements } = this.#context
     const { changes, positions, refused } = decoder.decodeEach(batch.packed, (change) => {
       // The key may be another model's: that of the same name, before a deployment.
       if (error.key !== undefined) database.prepare([change])
     })
     const findings = new Map<number, PersistError>(refused)
-    const tried = changes.length === 0 ? undefined : await database.trial(changes)
+    const tried = changes.length === 0 ? undefined : await statements.run(() => database.trial(changes))
     for (const [n, found] of tried ?? []) if (isMeant(found, error)) findings.set(positions[n] as number, toRefusal(found))
     return findings
   }
