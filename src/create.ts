@@ -52,7 +52,7 @@ const SWEEPS_PER_LOOK = 5
 export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }
 
 export interface Setup<M extends Models, P extends Policies<M>> extends Options {
-  /** The application's Prisma client, without the extension of the cache; only `$queryRawUnsafe` is used. */
+  /** The application's Prisma client, without the extension of the cache; only `$queryRawUnsafe` and `$transaction` are used. */
   readonly prisma: SqlClient
   /**
    * A connection to copy the address of: host, user, password, TLS, database, Sentinels. Its other settings, as `retryStrategy` and

@@ -45,7 +45,14 @@ async function connect(overrides: { batchSize?: number } = {}) {
       },
     },
   })
-  return createWriteBehind({ prisma, redis, namespace, models, policies: { counter: { ...policies.counter, ...overrides } } })
+  return createWriteBehind({
+    prisma,
+    redis,
+    namespace,
+    models,
+    sweepInterval: HOUR,
+    policies: { counter: { ...policies.counter, ...overrides } },
+  })
 }
 
 function write(value = 1000): Promise<unknown> {

@@ -62,9 +62,10 @@ export class Flusher {
     this.#turns = Array.from({ length: context.shards.count }, () => new Limit(1))
     this.#size = new BatchSize(context.policy.batchSize)
     this.#quarantine = new Quarantine(context)
-    const shared = { ...context, decoder: new BatchDecoder(context.model), suspicion: this.#suspicion }
+    const { statements } = context.limits
+    const shared = { ...context, statements, decoder: new BatchDecoder(context.model), suspicion: this.#suspicion }
     this.#refuser = new Refuser(shared)
-    this.#persister = new Persister({ ...shared, statements: context.limits.statements, size: this.#size })
+    this.#persister = new Persister({ ...shared, size: this.#size })
   }
 
   /**

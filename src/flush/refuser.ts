@@ -9,6 +9,7 @@ import type { Store } from '../redis/store.js'
 import { UnreadableChangeError } from '../redis/unpack.js'
 import type { Model } from '../schema/model.js'
 import type { BatchDecoder, EachDecoded } from './decoder.js'
+import type { Limit } from './limit.js'
 import type { FlushReport } from './report.js'
 import type { Suspicion } from './suspicion.js'
 
@@ -23,6 +24,8 @@ export interface RefuserContext {
   readonly shards: ShardNames
   readonly store: Store
   readonly database: Database
+  /** Of the whole process. */
+  readonly statements: Limit
   readonly events: Events
   readonly decoder: BatchDecoder
   readonly suspicion: Suspicion
@@ -77,10 +80,10 @@ export class Refuser {
 
   /** Empty if nothing was found out. */
   async #try(batch: Batch, error: PersistError): Promise<Map<number, PersistError>> {
-    const { database } = this.#context
+    const { database, statements } = this.#context
     const { changes, positions, refused } = this.#decodeEach(batch, error)
     const findings = new Map<number, PersistError>(refused)
-    const tried = changes.length === 0 ? undefined : await database.trial(changes)
+    const tried = changes.length === 0 ? undefined : await statements.run(() => database.trial(changes))
     for (const [n, found] of tried ?? []) if (isMeant(found, error)) findings.set(positions[n] as number, toRefusal(found))
     return findings
   }

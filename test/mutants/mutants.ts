@@ -615,7 +615,7 @@ redis.call('HSET', batchKey, unpack(batch))
     `  if epoch ~= '' then redis.call('HSET', made, '@', epoch) end
   if not flagView(`,
     `  if epoch ~= '' then redis.call('HSET', made, '@', epoch) end
-  redis.call('COPY', made, prefix .. 'view:' .. key, 'REPLACE')
+  redis.call('COPY', made, prefix .. 'view/' .. named(key), 'REPLACE')
   if not flagView(`,
   ),
   mutant(
@@ -1280,8 +1280,8 @@ redis.call('HSET', batchKey, unpack(batch))
     'refused records are found by halves only',
     'healing',
     'flush/refuser.ts',
-    'const tried = changes.length === 0 ? undefined : await database.trial(changes)',
-    'const tried = changes.length === 0 ? undefined : await database.trial([])',
+    'await statements.run(() => database.trial(changes))',
+    'await statements.run(() => database.trial([]))',
   ),
   mutant(
     'parked records that are written again are claimed one by one',
