@@ -271,7 +271,7 @@ describe('a slow way to Redis', () => {
   const write = (cache: Caches) => cache.document.upsert({ where, create: { title: 't', body }, update: { body } })
 
   test('takes a large write for as long as its bytes move, and it is stored once', async () => {
-    const cache = await create(open({ port: await throttle(server.port, 2 ** 20, 'request') }), still, { writeTimeout: 3000 })
+    const cache = await create(open({ port: await throttle(server.port, 2 ** 19, 'request') }), still, { writeTimeout: 6000 })
     await write(cache)
     const direct = await create(open({ port: server.port }), still)
     expect(await direct.status()).toMatchObject([{}, { writes: 1, dirty: 1 }])
@@ -280,7 +280,7 @@ describe('a slow way to Redis', () => {
   test('brings a large row for as long as its bytes move', async () => {
     const direct = await create(open({ port: server.port }), still)
     await write(direct)
-    const cache = await create(open({ port: await throttle(server.port, 2 ** 20, 'reply') }), still, { writeTimeout: 3000 })
+    const cache = await create(open({ port: await throttle(server.port, 2 ** 19, 'reply') }), still, { writeTimeout: 6000 })
     expect(await cache.document.findUnique({ where })).toMatchObject({ body })
   })
 

@@ -87,9 +87,9 @@ describe('an eviction policy that is changed after the start', () => {
     await write(cache)
     await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
     await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-    expect(
-      await Promise.all(Array.from({ length: 20 }, (_, n) => codeOf(cache.counter.increment({ name: `${n}` }, { value: 1 })))),
-    ).toEqual(Array.from({ length: 20 }, () => 'UNSAFE_REDIS'))
+    const writing = Array.from({ length: 20 }, (_, n) => codeOf(cache.counter.increment({ name: `${n}` }, { value: 1 })))
+    // Of one that was sent before the old connection was seen to break, it is not known that it was not stored.
+    for (const code of await Promise.all(writing)) expect(['UNSAFE_REDIS', 'OUTCOME_UNKNOWN']).toContain(code)
     expect(await cache.status()).toMatchObject([{ writes: 1 }])
   })
 

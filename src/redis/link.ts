@@ -66,6 +66,8 @@ export class Link {
   #answeredAt = 0
   #lookedAt = 0
   #received = 0
+  #wasLate = false
+  #movedAt = Number.NEGATIVE_INFINITY
   /** Of the first thing to be looked at: one for all attempts, since nearly every one is answered long before. */
   #timer: NodeJS.Timeout | undefined
   #firesAt = Number.POSITIVE_INFINITY
@@ -79,7 +81,7 @@ export class Link {
     this.#timeout = timeout
     this.#silence = timeout / 3
     redis.on('ready', () => {
-      this.#watchUpload()
+      this.#watchSocket()
       this.#tell(true)
     })
     redis.on('end', () => this.#tell(false))
@@ -197,19 +199,27 @@ export class Link {
 
   /** Ends attempts whose time has passed, and a connection that is silent. */
   #look(): void {
-    this.#firesAt = Number.POSITIVE_INFINITY
     const now = performance.now()
-    const isMoving = this.#isMoving()
+    const isLate = now - this.#firesAt > this.#silence / 4
+    this.#firesAt = Number.POSITIVE_INFINITY
+    // A process that stood still looks before it has read what came meanwhile.
+    this.#wasLate = isLate && !this.#wasLate
+    if (this.#wasLate) {
+      this.#lookAt(now + this.#silence / 4)
+      return
+    }
+    if (this.#isMoving()) this.#movedAt = now
     this.#lookedAt = now
+    const movesUntil = this.#movedAt > this.#answeredAt ? this.#movedAt + this.#silence : now
     let next = Number.POSITIVE_INFINITY
     for (const attempt of this.#underWay) {
-      if (attempt.deadline <= now && isMoving) attempt.deadline = now + this.#silence
+      if (attempt.deadline <= now) attempt.deadline = Math.max(attempt.deadline, movesUntil)
       if (attempt.deadline <= now) this.#lose(attempt, new Error('no answer'))
       else next = Math.min(next, attempt.deadline)
     }
     const [oldest] = this.#underWay
     if (oldest === undefined) return
-    const heard = isMoving ? now : Math.max(oldest.since, this.#answeredAt)
+    const heard = Math.max(oldest.since, this.#answeredAt, this.#movedAt)
     const silentAt = heard + this.#silence + this.#msOnTheWay()
     if (now >= silentAt) this.#giveUp()
     else this.#lookAt(Math.min(next, silentAt))
@@ -224,8 +234,9 @@ export class Link {
   }
 
   /** Node's timer sees how much of what was sent has left; it runs out when nothing moves. */
-  #watchUpload(): void {
+  #watchSocket(): void {
     const { stream } = this.#redis
+    this.#received = stream.bytesRead
     stream.setTimeout(this.#silence)
     stream.on('timeout', () => {
       if (stream.writableLength > 0) this.#giveUp()
