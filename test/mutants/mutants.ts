@@ -665,7 +665,7 @@ redis.call('HSET', batchKey, unpack(batch))
     '',
   ),
   mutant('a hash that is not in the index counts as persisted', 'rights', 'redis/lua/due.lua', `if not due then`, `if false then`),
-  mutant('what a trigger refuses counts as an outage', 'poison', 'database/failure.ts', '/^(08|0A|0B|25|28|', '/^(08|0A|0B|25|P0|28|'),
+  mutant('what a trigger refuses counts as an outage', 'failure', 'database/failure.ts', '/^(08|0A|0B|25|28|', '/^(08|0A|0B|25|P0|28|'),
   mutant(
     'a key that a relation gives is not seen',
     'extension-relations',
