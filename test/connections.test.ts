@@ -268,19 +268,20 @@ async function throttle(target: number, rate: number, slow: 'request' | 'reply')
 describe('a slow way to Redis', () => {
   const where = { id: 'large' }
   const body = { text: 'x'.repeat(5 * 2 ** 20) }
+  const large = { ...still, maxRecordSize: 2 ** 23 }
   const write = (cache: Caches) => cache.document.upsert({ where, create: { title: 't', body }, update: { body } })
 
   test('takes a large write for as long as its bytes move, and it is stored once', async () => {
-    const cache = await create(open({ port: await throttle(server.port, 2 ** 19, 'request') }), still, { writeTimeout: 6000 })
+    const cache = await create(open({ port: await throttle(server.port, 2 ** 19, 'request') }), large, { writeTimeout: 6000 })
     await write(cache)
-    const direct = await create(open({ port: server.port }), still)
+    const direct = await create(open({ port: server.port }), large)
     expect(await direct.status()).toMatchObject([{}, { writes: 1, dirty: 1 }])
   })
 
   test('brings a large row for as long as its bytes move', async () => {
-    const direct = await create(open({ port: server.port }), still)
+    const direct = await create(open({ port: server.port }), large)
     await write(direct)
-    const cache = await create(open({ port: await throttle(server.port, 2 ** 19, 'reply') }), still, { writeTimeout: 6000 })
+    const cache = await create(open({ port: await throttle(server.port, 2 ** 19, 'reply') }), large, { writeTimeout: 6000 })
     expect(await cache.document.findUnique({ where })).toMatchObject({ body })
   })
 
