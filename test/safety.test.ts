@@ -133,11 +133,12 @@ test('a node of a Redis Cluster is refused at the start', async () => {
 })
 
 test('what Redis does not tell this user is a warning', async () => {
+  const cache = await create()
   await redis.acl('SETUSER', 'default', '-info', '-config')
   const warnings: string[] = []
   const listen = ({ message }: Error) => void warnings.push(message)
   process.on('warning', listen)
-  await write(await create())
+  await write(cache)
   await expect.poll(() => warnings.join()).toMatch(/it does not tell whether it may evict writes \(maxmemory-policy\), its version/)
   process.off('warning', listen)
   await redis.acl('SETUSER', 'default', '+@all')

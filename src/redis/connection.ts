@@ -1,6 +1,7 @@
 import type { Redis, RedisOptions } from 'ioredis'
 import { ConfigurationError } from '../errors.js'
 import type { Events } from '../events.js'
+import { OwnError } from '../redaction.js'
 import { type Connector, persistent } from './connector.js'
 
 /** Options of the application's connection that are about reaching Redis. Every other one is ours, or ioredis' default. */
@@ -104,7 +105,7 @@ function explain({ status }: Redis, error: Error & { code?: string }): Error {
   if (status !== 'connect' || !(error.code === 'EPIPE' || error.code === 'ECONNRESET')) return error
   const message =
     'Redis closed the connection at once, as it does when it has as many as it may (maxclients: max number of clients reached)'
-  return new Error(message, { cause: error })
+  return new OwnError(message, { cause: error })
 }
 
 function checkConnection(redis: Redis): void {
