@@ -1481,4 +1481,32 @@ redis.call('HSET', batchKey, unpack(batch))
     'if (!this.#lacking.every(isLeftOut)) return undefined',
     '',
   ),
+  mutant(
+    'NULL is written over a default that the schema does not know',
+    'unknown-defaults',
+    'database/inspection-problems.ts',
+    'if (leftOut === undefined || filled === null) return []',
+    "if (leftOut === undefined || filled !== 'computed') return []",
+  ),
+  mutant(
+    'a computed column is named by inserts',
+    'unknown-defaults',
+    'database/inspection.ts',
+    "when a.attgenerated <> '' or a.attidentity = 'a' then 'computed'",
+    "when a.attidentity = 'a' then 'computed'",
+  ),
+  mutant(
+    'the default of a domain is forgotten',
+    'unknown-defaults',
+    'database/inspection.ts',
+    'else (select y.typdefault from pg_type y where y.oid = a.atttypid) end',
+    'end',
+  ),
+  mutant(
+    'a default that the schema knows is refused',
+    'unknown-defaults',
+    'database/inspection.ts',
+    'return (nullable || list) && known === undefined &&',
+    'return (nullable || list || known !== undefined) &&',
+  ),
 ]
