@@ -71,6 +71,19 @@ describe('a field for which our insert would write something else than that of P
     ['bytes', 'blob', UNKNOWN, `alter table "Document" alter blob set default '\\x01'`],
     ['a list', 'tags', UNKNOWN, `alter table "Document" alter tags set default '{a}'`],
     ['an empty list, which is not NULL', 'tags', UNKNOWN, `alter table "Document" alter tags set default '{}'`],
+    [
+      'a view',
+      'note',
+      UNKNOWN,
+      `alter table "Document" rename to d; create view "Document" as select * from d; alter view "Document" alter note set default 'n'`,
+    ],
+    [
+      'a partitioned table',
+      'note',
+      UNKNOWN,
+      `alter table "Document" rename to d; create table "Document" (like d including defaults, primary key (id)) partition by hash (id);
+       create table p partition of "Document" for values with (modulus 1, remainder 0); alter table "Document" alter note set default 'n'`,
+    ],
     ['a domain', 'note', UNKNOWN, `create domain d as text default 'n'; alter table "Document" alter note type d`],
     [
       'a domain of a domain',

@@ -1509,4 +1509,11 @@ redis.call('HSET', batchKey, unpack(batch))
     'return (nullable || list) && known === undefined &&',
     'return (nullable || list || known !== undefined) &&',
   ),
+  mutant(
+    'a time of the last change is left to the database',
+    'generator',
+    'generator/describe.ts',
+    'else if (field.isUpdatedAt || isMadeByPrisma)',
+    'else if (field.isRequired && isMadeByPrisma)',
+  ),
 ]
