@@ -400,6 +400,15 @@ describe('the configuration of the generator', () => {
     expect(model(taken, 'a')).toMatchObject({ omitted: ['real', 'inet', 'bit'] })
   })
 
+  it('refuses to leave out what Prisma fills in, optional or not', async () => {
+    const fields =
+      'at DateTime? @updatedAt\n  since DateTime @default(now()) @updatedAt\n  made String? @default(uuid())\n  other String? @default(cuid())'
+    const body = `${LEDGER}\nmodel A {\n  id String @id\n  first DateTime @default(now())\n  ${fields}\n}`
+    const { output } = await generate(schemaOf(body, 'omit = ["A.at", "A.since", "A.made", "A.other", "A.first"]'))
+    for (const name of ['A.at', 'A.since', 'A.made', 'A.other']) expect(problem(output, name)).toContain('is filled in by Prisma')
+    expect(problem(output, 'A.first')).toBeUndefined()
+  })
+
   it('shows the ledger with the schema that every model needs where there are several', async () => {
     const datasource = 'provider = "postgresql"\n  schemas = ["books", "other"]'
     const { output } = await generate(schemaOf('model A {\n  id String @id\n  @@schema("books")\n}', '', datasource))

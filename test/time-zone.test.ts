@@ -18,7 +18,18 @@ const visit = {
   ...pageView,
   name: 'Visit',
   key: ['lastSeen'],
-  fields: [...fields, { name: 'others', column: 'others', type: 'DateTime', sqlType: 'timestamptz', nullable: false, list: true }] as const,
+  fields: [
+    ...fields,
+    {
+      name: 'others',
+      column: 'others',
+      type: 'DateTime',
+      sqlType: 'timestamptz',
+      nullable: false,
+      list: true,
+      default: { kind: 'value', value: '[]' },
+    },
+  ] as const,
 } as const satisfies Model
 const still = { shards: 1, debounce: 3_600_000, maxWait: 3_600_000 }
 const { redis, namespace, clean } = createRedis()

@@ -16,7 +16,10 @@ export function describeProblems(wanted: WantedTable, found: FoundTable): string
     return [
       `${subject}: expected ${quoted} to be a table, found ${KINDS[kind]}; give the model a table (@@map), or leave it out of the policies`,
     ]
-  const problems = wanted.columns.flatMap((column, n) => describeColumn(wanted, column, found.columns[n] as FoundColumn))
+  const problems = wanted.columns.flatMap((column, n) => {
+    const actual = found.columns[n] as FoundColumn
+    return [...describeColumn(wanted, column, actual), ...describeFilling(wanted, column, actual)]
+  })
   if (found.hasKey === false) {
     const columns = wanted.keys.map(quote).join(', ')
     problems.push(
@@ -52,6 +55,21 @@ function describeColumn({ subject, quoted }: WantedTable, wanted: WantedColumn, 
   const digits = wanted.digits > 0 && found.fits === true ? ` with ${wanted.digits} digits behind the point` : ''
   const expected = `${wanted.type ?? `the enum ${quote(wanted.typeName ?? '')}`}${wanted.list ? '[]' : ''}${digits}`
   return [`${subject}: expected ${column} to be ${expected}, found ${found.type}; ${MIGRATE}, or correct the schema`]
+}
+
+/** Prisma leaves such a column to the database. Our statement names every column, and so would write NULL there. */
+function describeFilling({ subject, quoted }: WantedTable, { name, leftOut }: WantedColumn, { filled }: FoundColumn): string[] {
+  if (leftOut === undefined || filled === null) return []
+  const field = `${subject}.${leftOut}`
+  const column = `column ${quote(name)} of ${quoted}`
+  const omit = `leave the field out by omit = ["${field}"] in the generator block`
+  if (filled === 'computed')
+    return [
+      `${field}: ${column} is GENERATED ALWAYS, so that no insert may name it; ${omit}, or give it @default(dbgenerated()) in the schema`,
+    ]
+  return [
+    `${field}: ${column} has a default of the database that the schema does not know, and an insert would write NULL over it; give the field that default in the schema (@default, or @default(dbgenerated()) for an expression), drop it, or ${omit}`,
+  ]
 }
 
 /** Of `numeric(12,2)` and `timestamp(0) without time zone`; without a modifier, and of other types, as many as may be. */

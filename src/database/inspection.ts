@@ -16,6 +16,8 @@ export interface WantedColumn {
   readonly digits: number
   /** Of what `SELECT`, `INSERT` and `UPDATE` are the first letters. */
   readonly rights: string
+  /** The field whose column Prisma leaves out of an insert that has no value for it, where our statement writes NULL. */
+  readonly leftOut?: string
 }
 
 export interface WantedTable {
@@ -39,6 +41,8 @@ export interface FoundColumn {
   /** Missing rights. */
   readonly denied: readonly string[]
   readonly missingLabels: readonly string[]
+  /** What an insert gets that leaves the column out, where that is not NULL. `computed`: no insert may name the column. */
+  readonly filled: 'computed' | 'default' | null
 }
 
 export interface FoundTable {
@@ -65,7 +69,8 @@ const WRITABLE = (1 << 2) | (1 << 3) | (1 << 4)
 
 /**
  * Of what the catalog says: names are looked up as a statement would, by schema or on the search path. An expected type is compared with that of
- * the column, or of the domain's base; varchar is stored as text, and so is citext, which compares keys otherwise. Names are cut as PostgreSQL cuts them.
+ * the column, or of the domain's base; varchar is stored as text, and so is citext, which compares keys otherwise. Names are cut as PostgreSQL cuts them. A default is the column's own, else that of its domain;
+ * PostgreSQL puts every operator in brackets, so that an expression which begins with `NULL::` is nothing but NULL.
  */
 const SQL = `with wanted as (
   select w.* from json_to_recordset($1::json) as w(n int, schema text, name text, keys json, deletes boolean, columns json)),
@@ -103,7 +108,10 @@ select json_build_object(
     'denied', coalesce((select json_agg(command) from (values ('S', 'SELECT'), ('I', 'INSERT'), ('U', 'UPDATE')) as x(code, command)
       where strpos(f.rights, code) > 0 and not has_column_privilege(t.oid, a.attnum, command)), '[]'),
     'missingLabels', coalesce((select json_agg(label) from json_array_elements_text(f.labels) label where scalar_type.oid is not null
-      and not exists (select from pg_enum e where e.enumtypid = scalar_type.oid and e.enumlabel = label::name)), '[]')))
+      and not exists (select from pg_enum e where e.enumtypid = scalar_type.oid and e.enumlabel = label::name)), '[]'),
+    'filled', case when a.attgenerated <> '' or a.attidentity = 'a' then 'computed' when a.attidentity <> '' then 'default'
+      when case when a.atthasdef then (select pg_get_expr(d.adbin, d.adrelid) from pg_attrdef d where d.adrelid = t.oid and d.adnum = a.attnum)
+        else (select y.typdefault from pg_type y where y.oid = a.atttypid) end not like 'NULL::%' then 'default' end))
     from json_to_recordset(t.columns) as f(name text, type text, "typeSchema" text, "typeName" text, labels json, list boolean, rights text)
     left join pg_attribute a on a.attrelid = t.oid and a.attname = f.name::name and a.attnum > 0 and not a.attisdropped
     left join lateral (select y.oid, y.typarray from pg_type y join pg_namespace s on s.oid = y.typnamespace
@@ -135,12 +143,12 @@ function wantedTable(model: Model): WantedTable {
     ...namesOf(model.table),
     keys: model.fields.filter(({ name }) => model.key.includes(name)).map(({ column }) => column),
     deletes: true,
-    // No statement changes a key.
-    columns: model.fields.map((field) => wantedColumn(field, model.key.includes(field.name) ? 'SI' : 'SIU')),
+    columns: model.fields.map((field) => wantedColumn(field, model.key.includes(field.name))),
   }
 }
 
-function wantedColumn({ column, type, sqlType, list, scale, enum: labels }: Field, rights: string): WantedColumn {
+function wantedColumn(field: Field, isKey: boolean): WantedColumn {
+  const { name, column, type, sqlType, list, scale, enum: labels } = field
   const names = labels === undefined ? undefined : namesOf(sqlType)
   return {
     name: column,
@@ -150,8 +158,15 @@ function wantedColumn({ column, type, sqlType, list, scale, enum: labels }: Fiel
     labels: Object.values(labels ?? {}),
     list,
     digits: scale ?? (type === 'DateTime' ? MILLISECONDS : 0),
-    rights,
+    // No statement changes a key.
+    rights: isKey ? 'SI' : 'SIU',
+    ...(isLeftOut(field) ? { leftOut: name } : {}),
   }
+}
+
+/** Prisma's client fills in `@updatedAt` and the defaults that it knows, and asks for the value of a required field. */
+function isLeftOut({ nullable, list, default: known, updatedAt }: Field): boolean {
+  return (nullable || list) && known === undefined && updatedAt !== true
 }
 
 function wantedLedgers(models: readonly Model[]): WantedTable[] {

@@ -163,10 +163,14 @@ function refuseHiddenFields(model: DMMF.Model, { blocks, refuse }: Context): voi
 /** What an insert does not name gets the database's default, or null. */
 function refuseOmitted(model: DMMF.Model, field: DMMF.Field, key: readonly string[], refuse: Refuse): void {
   const subject = `${model.name}.${field.name}`
-  if (key.includes(field.name)) refuse(subject, 'is of the key, without which a record has no name; take it out of `omit`')
   const isMadeByPrisma = typeof field.default === 'object' && 'name' in field.default && MADE_BY_PRISMA.has(field.default.name)
-  const isFilled = !field.isRequired || field.isList || (field.hasDefaultValue && !isMadeByPrisma)
-  if (!isFilled && !key.includes(field.name))
+  if (key.includes(field.name)) refuse(subject, 'is of the key, without which a record has no name; take it out of `omit`')
+  else if (field.isUpdatedAt || isMadeByPrisma)
+    refuse(
+      subject,
+      'is filled in by Prisma, and has no default of the database that does the same, so that a write could not leave it out; take it out of `omit`',
+    )
+  else if (field.isRequired && !field.isList && !field.hasDefaultValue)
     refuse(
       subject,
       'is required and has no default of the database, so that an insert could not leave it out; take it out of `omit`, make it optional, or give it one',

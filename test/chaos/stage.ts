@@ -170,6 +170,8 @@ export class Stage {
   async failOver(): Promise<void> {
     const replica = await this.startReplica()
     const redis = connect(replica)
+    const isOnline = async () => /slave\d+:.*state=online/.test(await this.#redis.info('replication'))
+    await until(FAILOVER_TIMEOUT, () => 'the replica to be online', isOnline)
     await this.#redis.call('FAILOVER', 'TO', '127.0.0.1', replica.port, 'TIMEOUT', FAILOVER_TIMEOUT)
     const hasTakenOver = async () => (await redis.info('replication')).includes('role:master')
     await until(2 * FAILOVER_TIMEOUT, () => 'the replica to take over', hasTakenOver)
