@@ -155,9 +155,13 @@ test('a record that breaks the connection is parked', async () => {
   await cache.close()
 })
 
-test('a record that takes the database down for a while is parked, and its neighbours arrive', async () => {
+test.each([
+  ['its statement', {}],
+  ['its statement, or a trial of it,', { $transaction: () => Promise.reject(new Error('Connection terminated unexpectedly')) }],
+])('a record for which %s takes the database down for a while is parked, and its neighbours arrive', async (_, others) => {
   let downUntil = 0
   const cache = await connect({
+    ...others,
     $queryRawUnsafe: async <T>(sql: string, ...values: unknown[]) => {
       if (values.some((value) => String(value).includes('poison'))) downUntil = performance.now() + 150
       if (performance.now() < downUntil) throw new Error('Connection terminated unexpectedly')

@@ -54,7 +54,10 @@ export class Refuser {
     const { suspicion } = this.#context
     const isSingle = batch.size === 1
     const isKnown = isSingle && (error.databaseCode ?? error.key) !== undefined && !MAY_LACK_NAME.test(error.databaseCode ?? '')
-    const findings = takesTooLong(error) || isKnown ? new Map<number, PersistError>() : await this.#try(batch, error)
+    // A trial of what takes the database down takes it down once more, and nothing can be made void then.
+    const isDeadly = suspicion.isSure(shard, batch.id) !== undefined && !mayConcernAll(error)
+    const isTried = !(takesTooLong(error) || isKnown || isDeadly)
+    const findings = isTried ? await this.#try(batch, error) : new Map<number, PersistError>()
     if (findings.size > 0 && findings.size < batch.size) suspicion.passed()
     if (isSingle && findings.size === 0) findings.set(0, toRefusal(error))
     const isOpen = findings.size === batch.size && mayConcernAll(error) && !suspicion.havePassedSince(shard, error)

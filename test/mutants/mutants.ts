@@ -1250,6 +1250,13 @@ redis.call('HSET', batchKey, unpack(batch))
     'if (isOpen) throw error',
   ),
   mutant(
+    'a record that takes the database down is tried for ever',
+    'suspicion',
+    'flush/refuser.ts',
+    'const isTried = !(takesTooLong(error) || isKnown || isDeadly)',
+    'const isTried = !(takesTooLong(error) || isKnown)',
+  ),
+  mutant(
     'a failure that comes again is refused, whatever becomes of other statements',
     'outage',
     'flush/persister.ts',
