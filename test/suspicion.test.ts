@@ -105,6 +105,38 @@ test('a record that stands alone in its shard is parked for a failure that comes
   await cache.close()
 })
 
+test.each(['42P01', '42501', '53100'])(
+  'where a trigger raises %s for all that is dirty, that stops nobody that comes later',
+  async (state) => {
+    await misbehave(raise(state))
+    const cache = await connect()
+    await write(cache, 'bad', 'bad2')
+    for (let n = 0; n < 3; n++) await expect(cache.flush({ timeout: 1000 })).rejects.not.toThrow(ParkedError)
+    expect(await cache.parked()).toEqual([])
+    await write(cache, ...goodNames)
+    await expect(cache.flush()).rejects.toThrow(ParkedError)
+    expect(await rows()).toEqual(goodNames)
+    expect((await cache.parked()).map(({ key }) => key).sort()).toEqual(['bad', 'bad2'])
+    await database.query('drop trigger misbehave on "Counter"')
+    expect(await cache.flush()).toEqual({ records: 2 })
+    await cache.close()
+  },
+)
+
+test('what was parked before holds up nobody when it is tried again by another process', async () => {
+  await misbehave(raise('42P01'))
+  const cache = await connect()
+  await write(cache, ...goodNames, 'bad', 'bad2')
+  await expect(cache.flush()).rejects.toThrow(ParkedError)
+  await cache.close({ drain: 'none' })
+  const second = await connect()
+  await expect(second.flush()).rejects.toThrow(ParkedError)
+  await write(second, 'good')
+  await expect(second.flush()).rejects.toThrow(ParkedError)
+  expect(await rows()).toEqual(['good', ...goodNames])
+  await second.close({ drain: 'none' })
+})
+
 test('a client without transactions finds the record by halves', async () => {
   await misbehave(raise('40001'))
   const cache = await connect({ $queryRawUnsafe: <T>(sql: string, ...values: unknown[]) => prisma.$queryRawUnsafe<T>(sql, ...values) })
@@ -123,9 +155,13 @@ test('a record that breaks the connection is parked', async () => {
   await cache.close()
 })
 
-test('a record that takes the database down for a while is parked, and its neighbours arrive', async () => {
+test.each([
+  ['its statement', {}],
+  ['its statement, or a trial of it,', { $transaction: () => Promise.reject(new Error('Connection terminated unexpectedly')) }],
+])('a record for which %s takes the database down for a while is parked, and its neighbours arrive', async (_, others) => {
   let downUntil = 0
   const cache = await connect({
+    ...others,
     $queryRawUnsafe: async <T>(sql: string, ...values: unknown[]) => {
       if (values.some((value) => String(value).includes('poison'))) downUntil = performance.now() + 150
       if (performance.now() < downUntil) throw new Error('Connection terminated unexpectedly')

@@ -6,7 +6,7 @@ import type { Events } from '../events.js'
 import type { ShardNames } from '../redis/keys.js'
 import type { Batch } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
-import { UnreadableChangeError } from '../redis/unpack.js'
+import { UnreadableChangeError, unpackTexts } from '../redis/unpack.js'
 import type { Model } from '../schema/model.js'
 import type { BatchDecoder, EachDecoded } from './decoder.js'
 import type { Limit } from './limit.js'
@@ -15,6 +15,9 @@ import type { Suspicion } from './suspicion.js'
 
 /** The driver does not name every constraint; a trial does. Of one reason there must be one text, or those that it refuses do not heal together. */
 const MAY_LACK_NAME = /^23/
+
+/** Records that are parked for what may be all records' failure, if others wait behind them: of many it is likely to be all records'. */
+const FEW = 10
 
 /** Why records of a batch are refused, by their position in it. */
 export type Findings = ReadonlyMap<number, PersistError>
@@ -51,11 +54,24 @@ export class Refuser {
     const { suspicion } = this.#context
     const isSingle = batch.size === 1
     const isKnown = isSingle && (error.databaseCode ?? error.key) !== undefined && !MAY_LACK_NAME.test(error.databaseCode ?? '')
-    const findings = takesTooLong(error) || isKnown ? new Map<number, PersistError>() : await this.#try(batch, error)
+    // A trial of what takes the database down takes it down once more, and nothing can be made void then.
+    const isDeadly = suspicion.isSure(shard, batch.id) !== undefined && !mayConcernAll(error)
+    const isTried = !(takesTooLong(error) || isKnown || isDeadly)
+    const findings = isTried ? await this.#try(batch, error) : new Map<number, PersistError>()
     if (findings.size > 0 && findings.size < batch.size) suspicion.passed()
     if (isSingle && findings.size === 0) findings.set(0, toRefusal(error))
-    if (findings.size === batch.size && mayConcernAll(error) && !suspicion.havePassedSince(shard, error)) throw error
+    const isOpen = findings.size === batch.size && mayConcernAll(error) && !suspicion.havePassedSince(shard, error)
+    if (isOpen && !(await this.#holdsUpOthers(shard, batch))) throw error
     return findings
+  }
+
+  /** Where others never get their turn, nobody learns whether the failure is theirs, too. What was parked before only goes back. */
+  async #holdsUpOthers(shard: number, batch: Batch): Promise<boolean> {
+    const { store, shards, suspicion } = this.#context
+    const prefix = shards.prefix(shard)
+    const keys = unpackTexts(batch.packed.keys)
+    if (await store.isParked(prefix, keys[0] as string)) return true
+    return keys.length <= FEW && suspicion.isSure(shard, batch.id) !== undefined && (await store.doOthersWait(prefix, keys))
   }
 
   /** Parks the records of a batch that the ledger has void, if all are refused, or divides it. */

@@ -228,6 +228,13 @@ export class Store {
     return (await this.#redis.zrange(`${prefix}dirty`, '0', '0'))[0]
   }
 
+  /** Whether other records wait until the batch in flight, which is of these, has ended. */
+  async doOthersWait(prefix: string, keys: readonly string[]): Promise<boolean> {
+    const dirty = await this.#redis.zrangebyscore(`${prefix}dirty`, '-inf', '(inf', 'LIMIT', 0, keys.length + 1)
+    // An empty list has one byte.
+    return dirty.some((key) => !keys.includes(key)) || (await this.#redis.hstrlen(`${prefix}batch`, 'rest')) > 1
+  }
+
   async isParked(prefix: string, key: string): Promise<boolean> {
     return (await this.#redis.hexists(`${prefix}parked`, key)) === 1
   }

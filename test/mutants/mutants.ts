@@ -1243,6 +1243,20 @@ redis.call('HSET', batchKey, unpack(batch))
     'if (!isProven || known.last > 0) return false',
   ),
   mutant(
+    'a few records whose failure may be that of all are an outage for ever',
+    'suspicion',
+    'flush/refuser.ts',
+    'if (isOpen && !(await this.#holdsUpOthers(shard, batch))) throw error',
+    'if (isOpen) throw error',
+  ),
+  mutant(
+    'a record that takes the database down is tried for ever',
+    'suspicion',
+    'flush/refuser.ts',
+    'const isTried = !(takesTooLong(error) || isKnown || isDeadly)',
+    'const isTried = !(takesTooLong(error) || isKnown)',
+  ),
+  mutant(
     'a failure that comes again is refused, whatever becomes of other statements',
     'outage',
     'flush/persister.ts',
