@@ -99,7 +99,7 @@ describe('a barrier', () => {
     expect(await cache.player.isPersisted(where)).toBe(false)
     expect(await cache.player.pending(where)).toMatchObject({
       state: 'parked',
-      reason: expect.stringContaining('(23514)'),
+      reason: expect.stringContaining('(23514, constraint positive)'),
       attempts: 1,
       kind: 'upsert',
     })

@@ -136,7 +136,7 @@ describe('in the browser', () => {
     await cache.reading.upsert({ where, create: { ...where.device_metric, ...change }, update: change })
     await openQueue(page, 'Reading', 'Failed')
     const failed = job(page, 'retry parked Reading boiler:celsius')
-    await failed.getByText('(23514)').waitFor()
+    await failed.getByText('(23514, constraint plausible)').waitFor()
     expect(await failed.textContent()).not.toContain('451')
     expect(JSON.parse((await send(`${url}/status`)).body)).toMatchObject({ parked: [{ model: 'Reading', key: 'boiler:celsius' }] })
 

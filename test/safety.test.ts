@@ -133,11 +133,12 @@ test('a node of a Redis Cluster is refused at the start', async () => {
 })
 
 test('what Redis does not tell this user is a warning', async () => {
+  const cache = await create()
   await redis.acl('SETUSER', 'default', '-info', '-config')
   const warnings: string[] = []
   const listen = ({ message }: Error) => void warnings.push(message)
   process.on('warning', listen)
-  await write(await create())
+  await write(cache)
   await expect.poll(() => warnings.join()).toMatch(/it does not tell whether it may evict writes \(maxmemory-policy\), its version/)
   process.off('warning', listen)
   await redis.acl('SETUSER', 'default', '+@all')
@@ -170,13 +171,11 @@ test('settings that lose more than a second are warnings', () => {
 })
 
 describe('a Redis that is full', () => {
-  /** Full of what was written behind, and of what others put there. */
   async function fill(): Promise<void> {
     const cache = await create()
     for (let n = 0; n < 500; n++) await cache.counter.increment({ name: `full ${n}` }, { value: 1 })
     await cache.close({ deadline: 0 })
-    for (let n = 0; n < 200; n++) await redis.set(`junk ${n}`, 'x'.repeat(1000))
-    await redis.config('SET', 'maxmemory', Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1]) - 50_000)
+    await redis.config('SET', 'maxmemory', 1)
     await expect(redis.set('one more', 'x')).rejects.toThrow('OOM')
   }
 

@@ -206,7 +206,7 @@ describe('Redis', () => {
     const cache = await connect({ document: still })
     await cache.document.upsert(document(KEY))
     await cache.document.findUnique({ where: { id: KEY } })
-    await redis.hset(`${shardPrefix(namespace, 'Document', 0)}view:${KEY}`, 'body', `{${TEXT}`)
+    await redis.hset(`${shardPrefix(namespace, 'Document', 0)}view/${KEY}`, 'body', `{${TEXT}`)
     expect(await failing(() => cache.document.findUnique({ where: { id: KEY } }))).toMatchObject({ name: 'SyntaxError' })
   })
 })
@@ -240,7 +240,7 @@ describe('the database', () => {
     hear(await cache.parked())
     const { reason } = (await cache.document.pending({ id: KEY })) ?? {}
     hear(reason)
-    expect(reason).toMatch(/^Document: the database refuses this record; .*\(\w{5}\)$/)
+    expect(reason).toMatch(/^Document: the database refuses this record; .*\(\w{5}(, constraint title)?\)$/)
     const dashboard = new Dashboard({ cache, port: 0 })
     const url = await dashboard.start()
     for (const path of ['/status', '/queues/api/queues']) hear(await (await fetch(url + path)).text())
@@ -276,7 +276,7 @@ test('a job that somebody made is failed without its data', async () => {
   await redis.del(`{${namespace}}:none`)
   const job = await cache.queues[0]?.add('crafted', { kind: 'none', key: KEY, text: 'made' })
   await expect.poll(() => failures.length, { timeout: 20_000 }).toBeGreaterThan(0)
-  expect(failures[0]?.error.message).toContain('got other data')
+  expect(failures[0]?.error.message).toContain('got something else')
   expect(await redis.hget(`{${namespace}}:queues:${namespace}.Counter:${job?.id}`, 'failedReason')).not.toContain('made')
 })
 

@@ -65,7 +65,7 @@ const WRITABLE = (1 << 2) | (1 << 3) | (1 << 4)
 
 /**
  * Of what the catalog says: names are looked up as a statement would, by schema or on the search path. An expected type is compared with that of
- * the column, or of the domain's base; varchar is stored as text. Names are cut as PostgreSQL cuts them.
+ * the column, or of the domain's base; varchar is stored as text, and so is citext, which compares keys otherwise. Names are cut as PostgreSQL cuts them.
  */
 const SQL = `with wanted as (
   select w.* from json_to_recordset($1::json) as w(n int, schema text, name text, keys json, deletes boolean, columns json)),
@@ -98,7 +98,8 @@ select json_build_object(
     'found', a.attnum is not null,
     'type', format_type(a.atttypid, a.atttypmod),
     'fits', wanted_type.oid is not null and actual_type.oid is not null and wanted_type.oid
-      = case when actual_type.oid = 'varchar'::regtype then 'text'::regtype when actual_type.oid = 'varchar[]'::regtype then 'text[]'::regtype else actual_type.oid end,
+      = case when actual_type.oid = 'varchar'::regtype then 'text'::regtype when actual_type.oid = 'varchar[]'::regtype then 'text[]'::regtype
+        when (select typname from pg_type where pg_type.oid = actual_type.oid) = 'citext' and f.name not in (select json_array_elements_text(t.keys)) then 'text'::regtype else actual_type.oid end,
     'denied', coalesce((select json_agg(command) from (values ('S', 'SELECT'), ('I', 'INSERT'), ('U', 'UPDATE')) as x(code, command)
       where strpos(f.rights, code) > 0 and not has_column_privilege(t.oid, a.attnum, command)), '[]'),
     'missingLabels', coalesce((select json_agg(label) from json_array_elements_text(f.labels) label where scalar_type.oid is not null

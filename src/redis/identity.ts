@@ -94,7 +94,7 @@ export class IdentityKey {
   }
 
   async #add(field: string, value: Readonly<Record<string, string>>): Promise<void> {
-    await this.#link.ask(undefined, () => this.#redis.hsetnx(this.name, field, JSON.stringify(value)))
+    await this.#link.ask(undefined, () => new Store(this.#redis).share(this.name, field, JSON.stringify(value)))
   }
 
   #parse(text: string | null | undefined): Record<string, unknown> | undefined {

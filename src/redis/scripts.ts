@@ -16,7 +16,7 @@ const SCRIPTS = [
   'due',
   'status',
   'hold',
-  'shards',
+  'share',
 ] as const
 type Script = (typeof SCRIPTS)[number]
 type Arguments = readonly (string | number | Buffer)[]

@@ -9,7 +9,7 @@ import type { Calls } from './writer.js'
  */
 export async function checkShardCount({ store, link }: Calls, namespace: string, model: string, count: number): Promise<void> {
   const key = shardCountsKey(namespace)
-  const before = await link.ask(model, () => store.shards(key, model, count))
+  const before = Number(await link.ask(model, () => store.share(key, model, String(count))))
   if (before === count) return
   for (let shard = 0; shard < before; shard++) {
     const { dirty, inFlight } = await link.ask(model, () => store.status(shardPrefix(namespace, model, shard)))
@@ -23,5 +23,5 @@ export async function checkShardCount({ store, link }: Calls, namespace: string,
   // A record may have been in the same shard before, and have left a view there.
   const shards = Array.from({ length: count }, (_, shard) => shardPrefix(namespace, model, shard))
   await Promise.all(shards.map((prefix) => link.ask(model, () => store.invalidate(prefix, []))))
-  await link.ask(model, () => store.shards(key, model, count, true))
+  await link.ask(model, () => store.share(key, model, String(count), true))
 }

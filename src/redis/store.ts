@@ -254,9 +254,9 @@ export class Store {
     return { dirty, parked, inFlight: inFlight === 1, firstDue: firstDue == null ? undefined : Number(firstDue), writes, rows, batches }
   }
 
-  /** How many shards a model has: as many as said, if nobody said so before, or if that is to be replaced. */
-  async shards(key: string, model: string, count: number, replaces = false): Promise<number> {
-    return (await this.#redis.writeBehind_shards(key, model, count, replaces ? 1 : 0)) as number
+  /** What all processes know of a field: the value given, if nobody gave one before, or if that is to be replaced. */
+  async share(key: string, field: string, value: string, replaces = false): Promise<string> {
+    return (await this.#redis.writeBehind_share(key, field, value, replaces ? 1 : 0)) as string
   }
 
   /** Milliseconds of Redis' clock. */

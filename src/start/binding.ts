@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { type Ask, IdentityRow, type LedgerIdentity, type Place } from '../database/place.js'
 import { ConfigurationError } from '../errors.js'
 import type { Bound, BoundDatabase, BoundLedger, IdentityKey } from '../redis/identity.js'
 import { identityShard } from '../redis/keys.js'
 import type { Model } from '../schema/model.js'
+
+/** Ms that another process may take from the database's row to Redis' key. */
+const BINDING = 500
 
 /** A ledger, the models that use it, and what its row says. */
 interface LedgerView {
@@ -53,6 +57,18 @@ export class Binding {
    */
   async confirm(bound: Bound, ask: Ask, system: string): Promise<string[]> {
     const views = await this.#look(ask, system, bound)
+    if (bound.database === undefined && views.some(({ found }) => found !== undefined)) return this.#confirmLater(ask, system)
+    return this.#agree(bound, views, ask, system)
+  }
+
+  /** The database knows the namespace, and Redis does not: another process may be about to tell it. */
+  async #confirmLater(ask: Ask, system: string): Promise<string[]> {
+    await setTimeout(BINDING)
+    const bound = await this.read()
+    return this.#agree(bound, await this.#look(ask, system, bound), ask, system)
+  }
+
+  async #agree(bound: Bound, views: readonly LedgerView[], ask: Ask, system: string): Promise<string[]> {
     for (const view of views) this.#check(bound.database, view)
     const warnings: string[] = []
     const identities = new Map<string, BoundLedger>()

@@ -1103,8 +1103,8 @@ redis.call('HSET', batchKey, unpack(batch))
     'the namespace is bound to the last database that starts, not to the first',
     'identity',
     'redis/identity.ts',
-    'this.#redis.hsetnx(this.name',
-    'this.#redis.hset(this.name',
+    'share(this.name, field, JSON.stringify(value))',
+    'share(this.name, field, JSON.stringify(value), true)',
   ),
   mutant(
     'views of another database served after a namespace has moved',
@@ -1487,7 +1487,7 @@ redis.call('HSET', batchKey, unpack(batch))
   ),
   mutant('evictions are not told of', 'safety', 'redis/safety.ts', 'if (lost > 0) this.#say(', 'if (lost < 0) this.#say('),
   mutant('a node of a Redis Cluster is taken', 'safety', 'redis/server-info.ts', "fields.get('cluster_enabled') === '1'", 'false'),
-  mutant('a full Redis lets no process start', 'safety', 'redis/lua/shards.lua', '#!lua flags=allow-oom', '#!lua'),
+  mutant('a full Redis lets no process start', 'safety', 'redis/lua/share.lua', '#!lua flags=allow-oom', '#!lua'),
   mutant(
     'a row that lacks fields is an answer',
     'omitted',
