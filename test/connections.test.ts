@@ -376,6 +376,29 @@ describe('an error of Redis', () => {
     await redis.config('SET', 'maxclients', 1000)
   })
 
+  test('that turns the first connection away is the reason that is given, whatever else comes of it', async () => {
+    const silent = createServer((socket) => void socket.resume().once('data', () => socket.end()))
+    await once(silent.listen(0, '127.0.0.1'), 'listening')
+    opened.push({ close: async () => void silent.close() })
+    const { port } = silent.address() as AddressInfo
+    const failure = await failureOf(create(open({ port, lazyConnect: true }), still))
+    expect(failure).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('max number of clients reached') })
+  })
+
+  test('that will pass is waited for once', async () => {
+    const cache = await create(open({ port: server.port }), still, { writeTimeout: 2000 })
+    await redis.config('SET', 'min-replicas-to-write', 1)
+    const ended: string[] = []
+    const write = failureOf(cache.counter.increment({ name: 'a' }, { value: 1 })).then((error) => ended.push('write') && error)
+    const later = failureOf(cache.counter.findUnique({ where: { name: 'a' } }))
+      .then(() => new Promise((resolve) => setTimeout(resolve, 1000)))
+      .then(() => ended.push('later'))
+    expect(await write).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('NOREPLICAS') })
+    await later
+    expect(ended).toEqual(['write', 'later'])
+    await redis.config('SET', 'min-replicas-to-write', 0)
+  })
+
   test('that refuses the password is named, and does not tell it', async () => {
     const failure = await failureOf(create(open({ port: server.port, username: 'app', password: 'a secret', lazyConnect: true }), still))
     expect(failure).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('WRONGPASS') })

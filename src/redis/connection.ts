@@ -90,6 +90,7 @@ export function connectLike(redis: Redis, events: Events, opened: Redis[]): Conn
   const reaching = reachingOptions(redis.options)
   return (overrides) => {
     const connection = redis.duplicate({ ...reaching, ...OURS, ...overrides })
+    noteWhenTurnedAway(connection)
     connection.on('error', (error) => {
       problems.set(connection, explain(connection, error))
       events.emit('failure', { step: 'redis', model: undefined, error })
@@ -103,9 +104,29 @@ export function connectLike(redis: Redis, events: Events, opened: Redis[]): Conn
 /** Redis says "max number of clients reached" and closes the connection, which mostly is all that is seen of it. */
 function explain({ status }: Redis, error: Error & { code?: string }): Error {
   if (status !== 'connect' || !(error.code === 'EPIPE' || error.code === 'ECONNRESET')) return error
-  const message =
-    'Redis closed the connection at once, as it does when it has as many as it may (maxclients: max number of clients reached)'
-  return new OwnError(message, { cause: error })
+  return turnedAway(error)
+}
+
+/** Of a connection that Redis closes before it has answered, there may be no error at all. */
+function noteWhenTurnedAway(connection: Redis): void {
+  let isUnanswered = false
+  connection.on('connect', () => {
+    isUnanswered = true
+  })
+  for (const event of ['ready', 'error'])
+    connection.on(event, () => {
+      isUnanswered = false
+    })
+  connection.on('close', () => {
+    if (isUnanswered) problems.set(connection, turnedAway())
+  })
+}
+
+function turnedAway(cause?: Error): Error {
+  return new OwnError(
+    'Redis closed the connection at once, as it does when it has as many as it may (maxclients: max number of clients reached)',
+    { cause },
+  )
 }
 
 function checkConnection(redis: Redis): void {

@@ -62,12 +62,16 @@ export function withoutArguments<E>(error: E): E {
 
 /** A reply of Redis in words of ours, since its own may quote what was sent. */
 export class RedisRefusal extends OwnError {
+  /** Whether the reply says that nothing was done. */
+  readonly isUnread: boolean
+
   constructor(reply: Error) {
     const [word = 'ERR'] = /^[A-Z]{2,20}(?= |$)/.exec(reply.message) ?? []
     const meaning = MEANINGS.find(([beginning]) => reply.message.startsWith(beginning))?.[1] ?? 'Redis refused the call'
     const where = WITHIN_A_SCRIPT.test(reply.message) ? '; it was refused within a script, which may have done a part of its work' : ''
     super(`${word}: ${meaning}${where}`, { cause: reply })
     this.name = 'RedisRefusal'
+    this.isUnread = isRefusedUnread(reply)
   }
 }
 

@@ -269,7 +269,7 @@ function toWriteError(model: string, error: unknown): WriteBehindError {
 /** Whether Redis has answered that a command of the script failed: some of those before it may have been carried out. */
 function hasStopped(error: unknown): boolean {
   const reply = error instanceof LinkTimeout ? error.cause : error
-  return reply instanceof RedisRefusal || (isReply(reply) && !isRefusedUnread(reply))
+  return reply instanceof RedisRefusal ? !reply.isUnread : isReply(reply) && !isRefusedUnread(reply)
 }
 
 /** They are dropped at best: where this fails, too, Redis refuses more than a write. */

@@ -658,6 +658,20 @@ redis.call('HSET', batchKey, unpack(batch))
     ``,
   ),
   mutant(
+    'what Redis did not begin counts as stopped half-way: the write waits for it twice',
+    'connections',
+    'redis/writer.ts',
+    'reply instanceof RedisRefusal ? !reply.isUnread : isReply(reply)',
+    'reply instanceof RedisRefusal || isReply(reply)',
+  ),
+  mutant(
+    'a connection that is closed at once says no more than that',
+    'connections',
+    'redis/connection.ts',
+    'if (isUnanswered) problems',
+    'if (false) problems',
+  ),
+  mutant(
     'nobody looks for changes that are not in the index',
     'rights',
     'flush/sweeper.ts',
