@@ -146,7 +146,12 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
     writes: [calls, ...writes],
     safety,
     store,
-    barrier: new Barrier(store, events, () => problemOf(flushes)),
+    barrier: new Barrier(
+      store,
+      events,
+      () => problemOf(flushes),
+      () => confirmation.ready(),
+    ),
     queueConnection: connect(QUEUE_CONNECTION),
     limits: { claims: new Limit(CLAIMS_UNDER_WAY), statements: new Limit(options.concurrency) },
   }

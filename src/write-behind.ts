@@ -140,6 +140,7 @@ export class WriteBehind<C extends Models = NoModels> {
       records += flushed
     }
     try {
+      await this.#barrier.confirm(deadline)
       if (part !== undefined && key !== undefined) await this.#barrier.flushRecord(part, key, deadline, count)
       else await this.#barrier.flush(part === undefined ? this.#parts : [part], deadline, count)
     } catch (error) {

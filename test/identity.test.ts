@@ -186,6 +186,15 @@ test('a layout of a later version is refused with both versions, even without th
   await expect(start()).rejects.toThrow('found something else')
 })
 
+test('a flush says nothing of a database that has not answered yet, though Redis holds nothing any more', async () => {
+  const owner = await start()
+  const away: SqlClient = { $queryRawUnsafe: () => Promise.reject(new Error('connect ECONNREFUSED')) }
+  const cache = await start({ prisma: away })
+  await write(cache, 'early')
+  await owner.flush()
+  await expect(cache.flush({ timeout: 500 })).rejects.toMatchObject({ code: 'OUTAGE' })
+})
+
 test('without the database writes go on, nothing is flushed by one that is another, and its writes are then refused', async () => {
   await start()
   const other = await another()

@@ -46,13 +46,23 @@ export class Barrier {
   readonly #store: Store
   readonly #events: Events
   readonly #problem: () => unknown
+  readonly #ready: () => Promise<void>
   #all: readonly BarrierPart[] = []
 
-  /** @param problem why Redis is not there, as far as it is known */
-  constructor(store: Store, events: Events, problem: () => unknown) {
+  /**
+   * @param problem why Redis is not there, as far as it is known
+   * @param ready resolves when the database is known to be the right one
+   */
+  constructor(store: Store, events: Events, problem: () => unknown, ready: () => Promise<void>) {
     this.#store = store
     this.#events = events
     this.#problem = problem
+    this.#ready = ready
+  }
+
+  /** Nothing in Redis says little as long as nobody knows whether its writes are of this database. */
+  async confirm(deadline: number): Promise<void> {
+    await this.#untilUp(undefined, deadline, this.#ready)
   }
 
   /** Of what models parents can be. */

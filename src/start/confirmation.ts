@@ -3,7 +3,7 @@ import type { SqlClient } from '../database/database.js'
 import { toPersistError } from '../database/failure.js'
 import { inspect } from '../database/inspection.js'
 import { type Ask, readSystem } from '../database/place.js'
-import { ConfigurationError, UnavailableError } from '../errors.js'
+import { ConfigurationError, UnavailableError, WriteBehindError } from '../errors.js'
 import type { Events } from '../events.js'
 import { within } from '../flush/barrier.js'
 import { IdentityKey } from '../redis/identity.js'
@@ -74,6 +74,22 @@ export class Confirmation {
     }
     this.#watch()
     return this
+  }
+
+  /**
+   * Resolves when the database is confirmed.
+   * @throws ConfigurationError when it is another database, or does not fit the schema
+   * @throws UnavailableError when Redis is away
+   * @throws PersistError when the database is
+   */
+  async ready(): Promise<void> {
+    const [model] = this.#context.models
+    if (this.#isConfirmed || model === undefined) return
+    try {
+      await this.confirm()
+    } catch (error) {
+      throw error instanceof WriteBehindError ? error : toPersistError(model.name, error)
+    }
   }
 
   /**

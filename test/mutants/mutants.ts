@@ -1127,6 +1127,13 @@ redis.call('HSET', batchKey, unpack(batch))
     'for (const link of this.#context.links) link.refuse(error)',
     '',
   ),
+  mutant(
+    'a flush trusts a Redis that is clean, whosever it is',
+    'identity',
+    'write-behind.ts',
+    '    await this.#barrier.confirm(deadline)\n',
+    '',
+  ),
   mutant('a Redis is not asked again whose it is', 'identity', 'start/confirmation.ts', '    }\n    this.#watch()\n', '    }\n'),
   mutant(
     'a namespace released with its dirty records',
