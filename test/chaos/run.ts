@@ -158,6 +158,8 @@ export class Run {
     const quiet = new Random(random.integer(0, 2 ** 31))
     await nemesis.rage(ms / 4)
     await this.#heal()
+    // Half-open connections of BullMQ are noticed after 15 s: that is not what a disaster is to show.
+    this.#stage.redisProxy.cut()
     await sleep(quiet.between(1000, 3000))
     this.#note(`Redis: ${disaster}`)
     const aftermath = await strike(disaster, this.#stage, quiet)
