@@ -50,8 +50,10 @@ export interface ModelCacheContext<M extends Model> {
  * `write-through` and `write-around` it resolves when the database has it.
  *
  * Every call throws InvalidInputError when its arguments do not fit the model; nothing is stored then. Writes throw BacklogFullError,
- * RedisFullError and UnavailableError (nothing was stored), OutcomeUnknownError (it may have been), ClosedError; those of the other two
- * strategies UnavailableError, ParkedError and TimeoutError (nothing was written), PersistError, ClosedError.
+ * RedisFullError, UnsafeRedisError, UnavailableError, PersistError with the code `REFUSED` (the record's change in Redis cannot be read),
+ * ConfigurationError (the database is not that of the namespace) and ClosedError, with all of which nothing was stored, and
+ * OutcomeUnknownError (it may have been); those of the other two strategies UnavailableError, ParkedError and TimeoutError (nothing was
+ * written), PersistError, ConfigurationError, ClosedError.
  */
 export class ModelCache<M extends Model = Model> {
   readonly #model: M
