@@ -147,8 +147,10 @@ export class Barrier {
 
   /** Together; then those that are refused one after the other, since each may wait for rows of its own. */
   async #flushRecords(part: BarrierPart, shard: number, keys: readonly string[], deadline: number, count: Count): Promise<void> {
-    const refused = new Set<string>()
-    for (const key of await this.#flushKeys(part, shard, keys, deadline, count)) {
+    const deadly = new Set(await this.#parkedKeys(part, shard, deadline, isDeadly))
+    const refused = new Set(keys.filter((key) => deadly.has(key)))
+    const tried = keys.filter((key) => !deadly.has(key))
+    for (const key of await this.#flushKeys(part, shard, tried, deadline, count)) {
       await this.flushRecord(part, key, deadline, count).catch((error: unknown) => {
         if (!(error instanceof ParkedError)) throw error
         refused.add(key)

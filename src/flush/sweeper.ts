@@ -6,6 +6,7 @@ import { withoutArguments } from '../redis/reply.js'
 import type { Store } from '../redis/store.js'
 import type { Flusher } from './flusher.js'
 import type { FlushJobData } from './job.js'
+import { isDeadly } from './quarantine.js'
 import type { QueueState } from './queue-state.js'
 import { Rescuer } from './rescuer.js'
 import { type FailedJob, type FailedJobs, type Scheduler, unlessGone } from './scheduler.js'
@@ -156,7 +157,9 @@ export class Sweeper {
       })
       await Promise.all(woken)
     }
-    if (queue !== 'paused') await this.#rescuer.retry(shard, held, PARKED_PAUSE)
+    const deadly = new Set(entries.filter(isDeadly).map(({ key }) => key))
+    const tried = held.filter((key) => !deadly.has(key))
+    if (queue !== 'paused') await this.#rescuer.retry(shard, tried, PARKED_PAUSE)
   }
 
   /** Nothing comes for a change that is not in the index. */

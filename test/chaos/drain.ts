@@ -1,5 +1,6 @@
 import { models } from '../../generated/write-behind.js'
 import { shardPrefix } from '../../src/redis/keys.js'
+import { unpackTexts } from '../../src/redis/unpack.js'
 import { MODELS, SHARDS } from './queues.js'
 import type { Stage } from './stage.js'
 
@@ -9,6 +10,8 @@ export interface Leftover {
   readonly dirty: number
   readonly parked: number
   readonly inFlight: boolean
+  /** Records with changes, pending or in flight, that are not parked. */
+  readonly others: number
 }
 
 /** Shards of Redis that are not clean. */
@@ -17,11 +20,13 @@ export async function leftovers({ redis, namespace }: Stage): Promise<Leftover[]
   const found = await Promise.all(
     shards.map(async (shard) => {
       const [dirty, parked, batch] = await Promise.all([
-        redis.zcard(`${shard}dirty`),
-        redis.hlen(`${shard}parked`),
-        redis.exists(`${shard}batch`),
+        redis.zrange(`${shard}dirty`, '0', '-1'),
+        redis.hkeys(`${shard}parked`),
+        redis.hgetBuffer(`${shard}batch`, 'keys'),
       ])
-      return { shard, dirty, parked, inFlight: batch === 1 }
+      const others = new Set([...dirty, ...(batch === null ? [] : unpackTexts(batch))])
+      for (const key of parked) others.delete(key)
+      return { shard, dirty: dirty.length, parked: parked.length, inFlight: batch !== null, others: others.size }
     }),
   )
   return found.filter(({ dirty, parked, inFlight }) => dirty > 0 || parked > 0 || inFlight)
@@ -37,7 +42,7 @@ export async function naiveLeftovers({ redis, namespace }: Stage): Promise<Lefto
     redis.zcard(`${prefix}failed`),
   ])
   const dirty = wait + active + delayed
-  return dirty + failed > 0 ? [{ shard: 'naive', dirty, parked: failed, inFlight: active > 0 }] : []
+  return dirty + failed > 0 ? [{ shard: 'naive', dirty, parked: failed, inFlight: active > 0, others: dirty }] : []
 }
 
 export interface Keys {

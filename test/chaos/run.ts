@@ -213,9 +213,9 @@ export class Run {
   }
 }
 
-/** Something is left beside what is parked. */
-function isHeldUp({ dirty, parked, inFlight }: Leftover): boolean {
-  return inFlight || dirty > parked
+/** Something is left beside what is parked, which is tried again all the time. */
+function isHeldUp({ others }: Leftover): boolean {
+  return others > 0
 }
 
 function worstFirst(findings: readonly Finding[]): Finding[] {
