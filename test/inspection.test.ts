@@ -36,19 +36,23 @@ async function start(prisma: PrismaClient = database.prisma, used: Models = mode
 
 /** As a role of its own, with these rights. */
 async function startAs(...rights: string[]) {
+  return start(await clientOf(rights))
+}
+
+async function clientOf(rights: readonly string[], password = 'secret', setting = 'application_name = test'): Promise<PrismaClient> {
   const role = `role_${randomUUID().replaceAll('-', '')}`
-  await database.query(`create role ${role} login password 'secret'`)
+  await database.query(`create role ${role} login password 'secret'; alter role ${role} set ${setting}`)
   for (const right of rights) await database.query(`grant ${right} to ${role}`)
   const address = new URL(database.url)
   address.username = role
-  address.password = 'secret'
+  address.password = password
   const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: address.toString() }) })
   closing.push(async () => {
     await prisma.$disconnect()
     await database.query(`drop owned by ${role}`)
     await database.query(`drop role ${role}`)
   })
-  return start(prisma)
+  return prisma
 }
 
 const RIGHTS = ['select, insert, update, delete on all tables in schema public', 'usage on schema public']
@@ -256,6 +260,23 @@ describe('a role', () => {
     const cache = await startAs(...RIGHTS)
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     await cache.flush()
+  })
+})
+
+describe('a start that the database does not answer says why in its warning', () => {
+  const nowhere = () => new PrismaClient({ adapter: new PrismaPg({ connectionString: 'postgresql://secret:secret@127.0.0.1:1/secret' }) })
+
+  test.each<[string, () => PrismaClient | Promise<PrismaClient>, RegExp]>([
+    ['a wrong password', () => clientOf(RIGHTS, 'mistaken'), /\(28P01\): .*password$/],
+    ['a role that may only read', () => clientOf(RIGHTS, 'secret', 'default_transaction_read_only = on'), /\(25006\): .*only be read/],
+    ['nobody who listens', nowhere, /the database could not be reached.* \(DatabaseNotReachable\)$/],
+  ])('%s', async (_, client, reason) => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    closing.push(async () => warn.mockRestore())
+    await start(await client())
+    const warnings = warn.mock.calls.map(([message]) => String(message)).filter((each) => each.includes('could not be asked'))
+    expect(warnings).toEqual([expect.stringMatching(reason)])
+    expect(warnings.join()).not.toMatch(/secret|mistaken/)
   })
 })
 

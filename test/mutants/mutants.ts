@@ -1172,6 +1172,13 @@ redis.call('HSET', batchKey, unpack(batch))
     'if (unknown !== undefined)',
     'if (unknown === null)',
   ),
+  mutant(
+    'a database that does not answer at the start, without the reason',
+    'inspection',
+    'start/confirmation.ts',
+    'reasonOf(error)',
+    "''",
+  ),
   mutant('a denied EXEC taken for one without a transaction', 'permissions', 'redis/permissions.ts', '/^(EXECABORT .*)?', '/^'),
   mutant('a command of a script that nobody asks for', 'permissions', 'redis/permissions.ts', 'append <key> v; ', ''),
   mutant('a write of any size is taken', 'sizes', 'schema/size.ts', 'if (bytes > most) throw', 'if (false) throw'),
