@@ -1187,6 +1187,13 @@ redis.call('HSET', batchKey, unpack(batch))
     "if (code === '')",
   ),
   mutant('a column of the ledger that gets no value, not named', 'inspection', 'start/reason.ts', 'REFUSED_ROWS[code] ?? ', ''),
+  mutant(
+    'a refusal within a script without its word',
+    'secrets',
+    'redaction.ts',
+    'INNER_WORDS.find(([, text]) => text.test(message))?.[0]',
+    'undefined',
+  ),
   mutant('a denied EXEC taken for one without a transaction', 'permissions', 'redis/permissions.ts', '/^(EXECABORT .*)?', '/^'),
   mutant('a command of a script that nobody asks for', 'permissions', 'redis/permissions.ts', 'append <key> v; ', ''),
   mutant('a write of any size is taken', 'sizes', 'schema/size.ts', 'if (bytes > most) throw', 'if (false) throw'),
