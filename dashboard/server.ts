@@ -5,7 +5,7 @@ import { createBullBoard } from '@bull-board/api'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import { ExpressAdapter } from '@bull-board/express'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
-import { type WriteBehind, WriteBehindError } from '../src/index.js'
+import { ConfigurationError, type WriteBehind, WriteBehindError } from '../src/index.js'
 import {
   type Credentials,
   checkAccess,
@@ -43,8 +43,10 @@ export class Dashboard {
   #starting: Promise<Server> | undefined
   #stopping: Promise<void> | undefined
 
-  /** @throws ConfigurationError for a host that is not loopback without credentials */
-  constructor({ cache, host = '127.0.0.1', port = 3000, credentials }: DashboardOptions) {
+  /** @throws ConfigurationError for a host that is not loopback without credentials, and for an unknown option */
+  constructor({ cache, host = '127.0.0.1', port = 3000, credentials, ...rest }: DashboardOptions) {
+    const [unknown] = Object.keys(rest)
+    if (unknown !== undefined) throw new ConfigurationError(`dashboard: expected only cache, host, port and credentials, got ${unknown}`)
     checkAccess(host, credentials)
     this.#host = host
     this.#port = port

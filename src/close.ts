@@ -1,5 +1,6 @@
 import { InvalidInputError } from './errors.js'
 import { describe } from './schema/describe.js'
+import { isObject } from './schema/key.js'
 
 const DEADLINE = 10_000
 const DRAINS: readonly Drain[] = ['all', 'own', 'none']
@@ -27,7 +28,11 @@ export interface CloseReport {
 }
 
 /** @throws InvalidInputError */
-export function checkCloseOptions({ deadline = DEADLINE, drain = 'own' }: CloseOptions): Required<CloseOptions> {
+export function checkCloseOptions(options: CloseOptions): Required<CloseOptions> {
+  if (!isObject(options)) throw new InvalidInputError(undefined, 'close', '{ drain, deadline }', describe(options))
+  const { deadline = DEADLINE, drain = 'own', ...rest }: CloseOptions = options
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined) throw new InvalidInputError(undefined, 'close', 'only drain and deadline', unknown)
   if (typeof deadline !== 'number' || !(deadline >= 0))
     throw new InvalidInputError(undefined, 'close.deadline', 'milliseconds', describe(deadline))
   if (!DRAINS.includes(drain)) throw new InvalidInputError(undefined, 'close.drain', `one of ${DRAINS.join(', ')}`, describe(drain))

@@ -29,6 +29,14 @@ const REDIS_WORDS = new Set(
   ).split(' '),
 )
 
+/** What Redis says within a script, or of a transaction, behind the first word of the reply. A quoted text is none of them. */
+const INNER_WORDS: readonly (readonly [word: string, text: RegExp])[] = [
+  ['OOM', /(^|[ :])-?OOM command not allowed /],
+  ['READONLY', /(^|[ :])-?READONLY You can't write against a read only /],
+  ['WRONGTYPE', /(^|[ :])-?WRONGTYPE Operation against a key holding the wrong kind of value/],
+  ['NOPERM', /(^|[ :])-?(NOPERM (this user|User [^ ]+) has no permissions |The user executing the script can't )/i],
+]
+
 /** Texts of others that hold nothing but what stands here. */
 const KNOWN_TEXTS = [
   // Redis.
@@ -94,10 +102,17 @@ function describeForeign(error: unknown): string {
 }
 
 function describeReply(message: string): string {
-  const [word = ''] = message.split(' ', 1)
   const command = /(?:run|executing) the '([a-z|-]{2,40})' command/.exec(message)?.[1]
-  const subject = REDIS_WORDS.has(word) ? word : 'ERR'
-  return `${subject}: Redis refused a command${command === undefined ? '' : `, ${command}`}; the rest of its message is left out, since it may hold values`
+  return `${wordOf(message)}: Redis refused a command${command === undefined ? '' : `, ${command}`}; the rest of its message is left out, since it may hold values`
+}
+
+/** What kind of error a reply is, in a word of Redis. */
+function wordOf(message: string): string {
+  const [word = ''] = message.split(' ', 1)
+  const isPlain = REDIS_WORDS.has(word) && word !== 'ERR' && word !== 'EXECABORT'
+  if (isPlain) return word
+  const inner = INNER_WORDS.find(([, text]) => text.test(message))?.[0]
+  return inner ?? (REDIS_WORDS.has(word) ? word : 'ERR')
 }
 
 /** Node's: what was tried, why it failed, and where, if that is an address: a name or a path may be a part of a malformed URL. */

@@ -193,7 +193,7 @@ export class WriteBehind<C extends Models = NoModels> {
   /**
    * Refuses further calls, lets writes and jobs under way end, flushes what this process wrote (or `drain`), and closes the connections. What
    * could not be flushed stays dirty in Redis, for the next worker. Calling it again resolves to the same report.
-   * @throws InvalidInputError when the deadline is no number of milliseconds, or `drain` none of its words
+   * @throws InvalidInputError when the deadline is no number of milliseconds, `drain` none of its words, or an option unknown
    */
   async close(options: CloseOptions = {}): Promise<CloseReport> {
     const { deadline, drain } = checkCloseOptions(options)

@@ -211,6 +211,8 @@ describe('bad input', () => {
     ],
     ['a timeout that is none', () => cache.flush({ timeout: Number.NaN }), /^flush\.timeout: expected milliseconds, got NaN$/],
     ['an unknown option', () => cache.flush({ deadline: 1 } as never), /^flush: expected only model, key and timeout, got deadline$/],
+    ['an unknown option of close', () => cache.close({ deadlin: 5 } as never), /^close: expected only drain and deadline, got deadlin$/],
+    ['what is no options of close', () => cache.close(null as never), /^close: expected \{ drain, deadline \}, got null$/],
     ['an option that is no object', () => cache.flush('counter' as never), /^flush: expected \{ model, key, timeout \}, got "counter"$/],
   ]
 

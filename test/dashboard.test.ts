@@ -209,6 +209,13 @@ describe('access', () => {
     for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) expect(new Dashboard({ cache, host })).toBeInstanceOf(Dashboard)
   })
 
+  test('an unknown option is refused, which may be a misspelled one of the credentials', () => {
+    const cache = { queues: [], status: async () => [], parked: async () => [] }
+    expect(() => new Dashboard({ cache, port: 0, credential: CREDENTIALS } as never)).toThrow(
+      new ConfigurationError('dashboard: expected only cache, host, port and credentials, got credential'),
+    )
+  })
+
   test('credentials are asked for on every page, and must be the right ones', async () => {
     const { cache } = await startCache()
     const url = await startDashboard({ cache, credentials: CREDENTIALS })

@@ -250,6 +250,16 @@ test('a process whose Redis was emptied keeps the namespace', async () => {
   expect(await contents()).toEqual(['a'])
 })
 
+test('an unknown option releases nothing', async () => {
+  await start()
+  const before = await identity()
+  const { redis, namespace } = connection
+  await expect(releaseNamespace({ redis, namespace, force: true } as never)).rejects.toThrow(
+    new ConfigurationError('releaseNamespace: expected only redis and namespace, got force'),
+  )
+  expect(await identity()).toEqual(before)
+})
+
 test('a namespace is released for another database once nothing in it is dirty', async () => {
   const { redis, namespace } = connection
   const cache = await start()

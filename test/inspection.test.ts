@@ -36,19 +36,23 @@ async function start(prisma: PrismaClient = database.prisma, used: Models = mode
 
 /** As a role of its own, with these rights. */
 async function startAs(...rights: string[]) {
+  return start(await clientOf(rights))
+}
+
+async function clientOf(rights: readonly string[], password = 'secret', setting = 'application_name = test'): Promise<PrismaClient> {
   const role = `role_${randomUUID().replaceAll('-', '')}`
-  await database.query(`create role ${role} login password 'secret'`)
+  await database.query(`create role ${role} login password 'secret'; alter role ${role} set ${setting}`)
   for (const right of rights) await database.query(`grant ${right} to ${role}`)
   const address = new URL(database.url)
   address.username = role
-  address.password = 'secret'
+  address.password = password
   const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: address.toString() }) })
   closing.push(async () => {
     await prisma.$disconnect()
     await database.query(`drop owned by ${role}`)
     await database.query(`drop role ${role}`)
   })
-  return start(prisma)
+  return prisma
 }
 
 const RIGHTS = ['select, insert, update, delete on all tables in schema public', 'usage on schema public']
@@ -256,6 +260,71 @@ describe('a role', () => {
     const cache = await startAs(...RIGHTS)
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     await cache.flush()
+  })
+})
+
+describe('what refuses a start that is no gap in the tables is named', () => {
+  const nameOf = (url: string) => new URL(url).pathname.slice(1)
+  const refusal = async (client: PrismaClient) => {
+    const error = await start(client).catch((error: unknown) => error)
+    expect(error).toBeInstanceOf(ConfigurationError)
+    return (error as Error).message
+  }
+
+  test('a role without the right to connect', async () => {
+    await database.query(`revoke connect on database ${nameOf(database.url)} from public`)
+    const message = await refusal(await clientOf(RIGHTS))
+    expect(message).toMatch(/^the database refuses the connection: .*GRANT CONNECT ON DATABASE.* \(42501\)$/)
+    expect(message).not.toContain('table')
+  })
+
+  test('a database that is not there', async () => {
+    const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: `${database.url}_gone` }) })
+    closing.push(() => prisma.$disconnect())
+    expect(await refusal(prisma)).toMatch(/^the database refuses the connection: there is none .* \(3D000\)$/)
+  })
+
+  test('a catalog that the role may not read', async () => {
+    await database.query('revoke select on pg_catalog.pg_class from public')
+    expect(await refusal(await clientOf(RIGHTS))).toMatch(/^the catalog \(pg_catalog\) cannot be read, .* \(42501\)$/)
+  })
+
+  test.each<[string, string, RegExp]>([
+    [
+      'a column more that needs a value',
+      'alter table write_behind_ledger add extra text not null',
+      /NOT NULL gets no value, .* \(23502\)$/,
+    ],
+    ['a constraint', `alter table write_behind_ledger add constraint short check (shard = '')`, /a constraint, .* \(23514\)$/],
+    [
+      'a trigger that fails',
+      `create function fail() returns trigger language plpgsql as $$ begin raise 'SECRET' using errcode = '42501'; end $$;
+       create trigger t before insert on write_behind_ledger for each row execute function fail()`,
+      /the role lacks a right .* \(42501\)$/,
+    ],
+  ])('a ledger with %s', async (_, sql, cause) => {
+    await database.query(sql)
+    const message = await refusal(database.prisma)
+    expect(message).toMatch(/^The ledger: "write_behind_ledger" does not take the row /)
+    expect(message).toMatch(cause)
+    expect(message).not.toMatch(/record|lacks a table|SECRET/)
+  })
+})
+
+describe('a start that the database does not answer says why in its warning', () => {
+  const nowhere = () => new PrismaClient({ adapter: new PrismaPg({ connectionString: 'postgresql://secret:secret@127.0.0.1:1/secret' }) })
+
+  test.each<[string, () => PrismaClient | Promise<PrismaClient>, RegExp]>([
+    ['a wrong password', () => clientOf(RIGHTS, 'mistaken'), /\(28P01\): .*password$/],
+    ['a role that may only read', () => clientOf(RIGHTS, 'secret', 'default_transaction_read_only = on'), /\(25006\): .*only be read/],
+    ['nobody who listens', nowhere, /the database could not be reached.* \(DatabaseNotReachable\)$/],
+  ])('%s', async (_, client, reason) => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    closing.push(async () => warn.mockRestore())
+    await start(await client())
+    const warnings = warn.mock.calls.map(([message]) => String(message)).filter((each) => each.includes('could not be asked'))
+    expect(warnings).toEqual([expect.stringMatching(reason)])
+    expect(warnings.join()).not.toMatch(/secret|mistaken/)
   })
 })
 

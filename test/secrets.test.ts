@@ -168,6 +168,36 @@ describe('an error of another library', () => {
   })
 })
 
+describe('a reply from within a script', () => {
+  const oom = "-OOM command not allowed when used memory > 'maxmemory'."
+  test.each([
+    ['full memory, behind the place', `ERR Error running script (call to f_0): @user_script:1: @user_script: 1: ${oom}`, 'OOM'],
+    ['full memory, behind a sign', `-${oom} script: f_0`, 'OOM'],
+    ['full memory, of a transaction', `EXECABORT Transaction discarded because of: ${oom.slice(1)}`, 'OOM'],
+    ['a replica', "ERR user_script:1: -READONLY You can't write against a read only replica.", 'READONLY'],
+    ['a foreign key', 'ERR user_script:1: WRONGTYPE Operation against a key holding the wrong kind of value', 'WRONGTYPE'],
+    ['a missing right', `ERR user_script:1: -NOPERM User ${TEXT} has no permissions to access a key`, 'NOPERM'],
+    ['a value that looks like one', `ERR unknown 'OOM command not allowed ${TEXT}'`, 'ERR'],
+  ])('says what it is: %s', async (_, text, word) => {
+    const error = await failing(() => redis.eval('return redis.error_reply(ARGV[1])', 0, text))
+    const redacted = redact(error)
+    said.splice(0)
+    hear(redacted)
+    expect(redacted.message).toMatch(new RegExp(`^${word}: Redis refused a command`))
+    expect(redacted.message).not.toContain('memory')
+  })
+
+  test('says that a right is missing, for which Redis has no word there', async () => {
+    const connection = new Redis(redisUrl())
+    connections.push(connection)
+    await redis.call('ACL', 'SETUSER', user, '-lpush')
+    const error = await failing(() => connection.eval('return redis.call("lpush", KEYS[1], ARGV[1])', 1, `{${namespace}}`, NUMBER))
+    said.splice(0)
+    hear(redact(error))
+    expect(redact(error).message).toMatch(/^NOPERM: Redis refused a command/)
+  })
+})
+
 describe('Redis', () => {
   test('a wrong password is in no error of the start', async () => {
     const error = await failing(() => connect({ counter: still }, redisUrl(`${REDIS_PASSWORD}-wrong`)))

@@ -11,6 +11,7 @@ import type { Link } from '../redis/link.js'
 import type { Calls } from '../redis/writer.js'
 import type { Model } from '../schema/model.js'
 import { Binding } from './binding.js'
+import { describeRefusal, reasonOf } from './reason.js'
 
 /** Ms that a start waits for the database: without it, what is written waits in Redis. */
 const PATIENCE = 10_000
@@ -69,7 +70,11 @@ export class Confirmation {
       await within(performance.now() + PATIENCE, this.confirm())
     } catch (error) {
       if (error instanceof ConfigurationError || error instanceof UnavailableError) throw error
-      warn('the database could not be asked whether it is the right one and fits the schema; nothing is flushed before it has answered')
+      // Nobody listens to `failure` before the cache is there.
+      warn(
+        'the database could not be asked whether it is the right one and fits the schema; nothing is flushed before it has answered; ' +
+          reasonOf(error),
+      )
       this.#report(error)
     }
     this.#watch()
@@ -109,13 +114,16 @@ export class Confirmation {
     const ask: Ask = (sql, ...values) => this.#ask(sql, values)
     // What Redis says of a later version of this library counts without the database, too.
     const bound = await this.#refusing(this.#binding.read())
+    let step: 'inspect' | 'bind' = 'inspect'
     try {
       await inspect(ask, models)
+      step = 'bind'
       const system = await readSystem(ask, isOutage)
       for (const warning of await this.#refusing(this.#binding.confirm(bound, ask, system))) warn(warning)
     } catch (error) {
       if (error instanceof ConfigurationError || error instanceof UnavailableError || isOutage(error)) throw error
-      throw new ConfigurationError(toPersistError('The ledger', error).message)
+      const ledgers = models.map(({ ledger }) => ledger)
+      throw new ConfigurationError(await describeRefusal(error, step, ask, ledgers))
     }
     this.#isConfirmed = true
   }

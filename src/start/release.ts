@@ -17,10 +17,12 @@ export interface Release {
 
 /**
  * Lets the namespace be bound to another database: to that of the next process that starts. Stop all of its processes first.
- * @throws ConfigurationError while records are dirty: they would come into the other database
+ * @throws ConfigurationError while records are dirty, which would come into the other database, and for an unknown option
  * @throws UnavailableError when Redis does not answer
  */
-export async function releaseNamespace({ redis, namespace = OPTION_DEFAULTS.namespace }: Release): Promise<void> {
+export async function releaseNamespace({ redis, namespace = OPTION_DEFAULTS.namespace, ...rest }: Release): Promise<void> {
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined) throw new ConfigurationError(`releaseNamespace: expected only redis and namespace, got ${unknown}`)
   const { writeTimeout } = OPTION_DEFAULTS
   const connection = connectLike(redis, createEvents(), [])(Link.OPTIONS)
   const link = new Link(connection, writeTimeout)
