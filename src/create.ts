@@ -15,7 +15,7 @@ import { type Connect, connectLike, problemOf } from './redis/connection.js'
 import { Inspector } from './redis/inspector.js'
 import { ShardNames } from './redis/keys.js'
 import { disconnect, Link } from './redis/link.js'
-import { checkPermissions } from './redis/permissions.js'
+import { checkPermissions, watchPermissions } from './redis/permissions.js'
 import { Reader } from './redis/reader.js'
 import { named } from './redis/reply.js'
 import { Safety } from './redis/safety.js'
@@ -135,6 +135,8 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   await checkClock(calls, Math.min(...resolved.map(({ policy }) => policy.maxWait)))
   for (const { name, policy } of resolved) await checkShardCount(calls, options.namespace, (models[name] as Model).name, policy.shards)
   for (const { redis, link } of writes) safety.watch(redis, link)
+  for (const { redis, link } of [calls, ...writes])
+    watchPermissions(redis, link, options.namespace, (error) => void events.emit('failure', { step: 'safety', model: undefined, error }))
   const flushes = connect({ socketTimeout: writeTimeout })
   const store = new Store(flushes)
   const shared: Shared = {

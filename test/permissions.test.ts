@@ -65,6 +65,16 @@ function commandsIn(folder: URL): string[] {
   return [...new Set(names)]
 }
 
+test('a right that is taken away is told on the next connection', async () => {
+  const cache = await start(keys(), '+@all')
+  const told: unknown[] = []
+  cache.events.on('failure', ({ step, error }) => void (step === 'safety' && told.push(error)))
+  await connection.redis.call('ACL', 'SETUSER', user, '-zrank')
+  await connection.redis.call('CLIENT', 'KILL', 'USER', user)
+  await expect.poll(() => told.length).toBeGreaterThan(0)
+  expect(told[0]).toMatchObject({ code: 'UNSAFE_REDIS', message: expect.stringContaining('zrank') })
+})
+
 test('every command that a script of this library or of BullMQ calls is checked', () => {
   expect(commandsIn(new URL('../src/redis/lua/', import.meta.url)).filter((name) => !COMMAND_NAMES.includes(name))).toEqual([])
   const bullmq = new URL('scripts/', import.meta.resolve('bullmq'))

@@ -55,6 +55,15 @@ export async function checkPermissions(redis: Redis, link: Link, namespace: stri
   )
 }
 
+/** Asks again on each new connection of the link. Calls that need a right which is gone fail by themselves: this tells which one it is. */
+export function watchPermissions(redis: Redis, link: Link, namespace: string, tell: (error: UnsafeRedisError) => void): void {
+  redis.on('ready', () => {
+    checkPermissions(redis, link, namespace).catch((error: unknown) => {
+      if (error instanceof UnsafeRedisError) tell(error)
+    })
+  })
+}
+
 async function probe(redis: Redis, namespace: string): Promise<Denied> {
   // Without a transaction they are errors, and harmless.
   const ends = await sendAll(redis, ['exec', 'discard'])

@@ -1195,6 +1195,13 @@ redis.call('HSET', batchKey, unpack(batch))
     'undefined',
   ),
   mutant('a denied EXEC taken for one without a transaction', 'permissions', 'redis/permissions.ts', '/^(EXECABORT .*)?', '/^'),
+  mutant(
+    'rights are asked for at the start only',
+    'permissions',
+    'redis/permissions.ts',
+    'if (error instanceof UnsafeRedisError) tell(error)',
+    '',
+  ),
   mutant('a command of a script that nobody asks for', 'permissions', 'redis/permissions.ts', 'append <key> v; ', ''),
   mutant('a write of any size is taken', 'sizes', 'schema/size.ts', 'if (bytes > most) throw', 'if (false) throw'),
   mutant(
