@@ -60,7 +60,7 @@ export async function countKeys({ redis, namespace }: Stage): Promise<Keys> {
   for await (const keys of redis.scanStream({ match: `{${namespace}*`, count: 1000 }) as AsyncIterable<string[]>) {
     const own = keys.filter((key) => !key.startsWith(`{${namespace}}:queues`))
     all += keys.length
-    changes += own.filter((key) => /\}\/(packed$|pend\/|draft$|intent$)/.test(key)).length
+    changes += own.filter((key) => /\}\/(packed$|pend\/|intent$)/.test(key)).length
     const ttls = await Promise.all(own.map((key) => redis.pttl(key)))
     lasting += ttls.filter((ttl) => ttl === -1).length
   }

@@ -20,8 +20,8 @@ const SETTLE_TIMEOUT = 15_000
 const DRAIN_TIMEOUT = 45_000
 /** Every fourth cycle has a disaster. */
 const CYCLES_A_DISASTER = 4
-/** Of each shard `acked`, `stats` and `epoch`, the numbers of shards, and whose the namespace is. */
-const MOST_LASTING_KEYS = MODELS.length * SHARDS * 3 + 2
+/** Of each shard `acked`, `stats`, `epoch`, and the `draft` that a script left which stopped; the numbers of shards, and whose the namespace is. */
+const MOST_LASTING_KEYS = MODELS.length * SHARDS * 4 + 2
 /** Findings of a cycle that are told in full. */
 const MOST_TOLD = 20
 
