@@ -39,8 +39,10 @@ else if (given instanceof Error) {
   console.error(`${given.message}\nTry --help.`)
   process.exitCode = 2
 } else {
-  process.exitCode = await run(given).catch((error) => {
+  const code = await run(given).catch((error) => {
     console.error(error)
     return 1
   })
+  // A nemesis that failed may leave faults behind, which would go on for ever.
+  process.exit(code)
 }
