@@ -1,6 +1,6 @@
 import { models } from '../generated/write-behind.js'
+import { shardOf } from '../src/model/key.js'
 import { shardPrefix } from '../src/redis/keys.js'
-import { shardOf } from '../src/schema/key.js'
 import { generator, throughput } from './load.js'
 import { at, type Measure } from './measure.js'
 import { against, alternate, inShortRuns } from './rounds.js'

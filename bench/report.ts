@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { FIGURE_NAMES, type Figure, type FigureName, type Figures, type Goal, planOf, reaches } from './figures.js'
-import { MOST_STOLEN } from './rounds.js'
+import { MAX_STOLEN } from './rounds.js'
 import type { Stage } from './stage.js'
 
 /** What the figures were measured with. */
@@ -48,7 +48,7 @@ export function table(figures: Figures, circumstances: Circumstances): string {
   const { rounds, cores, node, redis, postgres, appendfsync, stolen, seconds, scale } = circumstances
   const notes = [
     `${rounds} alternating rounds${exceptions(figures, rounds)}, medians; ${cores} cores, Node ${node}, Redis ${redis} with appendfsync ${appendfsync}, PostgreSQL ${postgres}; ${seconds.toFixed(0)} s`,
-    `The host of this machine took away ${(100 * stolen).toFixed(1)} % of its cores' time; rounds in which it was more than ${100 * MOST_STOLEN} % count only where few others are left.`,
+    `The host of this machine took away ${(100 * stolen).toFixed(1)} % of its cores' time; rounds in which it was more than ${100 * MAX_STOLEN} % count only where few others are left.`,
     'A peer that uses ioredis has its defaults; the last column has the ratio to the same with auto-pipelining.',
     ...(scale === 1 ? [] : [`Scaled to ${scale} of all counts: these figures say nothing.`]),
   ]

@@ -17,7 +17,7 @@ export type Samples = ReadonlyMap<string, readonly number[]>
 const WARM_UP_SHARE = 0.5
 
 /** Of the cores' time: a round in which the machine's host took more of it away is disturbed, and does not count where enough others do. */
-export const MOST_STOLEN = 0.02
+export const MAX_STOLEN = 0.02
 const LEAST_COUNTED = 1 / 3
 
 export interface Patience {
@@ -94,7 +94,7 @@ function undisturbed(rounds: readonly Round[]): readonly Round[] {
 }
 
 function isDisturbed({ stolen }: Round): boolean {
-  return stolen > MOST_STOLEN
+  return stolen > MAX_STOLEN
 }
 
 function order([first, ...others]: readonly Contender[], round: number): Contender[] {

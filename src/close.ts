@@ -1,6 +1,6 @@
 import { InvalidInputError } from './errors.js'
-import { describe } from './schema/describe.js'
-import { isObject } from './schema/key.js'
+import { describe } from './model/describe.js'
+import { isObject } from './model/key.js'
 
 const DEADLINE = 10_000
 const DRAINS: readonly Drain[] = ['all', 'own', 'none']

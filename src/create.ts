@@ -8,28 +8,28 @@ import { Limit } from './flush/limit.js'
 import { Scheduler } from './flush/scheduler.js'
 import { Sweeper } from './flush/sweeper.js'
 import { FlushWorker } from './flush/worker.js'
+import type { Model, Models } from './model/model.js'
 import { ModelCache } from './model-cache.js'
 import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
+import { Holds } from './read/holds.js'
+import { Inspector } from './read/inspector.js'
+import { Reader } from './read/reader.js'
 import { redact } from './redaction.js'
 import { type Connect, connectLike, problemOf } from './redis/connection.js'
-import { Inspector } from './redis/inspector.js'
 import { ShardNames } from './redis/keys.js'
-import { disconnect, Link } from './redis/link.js'
 import { checkPermissions, watchPermissions } from './redis/permissions.js'
-import { Reader } from './redis/reader.js'
 import { named } from './redis/reply.js'
+import { disconnect, RetryingConnection } from './redis/retrying-connection.js'
 import { Safety } from './redis/safety.js'
-import { checkShardCount } from './redis/shard-count.js'
 import { Store } from './redis/store.js'
-import { type Calls, Writer } from './redis/writer.js'
-import type { Model, Models } from './schema/model.js'
 import { checkClock } from './start/clock.js'
 import { Confirmation } from './start/confirmation.js'
-import { DirectWriter } from './strategies/direct-writer.js'
-import { drainSwitched } from './strategies/drain.js'
-import { Holds } from './strategies/holds.js'
+import { drainSwitched } from './start/drain.js'
+import { checkShardCount } from './start/shard-count.js'
 import { loadQueueTelemetry, type QueueTelemetry } from './telemetry/queue-telemetry.js'
 import { loadTelemetry, type Telemetry } from './telemetry/telemetry.js'
+import { DirectWriter } from './write/direct-writer.js'
+import { type Calls, Writer } from './write/writer.js'
 import { type Part, WriteBehind } from './write-behind.js'
 
 const QUEUE_CONNECTION = {
@@ -107,12 +107,12 @@ interface Assembly<M extends Models> {
 }
 
 /**
- * Commands that are under way when the connection is lost would never end without the link.
+ * Commands that are under way when the connection is lost would never end without the connection.
  * @throws UnavailableError when Redis cannot be reached
  */
 async function openCalls(connect: Connect, timeout: number): Promise<Calls & { redis: Redis }> {
-  const redis = connect(Link.OPTIONS)
-  const calls = { redis, link: new Link(redis, timeout), store: new Store(redis) }
+  const redis = connect(RetryingConnection.OPTIONS)
+  const calls = { redis, connection: new RetryingConnection(redis, timeout), store: new Store(redis) }
   // ioredis' own says only that the connection is closed.
   await redis.connect().catch((error) => {
     throw new UnavailableError(undefined, named(problemOf(redis) ?? error))
@@ -124,19 +124,24 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   const { models, resolved, options, events, connections, connect } = assembly
   const { writeTimeout, onUnsafeRedis, sweepInterval } = options
   const calls = await openCalls(connect, writeTimeout)
-  await checkPermissions(calls.redis, calls.link, options.namespace)
+  await checkPermissions(calls.redis, calls.connection, options.namespace)
   const safety = new Safety({ events, onUnsafeRedis, interval: SWEEPS_PER_LOOK * sweepInterval })
-  await safety.start(calls.redis, calls.link)
+  await safety.start(calls.redis, calls.connection)
 
   const others = Array.from({ length: WRITE_CONNECTIONS - 1 }, () => openCalls(connect, writeTimeout))
   const [telemetry, queueTelemetry, ...writes] = await Promise.all([loadTelemetry(), loadQueueTelemetry(), ...others])
-  const links = [calls, ...writes].map(({ link }) => link)
-  const confirmation = await confirmationOf(assembly, calls, links).start()
+  const retrying = [calls, ...writes].map(({ connection }) => connection)
+  const confirmation = await confirmationOf(assembly, calls, retrying).start()
   await checkClock(calls, Math.min(...resolved.map(({ policy }) => policy.maxWait)))
   for (const { name, policy } of resolved) await checkShardCount(calls, options.namespace, (models[name] as Model).name, policy.shards)
-  for (const { redis, link } of writes) safety.watch(redis, link)
-  for (const { redis, link } of [calls, ...writes])
-    watchPermissions(redis, link, options.namespace, (error) => void events.emit('failure', { step: 'safety', model: undefined, error }))
+  for (const { redis, connection } of writes) safety.watch(redis, connection)
+  for (const { redis, connection } of [calls, ...writes])
+    watchPermissions(
+      redis,
+      connection,
+      options.namespace,
+      (error) => void events.emit('failure', { step: 'safety', model: undefined, error }),
+    )
   const flushes = connect({ socketTimeout: writeTimeout })
   const store = new Store(flushes)
   const shared: Shared = {
@@ -160,7 +165,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
   shared.barrier.serve(parts)
   await drainSwitched(parts, shared.barrier)
-  const cache = new WriteBehind(events, parts, shared.barrier, calls, links, connections)
+  const cache = new WriteBehind(events, parts, shared.barrier, calls, retrying, connections)
   for (const part of parts) Object.defineProperty(cache, part.name, { value: part.cache, enumerable: true })
   return cache as unknown as Cache<M, P>
 }
@@ -168,10 +173,10 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
 function confirmationOf(
   { prisma, models, resolved, options, events }: Assembly<Models>,
   calls: Calls & { redis: Redis },
-  links: readonly Link[],
+  retrying: readonly RetryingConnection[],
 ): Confirmation {
   const used = resolved.map(({ name }) => models[name] as Model)
-  return new Confirmation({ ...options, prisma, models: used, calls, links, events })
+  return new Confirmation({ ...options, prisma, models: used, calls, retrying, events })
 }
 
 interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect'> {
@@ -249,8 +254,8 @@ function assembleWriter(
     limits: {
       debounce: policy.debounce,
       maxWait: policy.maxWait,
-      mostDirty: Math.ceil(policy.maxDirty / policy.shards),
-      mostBytes: policy.maxRecordSize,
+      maxDirty: Math.ceil(policy.maxDirty / policy.shards),
+      maxBytes: policy.maxRecordSize,
       nameClean: policy.jobs === 'record',
     },
     // Nothing is lost without the alarm: the sweeper finds the shard.

@@ -29,9 +29,6 @@ export type {
   WrittenEvent,
 } from './events.js'
 export type { Extension } from './extension/extension.js'
-export type { ModelCache } from './model-cache.js'
-export type { Options, Policy } from './options.js'
-export { redact } from './redaction.js'
 export type {
   Bounds,
   Create,
@@ -52,7 +49,10 @@ export type {
   UpsertArgs,
   Values,
   Where,
-} from './schema/arguments.js'
-export type { Field, FieldDefault, Ledger, Model, Models, Relation, Relations, ScalarType } from './schema/model.js'
+} from './model/arguments.js'
+export type { Field, FieldDefault, Ledger, Model, Models, Relation, Relations, ScalarType } from './model/model.js'
+export type { ModelCache } from './model-cache.js'
+export type { Options, Policy } from './options.js'
+export { redact } from './redaction.js'
 export { type Release, releaseNamespace } from './start/release.js'
 export type { FlushOptions, ModelStatus, ParkedRecord, WriteBehind } from './write-behind.js'

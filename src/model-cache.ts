@@ -1,8 +1,6 @@
+import { Compiler } from './change/compiler.js'
+import type { Operation } from './change/operation.js'
 import { ClosedError, InvalidInputError } from './errors.js'
-import { redact } from './redaction.js'
-import type { Inspector } from './redis/inspector.js'
-import type { Reader } from './redis/reader.js'
-import type { View } from './redis/replies.js'
 import type {
   Bounds,
   Create,
@@ -19,14 +17,16 @@ import type {
   UpsertArgs,
   Values,
   Where,
-} from './schema/arguments.js'
-import { Compiler } from './schema/compiler.js'
-import { describe } from './schema/describe.js'
-import { isObject, shardOf } from './schema/key.js'
-import type { Model } from './schema/model.js'
-import type { Operation } from './schema/operation.js'
-import { RowDecoder } from './schema/row.js'
-import type { Holds } from './strategies/holds.js'
+} from './model/arguments.js'
+import { describe } from './model/describe.js'
+import { isObject, shardOf } from './model/key.js'
+import type { Model } from './model/model.js'
+import { RowDecoder } from './model/row.js'
+import type { Holds } from './read/holds.js'
+import type { Inspector } from './read/inspector.js'
+import type { Reader } from './read/reader.js'
+import { redact } from './redaction.js'
+import type { View } from './redis/replies.js'
 
 /** Takes checked writes, and says when they are safe where the model's strategy wants them. */
 export interface RecordWriter {

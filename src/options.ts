@@ -1,5 +1,5 @@
 import { ConfigurationError } from './errors.js'
-import type { Models } from './schema/model.js'
+import type { Models } from './model/model.js'
 
 /** How one model is written and read. Times are milliseconds. */
 export interface Policy {

@@ -18,7 +18,7 @@ const CLASS_NAME = /^[A-Z]\w{0,60}$/
 /** SQLSTATE, Node's, Prisma's and Redis' codes. */
 const CODE = /^[A-Z0-9_]{2,40}$/
 const SYSTEM_CALL = /^[a-z]{2,20}$/
-const MOST_CAUSES = 5
+const MAX_CAUSES = 5
 
 /** First words with which Redis and Valkey say what kind of error theirs is. */
 const REDIS_WORDS = new Set(
@@ -47,11 +47,11 @@ const KNOWN_TEXTS = [
   /^NOAUTH Authentication required\.?$/,
   /^ERR max number of clients reached$/,
   /^NOREPLICAS Not enough good replicas to write\.?$/,
-  /^MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'\.?$/,
+  /^MASTERDOWN RetryingConnection with MASTER is down and replica-serve-stale-data is set to 'no'\.?$/,
   /^CLUSTERDOWN [A-Za-z ]{1,40}$/,
   /^UNBLOCKED force unblock from blocking operation[\w ,?().-]{0,80}$/,
   /^MISCONF Errors writing to the AOF file: [A-Z][a-z]+( [a-z]+){1,6}$/,
-  // ioredis, and the link that watches it.
+  // ioredis, and the connection that watches it.
   /^Connection is closed\.$/,
   /^Connection is in use$/,
   /^Command timed out$/,
@@ -85,7 +85,7 @@ function redactCause(error: unknown, depth: number): Error {
   Object.defineProperty(redacted, 'name', { value: name, configurable: true, writable: true })
   const { code, cause } = propertiesOf(error)
   if (isCode(code)) Object.assign(redacted, { code })
-  if (cause !== undefined && depth < MOST_CAUSES)
+  if (cause !== undefined && depth < MAX_CAUSES)
     Object.defineProperty(redacted, 'cause', { value: redactCause(cause, depth + 1), configurable: true, writable: true })
   redacted.stack = [`${name}: ${redacted.message}`, ...framesOf(error)].join('\n')
   return redacted

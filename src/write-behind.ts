@@ -10,19 +10,19 @@ import type { QueueState } from './flush/queue-state.js'
 import type { Scheduler } from './flush/scheduler.js'
 import type { Sweeper } from './flush/sweeper.js'
 import type { FlushWorker } from './flush/worker.js'
+import type { Where } from './model/arguments.js'
+import { describe } from './model/describe.js'
+import { isObject, KeyEncoder } from './model/key.js'
+import type { Model, Models } from './model/model.js'
 import type { ModelCache } from './model-cache.js'
 import type { ResolvedPolicy } from './options.js'
+import type { Holds } from './read/holds.js'
+import type { Reader } from './read/reader.js'
 import { redact } from './redaction.js'
 import type { ShardNames } from './redis/keys.js'
-import { disconnect, type Link } from './redis/link.js'
-import type { Reader } from './redis/reader.js'
+import { disconnect, type RetryingConnection } from './redis/retrying-connection.js'
 import type { Store } from './redis/store.js'
-import type { Calls, Writer } from './redis/writer.js'
-import type { Where } from './schema/arguments.js'
-import { describe } from './schema/describe.js'
-import { isObject, KeyEncoder } from './schema/key.js'
-import type { Model, Models } from './schema/model.js'
-import type { Holds } from './strategies/holds.js'
+import type { Calls, Writer } from './write/writer.js'
 
 /** What is to be known of one model at 3 a.m., over all processes. */
 export interface ModelStatus {
@@ -95,7 +95,7 @@ export class WriteBehind<C extends Models = NoModels> {
   readonly #parts: readonly Part[]
   readonly #barrier: Barrier
   readonly #calls: Calls & { readonly redis: Redis }
-  readonly #links: readonly Link[]
+  readonly #retrying: readonly RetryingConnection[]
   readonly #connections: readonly Redis[]
   #closing: Promise<CloseReport> | undefined
 
@@ -105,14 +105,14 @@ export class WriteBehind<C extends Models = NoModels> {
     parts: readonly Part[],
     barrier: Barrier,
     calls: Calls & { readonly redis: Redis },
-    links: readonly Link[],
+    retrying: readonly RetryingConnection[],
     connections: readonly Redis[],
   ) {
     this.events = events
     this.#parts = parts
     this.#barrier = barrier
     this.#calls = calls
-    this.#links = links
+    this.#retrying = retrying
     this.#connections = connections
   }
 
@@ -221,11 +221,11 @@ export class WriteBehind<C extends Models = NoModels> {
   }
 
   async #status(): Promise<ModelStatus[]> {
-    const { link, store, redis } = this.#calls
-    const now = await link.ask(undefined, () => store.now())
+    const { connection, store, redis } = this.#calls
+    const now = await connection.ask(undefined, () => store.now())
     const [shards, ...states] = await Promise.all([
       this.#eachShard((each, prefix) => each.status(prefix)),
-      ...this.#parts.map(({ model, scheduler }) => link.ask(model.name, () => scheduler.state(redis))),
+      ...this.#parts.map(({ model, scheduler }) => connection.ask(model.name, () => scheduler.state(redis))),
     ])
     return this.#parts.map(({ model }, n) => {
       const { queue } = states[n] as QueueState
@@ -240,9 +240,12 @@ export class WriteBehind<C extends Models = NoModels> {
 
   /** @throws UnavailableError */
   #eachShard<T>(ask: (store: Store, prefix: string) => Promise<T>): Promise<{ model: string; answer: T }[]> {
-    const { link, store } = this.#calls
+    const { connection, store } = this.#calls
     const answers = this.#parts.flatMap(({ model: { name }, shards }) =>
-      range(shards.count).map(async (shard) => ({ model: name, answer: await link.ask(name, () => ask(store, shards.prefix(shard))) })),
+      range(shards.count).map(async (shard) => ({
+        model: name,
+        answer: await connection.ask(name, () => ask(store, shards.prefix(shard))),
+      })),
     )
     return Promise.all(answers)
   }
@@ -265,7 +268,7 @@ export class WriteBehind<C extends Models = NoModels> {
     const left = await within(deadline + 1000, this.#status()).catch(() => undefined)
     await Promise.allSettled(this.#parts.map(({ scheduler }) => within(deadline + 1000, scheduler.stop())))
     await Promise.allSettled(this.#parts.map(({ worker }) => within(deadline + 1000, worker.abandon())))
-    for (const link of this.#links) link.close()
+    for (const connection of this.#retrying) connection.close()
     for (const connection of this.#connections) disconnect(connection)
     return { flushed, dirty: total(left, 'dirty'), parked: total(left, 'parked') }
   }

@@ -1,9 +1,9 @@
 /** What a flusher can do with parts of what is dirty: claim named records, set some of a batch apart, park them all, count its claims. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
+import { Compiler } from '../src/change/compiler.js'
 import type { Batch, ClaimTarget } from '../src/redis/replies.js'
 import { unpackRecords } from '../src/redis/unpack.js'
-import { Compiler } from '../src/schema/compiler.js'
 import { TestShard } from './shard.js'
 
 const compiler = new Compiler(models.counter)
@@ -56,7 +56,7 @@ test('a claim of named records leaves alone what lies before them in the index',
 })
 
 test('a claim of named records keeps to the limits of a batch', async () => {
-  shard.limits = { ...shard.limits, mostDirty: 20_000 }
+  shard.limits = { ...shard.limits, maxDirty: 20_000 }
   const keys = Array.from({ length: 10_000 }, (_, n) => `k${n}`)
   for (let from = 0; from < keys.length; from += 500) await write(...keys.slice(from, from + 500))
   expect((await claim({ keys }, { records: 9000, bytes: 2 ** 20 }))?.size).toBe(9000)

@@ -1,8 +1,8 @@
 /** Increments, maxima and minima of one value compose to one function of it: what one after the other would do. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Adjustment, adjust, compose, isLess, larger, smaller } from '../src/schema/bound.js'
-import { NULL } from '../src/schema/codec.js'
+import { type Adjustment, adjust, compose, isLess, larger, smaller } from '../src/change/bound.js'
+import { NULL } from '../src/model/codec.js'
 
 const none: Adjustment = { amount: undefined, lower: undefined, upper: undefined, upperFirst: false }
 const integer = fc.oneof(fc.integer({ min: -20, max: 20 }), fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n })).map(String)

@@ -1,9 +1,9 @@
 /** Writes on a condition: the view decides in the call that writes, and the answer is the row. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { ChangeReader } from '../src/schema/change-reader.js'
-import { Compiler } from '../src/schema/compiler.js'
-import type { Condition, Operation } from '../src/schema/operation.js'
+import { ChangeReader } from '../src/change/change-reader.js'
+import { Compiler } from '../src/change/compiler.js'
+import type { Condition, Operation } from '../src/change/operation.js'
 import { TestShard } from './shard.js'
 
 const FIELDS = [

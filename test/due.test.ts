@@ -1,7 +1,7 @@
 /** When a record is due: a packed change says it; the index has that time or an earlier one, so that most writes leave it alone. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { Compiler } from '../src/schema/compiler.js'
+import { Compiler } from '../src/change/compiler.js'
 import { TestShard } from './shard.js'
 
 const DEBOUNCE = 8000

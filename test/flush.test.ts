@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto'
 import type { Queue } from 'bullmq'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { models } from '../generated/write-behind.js'
+import { Shapes } from '../src/change/operation.js'
 import { type Cache, createWriteBehind, type FlushedEvent, type Options, type Policies } from '../src/index.js'
+import { shardOf } from '../src/model/key.js'
 import { identityKey, shardCountsKey, shardPrefix } from '../src/redis/keys.js'
 import { Store } from '../src/redis/store.js'
-import { shardOf } from '../src/schema/key.js'
-import { Shapes } from '../src/schema/operation.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const HOUR = 3_600_000
@@ -417,7 +417,7 @@ describe('a refused record', () => {
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     const prefix = shardPrefix(connection.namespace, 'Counter', 0)
     const colour = { key: 'a', shape: new Shapes([]).intern('update', ['colour'], [], []), values: ['red'] }
-    const limits = { debounce: HOUR, maxWait: HOUR, mostDirty: 10, mostBytes: 2 ** 22, nameClean: false }
+    const limits = { debounce: HOUR, maxWait: HOUR, maxDirty: 10, maxBytes: 2 ** 22, nameClean: false }
     await new Store(connection.redis).write(prefix, 'earlier version', 1, 1, limits, [colour])
     await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED', keys: ['a'] })
     expect(await cache.parked()).toMatchObject([{ reason: 'Counter: the model has no field colour any more' }])

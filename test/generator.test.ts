@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Field, Model, Models } from '../src/schema/model.js'
+import type { Field, Model, Models } from '../src/model/model.js'
 
 const ROOT = join(import.meta.dirname, '..')
 const LEDGER = 'model WriteBehindLedger {\n  shard String @id\n  batch String\n  recent String[] @default([])\n}'

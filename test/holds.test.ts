@@ -5,12 +5,12 @@ import type { SqlClient } from '../src/database/database.js'
 import { preparing } from '../src/database/failure.js'
 import { createEvents, type FailureEvent } from '../src/events.js'
 import { type Cache, createWriteBehind } from '../src/index.js'
+import { shardOf } from '../src/model/key.js'
+import { Holds, type Scope } from '../src/read/holds.js'
+import { Reader } from '../src/read/reader.js'
 import { ShardNames } from '../src/redis/keys.js'
-import { Link } from '../src/redis/link.js'
-import { Reader } from '../src/redis/reader.js'
+import { RetryingConnection } from '../src/redis/retrying-connection.js'
 import { Store } from '../src/redis/store.js'
-import { shardOf } from '../src/schema/key.js'
-import { Holds, type Scope } from '../src/strategies/holds.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const HOUR = 3_600_000
@@ -64,7 +64,7 @@ function connect(): Promise<Cache<typeof models, typeof policies>> {
 }
 
 function holds({ ttl = 60_000, redis = connection.redis, events = createEvents() } = {}): Holds {
-  return new Holds({ model: 'Counter', shards, store: new Store(redis), link: new Link(redis, 3000), events, ttl })
+  return new Holds({ model: 'Counter', shards, store: new Store(redis), connection: new RetryingConnection(redis, 3000), events, ttl })
 }
 
 /** Somebody else's statement. */
@@ -235,7 +235,7 @@ describe.each(SCOPES)('a hold of %s', (_, scope) => {
 })
 
 test('Redis away: a hold fails before the statement, a release reports it and leaves the hold to expire', async () => {
-  const redis = connection.redis.duplicate(Link.OPTIONS)
+  const redis = connection.redis.duplicate(RetryingConnection.OPTIONS)
   redis.on('error', () => {})
   await redis.connect()
   const events = createEvents()
@@ -338,15 +338,25 @@ test('a read that is sent twice, and arrives once more when its lease has gone, 
   const model = models.counter
   const store = new Store(connection.redis)
   const sent: (() => Promise<unknown>)[] = []
-  // As a link does when a connection is lost on the way.
-  const link = { ask: <T>(_: unknown, send: () => Promise<T>) => send().finally(() => sent.push(send)) } as unknown as Link
+  // As a retrying connection does when a connection is lost on the way.
+  const retrying = {
+    ask: <T>(_: unknown, send: () => Promise<T>) => send().finally(() => sent.push(send)),
+  } as unknown as RetryingConnection
   const snapshot = async (_: number, keys: readonly string[]) => {
     const hold = await holds().hold(['a'])
     await hold.release()
     await sent[0]?.()
     return { ledger: null, rows: keys.map((key) => ({ key, values: ['1'] })), unreadable: new Map() }
   }
-  const reader = new Reader({ model, store, link, shards, ttl: { view: HOUR, missing: HOUR }, snapshot, onAdopted: () => {} })
+  const reader = new Reader({
+    model,
+    store,
+    connection: retrying,
+    shards,
+    ttl: { view: HOUR, missing: HOUR },
+    snapshot,
+    onAdopted: () => {},
+  })
   await set(2)
   expect(await reader.find(shardOf('a', 2), 'a', (view) => view)).toEqual(['1'])
   expect(await read()).toBe(2n)

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { PrismaClient } from '../generated/client/client.js'
 import { models } from '../generated/write-behind.js'
 import { ConfigurationError, createWriteBehind, type Models } from '../src/index.js'
-import { Link } from '../src/redis/link.js'
+import { RetryingConnection } from '../src/redis/retrying-connection.js'
 import { Store } from '../src/redis/store.js'
 import { checkClock } from '../src/start/clock.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
@@ -348,7 +348,7 @@ test('a database that fits later is written later', async () => {
 test('a clock that is further than maxWait from that of Redis is said with both times', async () => {
   const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   const { redis } = connection
-  const calls = { link: new Link(redis, 10_000), store: new Store(redis) }
+  const calls = { connection: new RetryingConnection(redis, 10_000), store: new Store(redis) }
   const now = Date.now()
   await checkClock(calls, 3_600_000)
   expect(warn).not.toHaveBeenCalled()

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { joinKey, KeyEncoder, shardOf, splitKey } from '../src/schema/key.js'
+import { joinKey, KeyEncoder, shardOf, splitKey } from '../src/model/key.js'
 
 const parts = fc.array(fc.string({ unit: 'binary' }), { minLength: 1, maxLength: 3 })
 

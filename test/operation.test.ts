@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type OperationKind, Shapes } from '../src/schema/operation.js'
+import { type OperationKind, Shapes } from '../src/change/operation.js'
 
 const KINDS: readonly OperationKind[] = ['upsert', 'update']
 const LISTS = [[], ['a'], ['b'], ['a', 'b']]

@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
+import { Compiler } from '../src/change/compiler.js'
 import { type Cache, createWriteBehind, InvalidInputError, type Model } from '../src/index.js'
 import { shardPrefix } from '../src/redis/keys.js'
 import { Store } from '../src/redis/store.js'
-import { Compiler } from '../src/schema/compiler.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const still = { shards: 1, debounce: 3_600_000, maxWait: 3_600_000 }

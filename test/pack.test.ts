@@ -1,9 +1,9 @@
 import { afterAll, expect, it } from 'vitest'
+import { type Operation, Shapes } from '../src/change/operation.js'
 import { packWrite } from '../src/redis/pack.js'
-import { type Operation, Shapes } from '../src/schema/operation.js'
 import { createRedis } from './fixture.js'
 
-const LIMITS = { debounce: 0, maxWait: 2 ** 40, mostDirty: Number.MAX_SAFE_INTEGER, mostBytes: 2 ** 22, nameClean: true }
+const LIMITS = { debounce: 0, maxWait: 2 ** 40, maxDirty: Number.MAX_SAFE_INTEGER, maxBytes: 2 ** 22, nameClean: true }
 const ENTRIES = 'local unpacked = { cmsgpack.unpack(ARGV[1]) } local entries = unpacked[#unpacked]'
 const FIRST_VALUES = `${ENTRIES} return { entries[1], entries[2], entries[3], cmsgpack.unpack(entries[4]) }`
 

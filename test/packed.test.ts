@@ -1,8 +1,8 @@
 /** A pending change is packed, or a hash: what it says must not depend on that. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { Compiler } from '../src/schema/compiler.js'
-import type { Operation } from '../src/schema/operation.js'
+import { Compiler } from '../src/change/compiler.js'
+import type { Operation } from '../src/change/operation.js'
 import { TestShard } from './shard.js'
 
 const where = { path: '/' }

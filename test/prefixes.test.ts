@@ -12,9 +12,9 @@ import { type Preparation, STATES, STATES_OF_MANY } from './prefixes/states.js'
 import { STEPS, type Step } from './prefixes/steps.js'
 
 const AT_A_TIME = 24
-const MOST_COMMANDS = 300
-const MOST_TO_SETTLE = 10
-const MOST_IN_A_STATEMENT = 2000
+const MAX_COMMANDS = 300
+const MAX_TO_SETTLE = 10
+const MAX_IN_A_STATEMENT = 2000
 
 const connection = createRedis()
 const other = createRedis()
@@ -44,7 +44,7 @@ test.each([
   ['packed', ['set', 'claim of what was written']],
   ['claimed, written again', ['park']],
 ])('a script that stops while it settles what another one has left of a shard that is %s', async (state, steps) => {
-  for (let command = 1; command <= MOST_TO_SETTLE; command++) {
+  for (let command = 1; command <= MAX_TO_SETTLE; command++) {
     await playAll(STATES[state] as Preparation, named(steps), async (play) => {
       await play.failAt(command, (store) => play.claim(store))
     })
@@ -72,7 +72,7 @@ async function playAll(prepare: Preparation, steps: readonly [string, Step][], t
   const plays: Play[] = []
   const faults: string[] = []
   await inTurns(steps, async ([name, step]) => {
-    for (let command = 1; command < MOST_COMMANDS; command++) {
+    for (let command = 1; command < MAX_COMMANDS; command++) {
       const play = new Play(servers, connection.namespace, `${name}, command ${command}`)
       try {
         if (!(await playFailure(play, prepare, step, command, then))) break
@@ -134,9 +134,9 @@ async function persist(plays: readonly Play[]): Promise<void> {
   let previous: string | null = null
   for (let round = 0; plays.some(({ flushed }) => flushed.length > round); round++) {
     const changes: RowChange[] = plays.flatMap(({ flushed }) => flushed[round] ?? [])
-    for (let from = 0; from < changes.length; from += MOST_IN_A_STATEMENT) {
+    for (let from = 0; from < changes.length; from += MAX_IN_A_STATEMENT) {
       const id = `${round}-${from}`
-      const some = changes.slice(from, from + MOST_IN_A_STATEMENT).sort((a, b) => (a.key < b.key ? -1 : 1))
+      const some = changes.slice(from, from + MAX_IN_A_STATEMENT).sort((a, b) => (a.key < b.key ? -1 : 1))
       expect(await statements.persist(ledger, { id, previous }, statements.prepare(some))).toMatchObject({ outcome: 'applied' })
       previous = id
     }

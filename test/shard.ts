@@ -1,10 +1,10 @@
+import type { Operation } from '../src/change/operation.js'
 import { shardPrefix } from '../src/redis/keys.js'
 import type { Lease, WriteLimits } from '../src/redis/replies.js'
 import { Store } from '../src/redis/store.js'
-import type { Operation } from '../src/schema/operation.js'
 import { createRedis } from './fixture.js'
 
-const LIMITS: WriteLimits = { debounce: 0, maxWait: 1, mostDirty: 100, mostBytes: 2 ** 22, nameClean: true }
+const LIMITS: WriteLimits = { debounce: 0, maxWait: 1, maxDirty: 100, maxBytes: 2 ** 22, nameClean: true }
 const TTL = { view: 60_000, missing: 60_000 }
 
 /** A shard of a model, and the steps that a test takes by hand. */

@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
+import { Compiler } from '../src/change/compiler.js'
+import type { Operation } from '../src/change/operation.js'
 import { type Cache, createWriteBehind, InvalidInputError } from '../src/index.js'
 import { ShardNames } from '../src/redis/keys.js'
-import { Compiler } from '../src/schema/compiler.js'
-import type { Operation } from '../src/schema/operation.js'
 import { createDatabase, type TestDatabase } from './fixture.js'
 import { TestShard } from './shard.js'
 import type { ChildArguments } from './sizes/child.js'
@@ -30,7 +30,7 @@ afterAll(() => database.drop())
 
 beforeEach(async () => {
   shard = new TestShard('Document')
-  shard.limits = { ...shard.limits, mostBytes: 2 ** 40 }
+  shard.limits = { ...shard.limits, maxBytes: 2 ** 40 }
   const { redis, namespace } = shard.connection
   cache = await createWriteBehind({ prisma: database.prisma, redis, namespace, models, policies: { document: quiet } })
 })

@@ -5,8 +5,8 @@ import { models } from '../generated/write-behind.js'
 import { ArrayLiteral } from '../src/database/array-literal.js'
 import { Database } from '../src/database/database.js'
 import type { RowChange } from '../src/database/statement.js'
-import { NULL } from '../src/schema/codec.js'
-import type { Field } from '../src/schema/model.js'
+import { NULL } from '../src/model/codec.js'
+import type { Field } from '../src/model/model.js'
 import { createDatabase, type TestDatabase } from './fixture.js'
 
 const TEXT: Field = { name: 'text', column: 'text', type: 'String', sqlType: 'text', nullable: true, list: false }

@@ -1,20 +1,20 @@
 /** What makes the steps safe, looked at one by one: the rest is in failpoints.test.ts and schedules.test.ts. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
+import { Compiler } from '../src/change/compiler.js'
 import { Database } from '../src/database/database.js'
 import { createWriteBehind } from '../src/index.js'
+import { Reader } from '../src/read/reader.js'
 import { ShardNames, shardPrefix } from '../src/redis/keys.js'
-import { Link } from '../src/redis/link.js'
-import { Reader } from '../src/redis/reader.js'
 import type { Batch, Lease, PackedRecords } from '../src/redis/replies.js'
+import { RetryingConnection } from '../src/redis/retrying-connection.js'
 import { Store } from '../src/redis/store.js'
 import { unpackRecords } from '../src/redis/unpack.js'
-import { Compiler } from '../src/schema/compiler.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const HOUR = 3_600_000
 const still = { shards: 1, debounce: HOUR, maxWait: HOUR }
-const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100_000, mostBytes: 2 ** 22, nameClean: false }
+const LIMITS = { debounce: 0, maxWait: 1, maxDirty: 100_000, maxBytes: 2 ** 22, nameClean: false }
 const BATCH = { records: 100, bytes: 1000 }
 const TTL = { view: 60_000, missing: 5000 }
 const FIELDS = [{ name: 'value', start: '0' }]
@@ -290,7 +290,7 @@ test('a read does not join a load whose rows Redis has already had', async () =>
   const reader = new Reader({
     model: models.counter,
     store: Object.assign(Object.create(Store.prototype) as Store, { load, read }),
-    link: new Link(connection.redis, 5000),
+    connection: new RetryingConnection(connection.redis, 5000),
     shards,
     ttl: TTL,
     snapshot: (shard, keys) => rows.snapshot(shards.ledger(shard), keys),

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { Database } from '../src/database/database.js'
 import type { RowChange } from '../src/database/statement.js'
-import { NULL } from '../src/schema/codec.js'
+import { NULL } from '../src/model/codec.js'
 import { createDatabase, type TestDatabase } from './fixture.js'
 
 let database: TestDatabase

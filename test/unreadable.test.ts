@@ -1,8 +1,8 @@
 /** Changes in Redis that no script can read: they stop nobody, are parked as they are, and are said to be there. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
+import { Compiler } from '../src/change/compiler.js'
 import { type Cache, createWriteBehind } from '../src/index.js'
-import { Compiler } from '../src/schema/compiler.js'
 import { createDatabase, type TestDatabase } from './fixture.js'
 import { TestShard } from './shard.js'
 

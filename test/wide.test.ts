@@ -2,8 +2,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { createWriteBehind, type WriteBehind } from '../src/index.js'
-import { Link } from '../src/redis/link.js'
-import type { Field, Model } from '../src/schema/model.js'
+import type { Field, Model } from '../src/model/model.js'
+import { RetryingConnection } from '../src/redis/retrying-connection.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
 const quiet = { debounce: 600_000, maxWait: 600_000, shards: 1 }
@@ -92,7 +92,7 @@ test('a thousand keys of 130 columns are read in one call', async () => {
 })
 
 test('a fault of a call is not repeated until Redis is said to be away', async () => {
-  const link = new Link(connection.redis, 600_000)
+  const link = new RetryingConnection(connection.redis, 600_000)
   await connection.redis.ping()
   const fault = () => {
     throw new RangeError('Maximum call stack size exceeded')

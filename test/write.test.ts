@@ -2,10 +2,10 @@ import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Prisma } from '../generated/client/client.js'
 import { models } from '../generated/write-behind.js'
+import { Compiler } from '../src/change/compiler.js'
 import { type Cache, createWriteBehind, InvalidInputError, type WriteBehindError } from '../src/index.js'
 import { shardPrefix } from '../src/redis/keys.js'
 import { Store } from '../src/redis/store.js'
-import { Compiler } from '../src/schema/compiler.js'
 import { startRedis } from './environment/redis.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 
@@ -275,7 +275,7 @@ describe('a call that is sent again', () => {
     const store = new Store(redis)
     const prefix = shardPrefix(namespace, 'Counter', 0)
     const operation = new Compiler(models.counter).increment({ name: 'a' }, { value: 5 })
-    const limits = { debounce: 1000, maxWait: 5000, mostDirty: 10, mostBytes: 2 ** 22, nameClean: true }
+    const limits = { debounce: 1000, maxWait: 5000, maxDirty: 10, maxBytes: 2 ** 22, nameClean: true }
     const first = await store.write(prefix, 'writer', 1, 1, limits, [operation])
     const again = await store.write(prefix, 'writer', 1, 1, limits, [operation])
     expect(again).toEqual(first)

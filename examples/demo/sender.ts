@@ -4,7 +4,7 @@ import type { DemoCache } from './cache.js'
 import { type Change, write } from './change.js'
 import type { Expectation, ExpectedRow } from './expectation.js'
 
-const MOST_IN_FLIGHT = 1000
+const MAX_IN_FLIGHT = 1000
 const RETRY_PAUSE = 200
 /** With these, nothing was stored. */
 const RETRIED = new Set(['UNAVAILABLE', 'BACKLOG_FULL', 'REDIS_FULL'])
@@ -37,7 +37,7 @@ export class Sender {
 
   /** Resolves when another change may be sent, or at `wake`. */
   async slot(): Promise<void> {
-    if (this.#inFlight >= MOST_IN_FLIGHT) await this.#next()
+    if (this.#inFlight >= MAX_IN_FLIGHT) await this.#next()
   }
 
   wake(): void {

@@ -21,7 +21,7 @@ interface Page {
 }
 
 const PAGE_SIZE = 2000
-const MOST_EXAMPLES = 3
+const MAX_EXAMPLES = 3
 
 /** Compares every record, both ways: nothing wrong, nothing missing, nothing that the input does not know. */
 export async function verify(prisma: PrismaClient, expectation: Expectation): Promise<Verdict[]> {
@@ -35,7 +35,7 @@ async function verifyModel(model: ModelName, expected: ReadonlyMap<string, Expec
   const seen = new Set<string>()
   const report = (problem: string) => {
     verdict.mismatches++
-    if (verdict.examples.length < MOST_EXAMPLES) verdict.examples.push(problem)
+    if (verdict.examples.length < MAX_EXAMPLES) verdict.examples.push(problem)
   }
   for await (const page of pages) {
     for (const { key, row } of page) {

@@ -19,7 +19,7 @@ export interface WorkerListener {
 const ENTRY = fileURLToPath(new URL('worker.ts', import.meta.url))
 const RESTART_PAUSE = 250
 /** A worker that never got ready is not started again for ever. */
-const MOST_FAILED_STARTS = 5
+const MAX_FAILED_STARTS = 5
 const STOP_TIMEOUT = 20_000
 
 /** Keeps one worker running in a process of its own, so that it can die as workers do. */
@@ -64,7 +64,7 @@ export class WorkerProcess {
       })
       if (this.#stopping) return
       failedStarts = isReady ? 0 : failedStarts + 1
-      if (failedStarts === MOST_FAILED_STARTS) throw new Error(`the worker does not start (it ended with ${signal ?? code})`)
+      if (failedStarts === MAX_FAILED_STARTS) throw new Error(`the worker does not start (it ended with ${signal ?? code})`)
       this.#listener.onDeath(String(signal ?? `exit code ${code}`))
       await sleep(RESTART_PAUSE)
     }

@@ -1,8 +1,8 @@
 /**
  * Text of PostgreSQL arrays. Rows travel as one array a column: PostgreSQL reads them with less work than JSON, and they are shorter.
  */
-import { NULL } from '../schema/codec.js'
-import type { Field } from '../schema/model.js'
+import { NULL } from '../model/codec.js'
+import type { Field } from '../model/model.js'
 
 /** What has to be quoted: the syntax of arrays, and white space, which may be trimmed. */
 const SYNTAX = /[{}",\\\s]/
@@ -20,7 +20,7 @@ const LOWER_CASE = 0x20
 /** Bytes; it doubles as often as it has to. */
 const FIRST_SIZE = 1024
 /** Characters that are looked at one by one: a longer text is hardly plain. */
-const MOST_COPIED = 128
+const MAX_COPIED = 128
 
 /** An array of a field's stored texts, element by element. Every text is one element, also one that the column's type does not take. */
 export class ArrayLiteral {
@@ -52,7 +52,7 @@ export class ArrayLiteral {
   #isPut(source: string | Buffer, from: number, to: number): boolean {
     const end = this.#isTime && to > from && codeAt(source, to - 1) === ZONE ? to - 1 : to
     const length = end - from
-    if (this.#isList || length === 0 || length > MOST_COPIED || mayBeNull(codeAt(source, from), length)) return false
+    if (this.#isList || length === 0 || length > MAX_COPIED || mayBeNull(codeAt(source, from), length)) return false
     const mostCode = typeof source === 'string' ? 0x7f : 0xff
     const bytes = this.#reserve(length + 1)
     let at = this.#size

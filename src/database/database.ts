@@ -1,6 +1,6 @@
 import { ConfigurationError, InvalidInputError, PersistError } from '../errors.js'
-import { encodeStored } from '../schema/codec.js'
-import type { Model } from '../schema/model.js'
+import { encodeStored } from '../model/codec.js'
+import type { Model } from '../model/model.js'
 import { quoteLedger } from './columns.js'
 import { NO_ANSWER, toPersistError } from './failure.js'
 import { LedgerProbe } from './ledger-probe.js'
@@ -45,7 +45,7 @@ interface LedgerRow {
 }
 
 /** Of one statement; the protocol can number 65,535. Only hundreds of shapes of change in one batch come near it: such a batch is halved. */
-const MOST_PARAMETERS = 30_000
+const MAX_PARAMETERS = 30_000
 
 /** Speaks SQL for one model: persists batches, voids them, and reads rows with the ledger of the same snapshot. */
 export class Database {
@@ -83,7 +83,7 @@ export class Database {
    */
   prepare(changes: readonly RowChange[]): Statement {
     const statement = this.#builder.build(changes)
-    if (statement.columns.length > MOST_PARAMETERS)
+    if (statement.columns.length > MAX_PARAMETERS)
       throw new PersistError('REFUSED', `${this.#model.name}: too many shapes of change for one statement`, undefined, {
         model: this.#model.name,
       })

@@ -79,7 +79,7 @@ export const NO_ANSWER = 'no answer'
 /** A row was inserted by somebody else since the statement's snapshot: sent again, it finds the row there. */
 export const CARDINALITY_VIOLATION = '21000'
 /** A statement with one that goes on is sent again so often; then it is not the moment that is at fault. */
-export const MOST_COLLISIONS = 20
+export const MAX_COLLISIONS = 20
 
 /** Codes with which a statement failed for sure; Prisma's P2010 and P2039 say nothing without a SQLSTATE. */
 const NOT_CARRIED_OUT = /^(21|25|40001|40002|40P01|53|55|P2(?!010|039))/

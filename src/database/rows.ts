@@ -1,6 +1,6 @@
-import { type RecordChange, textsOf } from '../schema/change.js'
-import type { CopiedChange } from '../schema/copy.js'
-import type { Field } from '../schema/model.js'
+import { type RecordChange, textsOf } from '../change/change.js'
+import type { CopiedChange } from '../change/copy.js'
+import type { Field } from '../model/model.js'
 import { ArrayLiteral, elementText } from './array-literal.js'
 import { arrayType } from './columns.js'
 
@@ -11,7 +11,7 @@ export interface RowColumn {
 }
 
 /** PostgreSQL takes 1,664 columns of a row source. Those of a row that has more travel as one array a row, from this one on. */
-const MOST_COLUMNS = 1500
+const MAX_COLUMNS = 1500
 const WIDE = 'w'
 
 /** The rows of one shape of change on their way into the statement: an array a column, the key's first, then those of the change's texts. */
@@ -23,9 +23,9 @@ export class Rows {
   readonly #wide: ArrayLiteral | undefined
 
   constructor(columns: readonly RowColumn[], keepsZone: boolean) {
-    this.#columns = columns.slice(0, MOST_COLUMNS)
+    this.#columns = columns.slice(0, MAX_COLUMNS)
     this.#arrays = this.#columns.map(({ field }) => new ArrayLiteral(field, keepsZone))
-    this.#rest = columns.slice(MOST_COLUMNS)
+    this.#rest = columns.slice(MAX_COLUMNS)
     this.#wide = this.#rest.length > 0 ? new ArrayLiteral({ type: 'String', list: false }, keepsZone) : undefined
   }
 
@@ -67,10 +67,10 @@ export class Rows {
   }
 
   #addWide(texts: readonly string[], wide: ArrayLiteral): void {
-    for (let n = 0; n < MOST_COLUMNS; n++) this.#array(n).add(texts[n] as string)
+    for (let n = 0; n < MAX_COLUMNS; n++) this.#array(n).add(texts[n] as string)
     const row = new ArrayLiteral({ type: 'String', list: false })
     for (const [n, { field }] of this.#rest.entries())
-      row.add(elementText(texts[MOST_COLUMNS + n] as string, field.type === 'DateTime', field.list))
+      row.add(elementText(texts[MAX_COLUMNS + n] as string, field.type === 'DateTime', field.list))
     wide.add(row.toString())
   }
 

@@ -3,7 +3,6 @@
  * passed as an array for each column. Identifiers come from the Prisma schema, quoted; values are bound.
  */
 
-import { PersistError } from '../errors.js'
 import {
   type ChangeShape,
   counterStart,
@@ -14,10 +13,11 @@ import {
   operandsOf,
   type RecordChange,
   startOf,
-} from '../schema/change.js'
-import type { CopiedChange } from '../schema/copy.js'
-import { splitKey } from '../schema/key.js'
-import type { Model } from '../schema/model.js'
+} from '../change/change.js'
+import type { CopiedChange } from '../change/copy.js'
+import { PersistError } from '../errors.js'
+import { splitKey } from '../model/key.js'
+import type { Model } from '../model/model.js'
 import { type Column, cast, columnsOf, quoteLedger } from './columns.js'
 import { type RowColumn, Rows } from './rows.js'
 import type { TimeZones } from './time-zone.js'
@@ -42,7 +42,7 @@ const DELETION: RecordChange = { kind: 'delete', pattern: '', regular: true, ins
 /** Batches that a ledger row remembers besides the last one. */
 const RECENT = 16
 /** Statements kept; a model that meets more combinations of shapes builds some anew. */
-const MOST_KEPT = 500
+const MAX_KEPT = 500
 
 /** Rows of one shape of change. */
 interface Part {
@@ -132,7 +132,7 @@ export class StatementBuilder {
     const id = `${ledger} ${parts.map((part) => part.id).join()}`
     const known = this.#texts.get(id)
     if (known !== undefined) return known
-    if (this.#texts.size === MOST_KEPT) this.#texts.clear()
+    if (this.#texts.size === MAX_KEPT) this.#texts.clear()
     const sql = this.#text(parts, ledger ? this.#fence() : OPEN_FENCE)
     this.#texts.set(id, sql)
     return sql

@@ -11,7 +11,7 @@ import { toPersistError } from './failure.js'
 import type { RowChange, StatementBuilder } from './statement.js'
 
 /** Columns of all parts: a setting and a variable each. */
-const MOST_COLUMNS = 2000
+const MAX_COLUMNS = 2000
 /** Parameters of a statement before those of its columns: the ledger's. */
 const FENCE_PARAMETERS = 3
 const PRISMA_PROMISE = 'PrismaPromise'
@@ -51,7 +51,7 @@ export async function tryRows(
 ): Promise<ReadonlyMap<number, PersistError> | undefined> {
   const parts = partsOf(builder, changes)
   const settings = parts.flatMap((part, p) => part.columns.map((text, c) => ({ name: nameOf(p, c), text })))
-  if (client.$transaction === undefined || settings.length > MOST_COLUMNS) return undefined
+  if (client.$transaction === undefined || settings.length > MAX_COLUMNS) return undefined
   const first = client.$queryRawUnsafe(settingsText(settings), String(timeout), ...settings.map(({ text }) => text))
   // A client of the application's own making may send it at once, and not in the transaction.
   if ((first as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] !== PRISMA_PROMISE) {

@@ -1,14 +1,14 @@
 import { skip } from '@prisma/client/runtime/client'
 import { ClosedError } from '../errors.js'
-import { isArguments, isObject } from '../schema/key.js'
+import { isArguments, isObject } from '../model/key.js'
 import type { Part } from '../write-behind.js'
 import { type Arguments, type Call, isRecordOperation, isWrite } from './call.js'
 import { choosesLevel } from './isolation.js'
 import type { Passage } from './passage.js'
 import { Projector } from './projector.js'
 import { mayChange, RawTables, textOf } from './raw.js'
-import { Reach } from './reach.js'
 import { Records } from './records.js'
+import { RelationGraph } from './relation-graph.js'
 import { type Concern, Surveyor } from './surveyor.js'
 import type { Transactions } from './transactions.js'
 
@@ -42,7 +42,7 @@ export class Interceptor {
     this.#context = context
     this.#parts = new Map(parts.map((part) => [part.model.name, part]))
     this.#records = new Map(parts.map((part) => [part.model.name, new Records(part, this.#projectorOf(part))]))
-    this.#surveyor = new Surveyor(this.#parts, new Reach(parts[0]?.model.relations ?? {}))
+    this.#surveyor = new Surveyor(this.#parts, new RelationGraph(parts[0]?.model.relations ?? {}))
     this.#passage = passage
     this.#tables = new RawTables(parts)
   }

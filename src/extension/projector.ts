@@ -1,5 +1,5 @@
-import { isArguments } from '../schema/key.js'
-import type { Model } from '../schema/model.js'
+import { isArguments } from '../model/key.js'
+import type { Model } from '../model/model.js'
 import type { Arguments } from './call.js'
 
 /** The fields of a row that a call asks for. */

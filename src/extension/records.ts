@@ -1,10 +1,10 @@
+import { Compiler } from '../change/compiler.js'
+import type { Condition, Operation } from '../change/operation.js'
 import { InvalidInputError, PersistError } from '../errors.js'
+import { shardOf } from '../model/key.js'
+import { RowDecoder } from '../model/row.js'
 import type { View } from '../redis/replies.js'
-import type { Answer } from '../redis/writer.js'
-import { Compiler } from '../schema/compiler.js'
-import { shardOf } from '../schema/key.js'
-import type { Condition, Operation } from '../schema/operation.js'
-import { RowDecoder } from '../schema/row.js'
+import type { Answer } from '../write/writer.js'
 import type { Part } from '../write-behind.js'
 import { type Arguments, hasOthers } from './call.js'
 import type { Fields, Projector } from './projector.js'
@@ -13,7 +13,7 @@ import type { Fields, Projector } from './projector.js'
 export type Answered = { readonly result: unknown } | { readonly failure: PersistError } | undefined
 
 /** A write that meets no view, and makes none by loading the row, so often in a row goes to the database: it is being changed there. */
-const MOST_LOADS = 2
+const MAX_LOADS = 2
 
 /**
  * The calls about one record, answered by the cache where it can tell what Prisma would. It never refuses a call: what does not fit
@@ -100,7 +100,7 @@ export class Records {
   async #write(operation: Operation, condition: Condition, fields: Fields, row?: readonly string[]): Promise<Answered> {
     const { key } = operation
     const asking = this.#compiler.conditional(operation, condition, row)
-    for (let loads = 0; loads <= MOST_LOADS; loads++) {
+    for (let loads = 0; loads <= MAX_LOADS; loads++) {
       const answer: Answer | undefined = await this.#part.writer?.writeIf(shardOf(key, this.#part.shards.count), asking)
       if (typeof answer === 'object') return this.#written(key, answer, fields)
       if (answer !== 'unknown') return undefined

@@ -1,9 +1,9 @@
 import { InvalidInputError } from '../errors.js'
-import { isObject, KeyEncoder } from '../schema/key.js'
-import type { Scope } from '../strategies/holds.js'
+import { isObject, KeyEncoder } from '../model/key.js'
+import type { Scope } from '../read/holds.js'
 import type { Part } from '../write-behind.js'
 import { type Arguments, type Call, isRecordOperation, isWrite } from './call.js'
-import type { Reach } from './reach.js'
+import type { RelationGraph } from './relation-graph.js'
 
 /** Records that a call in the database is about, besides what it does itself. */
 export interface Concern {
@@ -20,13 +20,13 @@ export interface Concern {
 export class Surveyor {
   readonly #parts: ReadonlyMap<string, Part>
   readonly #keys: ReadonlyMap<string, KeyEncoder>
-  readonly #reach: Reach
+  readonly #graph: RelationGraph
 
   /** @param parts by the name of the model */
-  constructor(parts: ReadonlyMap<string, Part>, reach: Reach) {
+  constructor(parts: ReadonlyMap<string, Part>, graph: RelationGraph) {
     this.#parts = parts
     this.#keys = new Map([...parts].map(([name, { model }]) => [name, new KeyEncoder(model)]))
-    this.#reach = reach
+    this.#graph = graph
   }
 
   /** What the database does, when it runs the call, to rows of models that are cached: of none, the call can be deferred. */
@@ -41,13 +41,13 @@ export class Surveyor {
   /** @param changes whether raw SQL that names the tables may change them */
   surveyTables(parts: readonly Part[], changes: boolean): Concern[] {
     if (!changes) return parts.filter(isFlushedFirst).map((part) => ({ part, scope: 'all', changes }))
-    const dependents = parts.flatMap(({ model }) => this.#cached(this.#reach.dependents(model.name)))
+    const dependents = parts.flatMap(({ model }) => this.#cached(this.#graph.dependents(model.name)))
     return merge([...parts, ...dependents].map((part) => ({ part, scope: 'all', changes })))
   }
 
   #read({ model, operation, args }: Call): Concern[] {
     const name = model as string
-    const named = this.#cached(this.#reach.named(name, args)).filter(isFlushedFirst)
+    const named = this.#cached(this.#graph.named(name, args)).filter(isFlushedFirst)
     const concerns: Concern[] = named.map((part) => ({ part, scope: 'all', changes: false }))
     const part = this.#parts.get(name)
     if (part === undefined) return concerns
@@ -62,13 +62,13 @@ export class Surveyor {
     const name = model as string
     const { data, create, update, where, ...read } = args as Arguments
     const payload = { data, create, update }
-    const written = this.#cached(new Set([...this.#reach.named(name, payload), ...this.#reach.nestedDependents(name, payload)]))
+    const written = this.#cached(new Set([...this.#graph.named(name, payload), ...this.#graph.nestedDependents(name, payload)]))
     const concerns: Concern[] = [...written, ...this.#dependents(name, operation, args as Arguments)].map((part) => ({
       part,
       scope: 'all',
       changes: true,
     }))
-    for (const part of this.#cached(this.#reach.named(name, { where, ...read })).filter(isFlushedFirst))
+    for (const part of this.#cached(this.#graph.named(name, { where, ...read })).filter(isFlushedFirst))
       concerns.push({ part, scope: 'all', changes: false })
     concerns.push(...this.#referred(name, payload))
     const part = this.#parts.get(name)
@@ -77,15 +77,15 @@ export class Surveyor {
   }
 
   #dependents(model: string, operation: string, { data, update }: Arguments): Part[] {
-    if (operation.startsWith('delete')) return this.#cached(this.#reach.dependents(model))
+    if (operation.startsWith('delete')) return this.#cached(this.#graph.dependents(model))
     if (operation.startsWith('create')) return []
-    return this.#cached(this.#reach.dependents(model, this.#reach.touched(model, operation === 'upsert' ? update : data)))
+    return this.#cached(this.#graph.dependents(model, this.#graph.touched(model, operation === 'upsert' ? update : data)))
   }
 
   /** Records that foreign keys of the written rows refer to, nested ones too: the database wants to see them. */
   #referred(name: string, payload: Arguments): Concern[] {
     const rows = new Map<string, Arguments[]>()
-    for (const { model, object } of this.#reach.objects(name, payload)) {
+    for (const { model, object } of this.#graph.objects(name, payload)) {
       const found = rows.get(model)
       if (found === undefined) rows.set(model, [object])
       else found.push(object)
@@ -94,7 +94,7 @@ export class Surveyor {
   }
 
   #referredBy(model: string, rows: readonly Arguments[]): Concern[] {
-    return this.#reach.references(model).flatMap(({ parent, fields, references }) => {
+    return this.#graph.references(model).flatMap(({ parent, fields, references }) => {
       const part = this.#parts.get(parent)
       if (part === undefined) return []
       const given = rows.filter((row) => fields.some((field) => row[field] != null))
@@ -116,11 +116,11 @@ export class Surveyor {
 
   #own(part: Part, operation: string, args: Arguments): Concern['scope'] {
     const { name, key } = part.model
-    if (!isRecordOperation(operation) || [args.data, args.create, args.update].some((data) => this.#reach.takesOver(name, data)))
+    if (!isRecordOperation(operation) || [args.data, args.create, args.update].some((data) => this.#graph.takesOver(name, data)))
       return 'all'
     const inserted = operation === 'create' ? args.data : args.create
     const created = inserted === undefined ? [] : [this.#createdKey(part, inserted)]
-    const touched = this.#reach.touched(name, operation === 'upsert' ? args.update : args.data)
+    const touched = this.#graph.touched(name, operation === 'upsert' ? args.update : args.data)
     const touchesKey = key.some((field) => touched.includes(field))
     if (operation === 'create') return created[0] !== undefined ? [created[0]] : touchesKey ? 'all' : 'returned'
     const found = this.#key(name, args.where)

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { isUndecided } from '../database/failure.js'
-import type { Hold } from '../strategies/holds.js'
+import type { Hold } from '../read/holds.js'
 import type { Part } from '../write-behind.js'
 import type { Isolation } from './isolation.js'
 import type { Concern } from './surveyor.js'

@@ -1,7 +1,7 @@
 import type { BatchLimits } from '../redis/replies.js'
 
 /** Of the changes in one batch: it bounds what one script, one reply and one statement hold. */
-const MOST_BYTES = 4 * 1024 * 1024
+const MAX_BYTES = 4 * 1024 * 1024
 /** Ms that a statement should take at most: so long it holds locks, and so long an acknowledgement may be late. */
 const TARGET = 500
 
@@ -20,7 +20,7 @@ export class BatchSize {
   }
 
   get limits(): BatchLimits {
-    return { records: this.#records, bytes: MOST_BYTES }
+    return { records: this.#records, bytes: MAX_BYTES }
   }
 
   /** @param statement ms that the database took, also if it failed */

@@ -4,7 +4,7 @@ import { PersistError } from '../errors.js'
 /** Bytes of heap that a byte of changes may take, from its decoding until its statement is answered. */
 const HEAP_OF_A_BYTE = 16
 /** Bytes, whatever the heap: the longest text of V8 has 512 MiB, and Prisma and the driver make one of a statement's parameters. */
-const MOST = 64 * 2 ** 20
+const MAX_KEYS = 64 * 2 ** 20
 
 /**
  * What the batches of this process may weigh together, by the bytes of their changes: one heap serves all models. A batch waits until there is
@@ -16,7 +16,7 @@ export class Burden {
   readonly #waiting: { readonly bytes: number; readonly begin: () => void }[] = []
 
   constructor(heap = getHeapStatistics().heap_size_limit) {
-    this.most = Math.min(MOST, Math.floor(heap / HEAP_OF_A_BYTE))
+    this.most = Math.min(MAX_KEYS, Math.floor(heap / HEAP_OF_A_BYTE))
     this.#free = this.most
   }
 

@@ -1,5 +1,5 @@
 /** Records refused for one reason that are tried by themselves within a window. */
-const MOST_TRIES = 10
+const MAX_TRIES = 10
 /** Ms. */
 const WINDOW = 1000
 /** Ms of the pause for each record that is parked in the shard, and at most. */
@@ -16,7 +16,7 @@ export class Crowds {
 
   /** @param crowd a shard and a reason */
   mayTry(crowd: string): boolean {
-    return this.#recent(crowd).length < MOST_TRIES
+    return this.#recent(crowd).length < MAX_TRIES
   }
 
   refused(crowd: string): void {

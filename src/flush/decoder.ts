@@ -1,10 +1,10 @@
+import { ChangeReader, type Form, UnknownFieldError } from '../change/change-reader.js'
+import { type Copy, fitsCopy } from '../change/copy.js'
 import type { RowChange } from '../database/statement.js'
 import { PersistError, unreadableError } from '../errors.js'
+import type { Model } from '../model/model.js'
 import type { PackedRecords } from '../redis/replies.js'
 import { type ChangeHead, UnreadableChangeError, unpackRecords } from '../redis/unpack.js'
-import { ChangeReader, type Form, UnknownFieldError } from '../schema/change-reader.js'
-import { type Copy, fitsCopy } from '../schema/copy.js'
-import type { Model } from '../schema/model.js'
 
 export interface DecodedBatch {
   /** Sorted by key. */

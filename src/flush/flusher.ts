@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { BatchHead, Database } from '../database/database.js'
-import { CARDINALITY_VIOLATION, MOST_COLLISIONS } from '../database/failure.js'
+import { CARDINALITY_VIOLATION, MAX_COLLISIONS } from '../database/failure.js'
 import { PersistError, TimeoutError } from '../errors.js'
 import type { Events } from '../events.js'
+import type { Model } from '../model/model.js'
 import type { ResolvedPolicy } from '../options.js'
 import type { ShardNames } from '../redis/keys.js'
 import type { Batch, ClaimTarget } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
-import type { Model } from '../schema/model.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import { BatchSize } from './batch-size.js'
 import { burden } from './burden.js'
@@ -69,7 +69,7 @@ export class Flusher {
   }
 
   /**
-   * @param mostBatches ends the flush early; the report then says when the rest is due
+   * @param maxBatches ends the flush early; the report then says when the rest is due
    * @param deadline of performance.now(): nothing is claimed after it
    * @throws PersistError on an outage, or when the tables do not fit the schema; the batch stays in flight
    * @throws TimeoutError when its turn came after the deadline
@@ -77,18 +77,18 @@ export class Flusher {
   flush(
     shard: number,
     target: ClaimTarget,
-    mostBatches = Number.POSITIVE_INFINITY,
+    maxBatches = Number.POSITIVE_INFINITY,
     deadline = Number.POSITIVE_INFINITY,
   ): Promise<FlushReport> {
     // In turn within this process: at the same time they would send the same batch.
-    return (this.#turns[shard] as Limit).run(() => this.#flush(shard, target, mostBatches, deadline))
+    return (this.#turns[shard] as Limit).run(() => this.#flush(shard, target, maxBatches, deadline))
   }
 
-  async #flush(shard: number, wanted: ClaimTarget, mostBatches: number, deadline: number): Promise<FlushReport> {
+  async #flush(shard: number, wanted: ClaimTarget, maxBatches: number, deadline: number): Promise<FlushReport> {
     const { store, policy, shards, limits } = this.#context
     const report = emptyReport()
     let target = wanted
-    for (let batches = 0; batches < mostBatches && !report.complete; batches++) {
+    for (let batches = 0; batches < maxBatches && !report.complete; batches++) {
       const newId = randomUUID()
       const claim = await limits.claims.run(() => {
         if (performance.now() > deadline) throw new TimeoutError('flush: its turn came after the timeout')
@@ -165,7 +165,7 @@ export class Flusher {
     for (let collisions = 1; ; collisions++) {
       const answer = await this.#persister.send(shard, batch, head)
       if (answer instanceof PersistError) {
-        if (answer.databaseCode === CARDINALITY_VIOLATION && collisions < MOST_COLLISIONS) continue
+        if (answer.databaseCode === CARDINALITY_VIOLATION && collisions < MAX_COLLISIONS) continue
         return { findings: await this.#refuser.examine(shard, batch, answer) }
       }
       const { claimed, result, statement } = answer

@@ -1,5 +1,5 @@
 import type { Job } from 'bullmq'
-import { isObject, shardOf } from '../schema/key.js'
+import { isObject, shardOf } from '../model/key.js'
 
 /** A job is an alarm: it says where to look, and holds no values. `key` is the record's, for jobs of one record. */
 export type FlushJobData =
@@ -12,7 +12,7 @@ export type FlushJob = Job<FlushJobData, Record<string, unknown>>
 export const PARKED_PRIORITY = 10
 export const BACKOFF = 'custom'
 /** A job ends after so many batches and leaves the rest to the next one, so that the board shows progress, and parked records get their jobs. */
-export const MOST_BATCHES_IN_A_JOB = 20
+export const MAX_BATCHES_IN_A_JOB = 20
 
 /** What a job of the model says, exactly as we say it; `undefined`: it is not one of ours. Anybody who reaches Redis can add jobs, and change them. */
 export function readJobData(data: unknown, model: string, shards: number): FlushJobData | undefined {

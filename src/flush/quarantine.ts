@@ -3,22 +3,22 @@ import { setTimeout } from 'node:timers/promises'
 import type { BatchHead, Database } from '../database/database.js'
 import { PersistError } from '../errors.js'
 import type { Events } from '../events.js'
+import type { Model } from '../model/model.js'
 import type { ShardNames } from '../redis/keys.js'
 import type { Batch, ParkedEntry } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
 import { changeSizes } from '../redis/unpack.js'
-import type { Model } from '../schema/model.js'
 import { burden } from './burden.js'
 import type { Limit } from './limit.js'
 
 /** Claims of a batch whose outcome nobody told: so many workers may have died of it. */
-const MOST_TRIES = 3
+const MAX_TRIES = 3
 /** Ms in which a worker that lives finishes the batch, or says that it failed. */
 const PAUSE = 5000
 const LOOK = 250
 const DEADLY = 'workers died while they had this record'
 /** A deadly record is tried again by itself until it was parked so often: those who killed the workers may have been others. */
-const MOST_DEADLY = 1
+const MAX_DEADLY = 1
 
 interface QuarantineContext {
   readonly model: Model
@@ -48,7 +48,7 @@ export class Quarantine {
   /** @returns why the batch must not be decoded; `undefined`: it can be; `gone`: another worker has ended it */
   async inspect(shard: number, batch: Batch): Promise<PersistError | 'gone' | undefined> {
     const { name: model } = this.#context.model
-    const fate = batch.tries > MOST_TRIES ? await this.#watch(shard, batch) : 'told'
+    const fate = batch.tries > MAX_TRIES ? await this.#watch(shard, batch) : 'told'
     if (fate === 'gone') return fate
     if (fate === 'abandoned') return new PersistError('REFUSED', `${model}: ${DEADLY}`, undefined, { model })
     return burden.refusal(model, batch.packed.changes.length)
@@ -91,7 +91,7 @@ export class Quarantine {
 
 /** Whether a parked record is one that is not tried again before somebody asks for it by its key. */
 export function isDeadly({ reason, attempts }: ParkedEntry): boolean {
-  return reason.includes(DEADLY) && attempts > MOST_DEADLY
+  return reason.includes(DEADLY) && attempts > MAX_DEADLY
 }
 
 /** Position of the record that has more than half of the bytes. */

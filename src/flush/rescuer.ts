@@ -2,11 +2,11 @@ import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import type { Store } from '../redis/store.js'
 import type { Flusher } from './flusher.js'
-import { MOST_BATCHES_IN_A_JOB } from './job.js'
+import { MAX_BATCHES_IN_A_JOB } from './job.js'
 import { backoffDelay } from './scheduler.js'
 
 /** Parked records tried again in one go, a shard. */
-const MOST_RETRIED = 100
+const MAX_RETRIED = 100
 
 export interface RescuerContext {
   readonly model: string
@@ -37,7 +37,7 @@ export class Rescuer {
   async flush(shard: number): Promise<void> {
     const { store, flusher } = this.#context
     await this.#try(shard, async () => {
-      await flusher.flush(shard, { due: await store.now() }, MOST_BATCHES_IN_A_JOB)
+      await flusher.flush(shard, { due: await store.now() }, MAX_BATCHES_IN_A_JOB)
     })
   }
 
@@ -47,7 +47,7 @@ export class Rescuer {
     if (keys.length === 0 || (last !== undefined && performance.now() < last + pause)) return
     this.#retried.set(shard, performance.now())
     await this.#try(shard, async () => {
-      for (const key of keys.slice(0, MOST_RETRIED)) await this.#context.flusher.flush(shard, { key })
+      for (const key of keys.slice(0, MAX_RETRIED)) await this.#context.flusher.flush(shard, { key })
     })
   }
 

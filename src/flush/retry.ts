@@ -4,7 +4,7 @@ import type { Store } from '../redis/store.js'
 import type { FlushReport } from './report.js'
 
 /** Keys in one claim. */
-const MOST_NAMED = 10_000
+const MAX_NAMED = 10_000
 /** Parked records that are read at a time. */
 const PAGE = 1000
 
@@ -18,7 +18,7 @@ type FlushKeys = (keys: readonly string[]) => Promise<FlushReport>
 export async function retryTogether(flush: FlushKeys, keys: readonly string[]): Promise<Map<string, PersistError>> {
   const refused = new Map<string, PersistError>()
   for (let left = keys; left.length > 0; ) {
-    const some = left.slice(0, MOST_NAMED)
+    const some = left.slice(0, MAX_NAMED)
     const report = await flush(some)
     if (report.batches + report.parked.size === 0) {
       left = left.slice(some.length)

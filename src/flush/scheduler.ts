@@ -31,7 +31,7 @@ export const KEPT_FAILED = 1000
 /** BullMQ keeps the last events of a queue for listeners; nobody reads ours that far back. */
 const KEPT_EVENTS = 1000
 /** Of a job's text, bytes: more has none of ours, and is not read. */
-const MOST_READ = 65_536
+const MAX_READ = 65_536
 /** BullMQ's scores of delayed jobs are times in ms, shifted by so much. */
 const SCORE_SHIFT = 0x1000
 
@@ -144,7 +144,7 @@ export class Scheduler {
     try {
       const key = this.queue.toKey(id)
       const sizes = await Promise.all(['data', 'opts', 'name'].map((field) => this.#connection.hstrlen(key, field)))
-      if (sizes.some((size) => size > MOST_READ)) return undefined
+      if (sizes.some((size) => size > MAX_READ)) return undefined
       const job = (await this.queue.getJob(id)) as FlushJob | undefined
       const data = readJobData(job?.data, this.#model, this.#policy.shards)
       return job === undefined || data === undefined ? undefined : { job, data }

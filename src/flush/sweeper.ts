@@ -12,9 +12,9 @@ import { Rescuer } from './rescuer.js'
 import { type FailedJob, type FailedJobs, type Scheduler, unlessGone } from './scheduler.js'
 
 /** Changes of a shard looked at in one sweep, or so, whether they are in the index. */
-const MOST_REINDEXED = 1000
+const MAX_REINDEXED = 1000
 /** Failed jobs looked at in one sweep. */
-const MOST_FAILED = 1000
+const MAX_FAILED = 1000
 /** Parked records of a shard looked at in one sweep: where there are more, one that came through brings along the others. */
 const PARKED_IN_A_SWEEP = 100
 /** A parked record whose job has used up its attempts gets another one after this long, ms. */
@@ -82,7 +82,7 @@ export class Sweeper {
     const failures: Failures = new Map()
     const queue = (await attempt(failures, this.#lookAtQueue())) ?? 'running'
     const nothing: FailedJobs = { jobs: [], more: true }
-    const failed = queue === 'broken' ? nothing : ((await attempt(failures, scheduler.failed(MOST_FAILED))) ?? nothing)
+    const failed = queue === 'broken' ? nothing : ((await attempt(failures, scheduler.failed(MAX_FAILED))) ?? nothing)
     const held: number[] = []
     for (let shard = 0; shard < shards.count; shard++)
       if (await attempt(failures, this.#sweepShard(shard, now, queue, failed, failures))) held.push(shard)
@@ -166,7 +166,7 @@ export class Sweeper {
   async #reindex(shard: number): Promise<void> {
     const { store, shards } = this.#context
     const { what, cursor } = this.#looks.get(shard) ?? { what: 'packed', cursor: '0' }
-    const next = await store.reindex(shards.prefix(shard), what, cursor, MOST_REINDEXED)
+    const next = await store.reindex(shards.prefix(shard), what, cursor, MAX_REINDEXED)
     const other = what === 'packed' ? 'parked' : 'packed'
     this.#looks.set(shard, { what: next === '0' ? other : what, cursor: next })
   }

@@ -6,14 +6,14 @@ import type { ResolvedPolicy } from '../options.js'
 import { redact } from '../redaction.js'
 import { problemOf } from '../redis/connection.js'
 import { queuePrefix, type ShardNames } from '../redis/keys.js'
-import { disconnect } from '../redis/link.js'
 import { isReply, named } from '../redis/reply.js'
+import { disconnect } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 import { within } from './barrier.js'
 import { Crowds, pauseOf } from './crowds.js'
 import type { Flusher } from './flusher.js'
-import { type FlushJob, type FlushJobData, isAsMade, MOST_BATCHES_IN_A_JOB, readJobData } from './job.js'
+import { type FlushJob, type FlushJobData, isAsMade, MAX_BATCHES_IN_A_JOB, readJobData } from './job.js'
 import { isDeadly } from './quarantine.js'
 import { type FlushReport, sentence, summary } from './report.js'
 import { parkedKeys, retryTogether } from './retry.js'
@@ -25,7 +25,7 @@ import { backoffDelay, KEPT_COMPLETED, KEPT_FAILED, queueName, type Scheduler } 
  */
 const LONGEST_REST = 250
 /** Records refused for one reason that get a job at once: the sweeper gives the others theirs. */
-const MOST_WOKEN = 100
+const MAX_WOKEN = 100
 /** A killed worker's job starts again within the sum of both, ms. */
 const LOCK_DURATION = 5000
 const STALLED_INTERVAL = 2000
@@ -217,8 +217,8 @@ export class FlushWorker {
   async #flush(job: FlushJob, shard: number): Promise<FlushReport> {
     const { store, flusher } = this.#context
     // What becomes due meanwhile would keep the job going, with ever smaller batches.
-    const report = await flusher.flush(shard, { due: await store.now() }, MOST_BATCHES_IN_A_JOB)
-    const woken = [...report.newlyParked.values()].flatMap((keys) => keys.slice(0, MOST_WOKEN))
+    const report = await flusher.flush(shard, { due: await store.now() }, MAX_BATCHES_IN_A_JOB)
+    const woken = [...report.newlyParked.values()].flatMap((keys) => keys.slice(0, MAX_WOKEN))
     await this.#context.scheduler.wakeParked(shard, woken)
     await job.log(sentence(report))
     return report

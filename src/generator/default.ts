@@ -2,8 +2,8 @@
 
 import { JsonNull } from '@prisma/client/runtime/client'
 import type { DMMF } from '@prisma/generator-helper'
-import { encode } from '../schema/codec.js'
-import type { Field, FieldDefault } from '../schema/model.js'
+import { encode } from '../model/codec.js'
+import type { Field, FieldDefault } from '../model/model.js'
 import { readDefaultNumbers } from './datamodel.js'
 import type { Refuse } from './problems.js'
 

@@ -1,6 +1,6 @@
 /** From Prisma's DMMF to the library's metadata. Collects everything that cannot be written behind, and throws it as one error. */
 import type { DMMF } from '@prisma/generator-helper'
-import type { Field, Ledger, Model, Models, Relations, ScalarType } from '../schema/model.js'
+import type { Field, Ledger, Model, Models, Relations, ScalarType } from '../model/model.js'
 import { type Block, readBlocks } from './datamodel.js'
 import { describeDefault } from './default.js'
 import { describeLedger, LEDGER_MODEL } from './ledger.js'

@@ -1,5 +1,5 @@
 import type { DMMF } from '@prisma/generator-helper'
-import type { Ledger } from '../schema/model.js'
+import type { Ledger } from '../model/model.js'
 import { quote } from './native.js'
 import type { Refuse } from './problems.js'
 

@@ -1,5 +1,5 @@
 /** PostgreSQL's side of a field: the type to cast to, and what the column can hold. */
-import type { Field } from '../schema/model.js'
+import type { Field } from '../model/model.js'
 
 export type Column = Pick<Field, 'sqlType'> & Partial<Pick<Field, 'maxLength' | 'precision' | 'scale' | 'dateOnly' | 'small'>>
 

@@ -1,6 +1,6 @@
 /** The relation fields of the whole schema: a call on one model may read and change rows of others, by itself or by cascades. */
 import type { DMMF } from '@prisma/generator-helper'
-import type { Relation, Relations } from '../schema/model.js'
+import type { Relation, Relations } from '../model/model.js'
 
 /** `undefined` where no model has a relation. */
 export function describeRelations(models: readonly DMMF.Model[]): Relations | undefined {

@@ -2,7 +2,7 @@
  * Packs what cmsgpack unpacks: see write.lua. Packed values are texts of a character a byte; joining those, and encoding them once, is much
  * faster than writing each into its place.
  */
-import type { Operation, Shape } from '../schema/operation.js'
+import type { Operation, Shape } from '../change/operation.js'
 import type { WriteLimits } from './replies.js'
 
 const NOT_ASCII = /[^\0-\x7f]/
@@ -30,8 +30,8 @@ export function packWrite(
 function packLimits(limits: WriteLimits): string {
   let packed = packedLimits.get(limits)
   if (packed === undefined) {
-    const { debounce, maxWait, mostDirty, mostBytes, nameClean } = limits
-    packed = packNumber(debounce) + packNumber(maxWait) + packNumber(mostDirty) + packNumber(mostBytes) + packBoolean(nameClean)
+    const { debounce, maxWait, maxDirty, maxBytes, nameClean } = limits
+    packed = packNumber(debounce) + packNumber(maxWait) + packNumber(maxDirty) + packNumber(maxBytes) + packBoolean(nameClean)
     packedLimits.set(limits, packed)
   }
   return packed

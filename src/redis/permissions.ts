@@ -1,8 +1,8 @@
 import { Command, type Redis } from 'ioredis'
 import { UnsafeRedisError } from '../errors.js'
 import { identityKey, queuePrefix, shardCountsKey, shardPrefix } from './keys.js'
-import type { Link } from './link.js'
 import { isReply } from './reply.js'
+import type { RetryingConnection } from './retrying-connection.js'
 
 /** Stands in a command for a key. */
 const KEY = '<key>'
@@ -44,8 +44,8 @@ interface Denied {
  * @throws UnsafeRedisError naming what the user may not do, and the rule that lets it
  * @throws UnavailableError
  */
-export async function checkPermissions(redis: Redis, link: Link, namespace: string): Promise<void> {
-  const { commands, keys } = await link.ask(undefined, () => probe(redis, namespace))
+export async function checkPermissions(redis: Redis, connection: RetryingConnection, namespace: string): Promise<void> {
+  const { commands, keys } = await connection.ask(undefined, () => probe(redis, namespace))
   if (commands.length === 0 && !keys) return
   const missing = [commands.length > 0 ? `the commands ${commands.join(', ')}` : '', keys ? `some of the keys {${namespace}*` : '']
   const rules = [...commands.map((name) => `+${name}`), ...(keys ? [`'~{${namespace}*'`] : [])]
@@ -55,10 +55,15 @@ export async function checkPermissions(redis: Redis, link: Link, namespace: stri
   )
 }
 
-/** Asks again on each new connection of the link. Calls that need a right which is gone fail by themselves: this tells which one it is. */
-export function watchPermissions(redis: Redis, link: Link, namespace: string, tell: (error: UnsafeRedisError) => void): void {
+/** Asks again on each new connection of the connection. Calls that need a right which is gone fail by themselves: this tells which one it is. */
+export function watchPermissions(
+  redis: Redis,
+  connection: RetryingConnection,
+  namespace: string,
+  tell: (error: UnsafeRedisError) => void,
+): void {
   redis.on('ready', () => {
-    checkPermissions(redis, link, namespace).catch((error: unknown) => {
+    checkPermissions(redis, connection, namespace).catch((error: unknown) => {
       if (error instanceof UnsafeRedisError) tell(error)
     })
   })

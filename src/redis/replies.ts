@@ -5,9 +5,9 @@ export interface WriteLimits {
   readonly debounce: number
   readonly maxWait: number
   /** Most dirty records of one shard. */
-  readonly mostDirty: number
+  readonly maxDirty: number
   /** Most bytes of one write; twice as many may wait for a flush of one record. */
-  readonly mostBytes: number
+  readonly maxBytes: number
   /** Whether the reply names the records that were clean. */
   readonly nameClean: boolean
 }

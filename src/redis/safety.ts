@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis'
 import { UnsafeRedisError } from '../errors.js'
 import type { Events } from '../events.js'
-import { type Link, NotYet } from './link.js'
 import { isReply } from './reply.js'
+import { NotYet, type RetryingConnection } from './retrying-connection.js'
 import { assess, type Findings } from './server-info.js'
 
 /** Ms before a connection to a replica is given up for another one, which may reach the primary. */
@@ -16,9 +16,9 @@ export interface SafetyContext {
   readonly interval: number
 }
 
-/** What is known of the server at the other end of a link. */
+/** What is known of the server at the other end of a connection. */
 interface End {
-  /** A look that writes by this link wait for: the connection is new. */
+  /** A look that writes by this connection wait for: the connection is new. */
   look: Promise<void> | undefined
   isReplica: boolean
 }
@@ -29,7 +29,7 @@ interface End {
  */
 export class Safety {
   readonly #context: SafetyContext
-  readonly #ends = new Map<Link, End>()
+  readonly #ends = new Map<RetryingConnection, End>()
   #problem: string | undefined
   #evicted: number | undefined
   /** Redis writes down each refusal of a right (ACL LOG): it is asked for its configuration until it refuses. */
@@ -45,24 +45,24 @@ export class Safety {
    * @throws UnsafeRedisError if this Redis would lose dirty data, or cannot run the scripts
    * @throws UnavailableError
    */
-  async start(redis: Redis, link: Link): Promise<void> {
-    const findings = await this.#ask(redis, link)
+  async start(redis: Redis, connection: RetryingConnection): Promise<void> {
+    const findings = await this.#ask(redis, connection)
     const problem = findings.replica ?? findings.problem ?? this.#stops(findings)
     if (problem !== undefined)
       throw new UnsafeRedisError(findings.evicted ? `${problem}; it has evicted ${findings.evicted} key(s) since its start` : problem)
     this.#note(findings)
-    this.watch(redis, link)
-    const timer = setInterval(() => void this.#lookAgain(redis, link), this.#context.interval).unref()
+    this.watch(redis, connection)
+    const timer = setInterval(() => void this.#lookAgain(redis, connection), this.#context.interval).unref()
     redis.once('end', () => clearInterval(timer))
   }
 
-  /** Has each new connection of the link looked at before it carries writes. */
-  watch(redis: Redis, link: Link): void {
+  /** Has each new connection of the connection looked at before it carries writes. */
+  watch(redis: Redis, connection: RetryingConnection): void {
     const end: End = { look: undefined, isReplica: false }
-    this.#ends.set(link, end)
+    this.#ends.set(connection, end)
     redis.on('ready', () => {
       end.isReplica = false
-      const look = this.#look(redis, link, end).finally(() => {
+      const look = this.#look(redis, connection, end).finally(() => {
         if (end.look === look) end.look = undefined
       })
       end.look = look
@@ -73,8 +73,8 @@ export class Safety {
    * Before a write is sent; a promise: it has to wait.
    * @throws UnsafeRedisError
    */
-  beforeWrite(link: Link, model: string): Promise<void> | undefined {
-    const end = this.#ends.get(link)
+  beforeWrite(connection: RetryingConnection, model: string): Promise<void> | undefined {
+    const end = this.#ends.get(connection)
     if (end?.look !== undefined) return end.look.then(() => this.#check(end, model))
     if (this.#problem !== undefined || end?.isReplica) this.#check(end, model)
     return undefined
@@ -85,15 +85,15 @@ export class Safety {
     if (end?.isReplica) throw new NotYet('this Redis is a replica')
   }
 
-  async #lookAgain(redis: Redis, link: Link): Promise<void> {
-    const end = this.#ends.get(link) as End
-    if (redis.status === 'ready' && end.look === undefined) await this.#look(redis, link, end)
+  async #lookAgain(redis: Redis, connection: RetryingConnection): Promise<void> {
+    const end = this.#ends.get(connection) as End
+    if (redis.status === 'ready' && end.look === undefined) await this.#look(redis, connection, end)
   }
 
   /** Never throws: a Redis that does not answer takes no writes either. */
-  async #look(redis: Redis, link: Link, end: End): Promise<void> {
+  async #look(redis: Redis, connection: RetryingConnection, end: End): Promise<void> {
     try {
-      const findings = await this.#ask(redis, link)
+      const findings = await this.#ask(redis, connection)
       end.isReplica = findings.replica !== undefined
       if (end.isReplica) setTimeout(() => this.#reconnect(redis), REPLICA_PAUSE).unref()
       else this.#note(findings)
@@ -106,9 +106,9 @@ export class Safety {
     if (redis.status === 'ready') redis.disconnect(true)
   }
 
-  async #ask(redis: Redis, link: Link): Promise<Findings> {
-    const info = await link.ask(undefined, () => orNothing(redis.info()))
-    const settings = this.#tellsConfig ? await link.ask(undefined, () => orNothing(readSettings(redis))) : undefined
+  async #ask(redis: Redis, connection: RetryingConnection): Promise<Findings> {
+    const info = await connection.ask(undefined, () => orNothing(redis.info()))
+    const settings = this.#tellsConfig ? await connection.ask(undefined, () => orNothing(readSettings(redis))) : undefined
     this.#tellsConfig = settings !== undefined
     return assess(info, settings)
   }

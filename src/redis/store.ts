@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { Operation } from '../schema/operation.js'
+import type { Operation } from '../change/operation.js'
 import { packWrite } from './pack.js'
 import type {
   AcknowledgeReply,

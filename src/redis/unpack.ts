@@ -2,8 +2,8 @@
  * Reads what cmsgpack packs of texts: see claim.lua. The texts of changes are left where they are: most are copied into the statement from
  * there, and never become strings. It runs for every row flushed, and so looks at bytes: strings cut out of a string take more than twice as long.
  */
-import { STATE_LENGTH } from '../schema/change-reader.js'
-import type { RawTexts } from '../schema/copy.js'
+import { STATE_LENGTH } from '../change/change-reader.js'
+import type { RawTexts } from '../change/copy.js'
 import type { PackedRecords } from './replies.js'
 
 /** A change begins with when the record was due, and when it was first written. */

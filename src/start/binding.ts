@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { type Ask, IdentityRow, type LedgerIdentity, type Place } from '../database/place.js'
 import { ConfigurationError } from '../errors.js'
-import type { Bound, BoundDatabase, BoundLedger, IdentityKey } from '../redis/identity.js'
+import type { Model } from '../model/model.js'
 import { identityShard } from '../redis/keys.js'
-import type { Model } from '../schema/model.js'
+import type { Bound, BoundDatabase, BoundLedger, IdentityKey } from './identity.js'
 
 /** Ms that another process may take from the database's row to Redis' key. */
 const BINDING = 500

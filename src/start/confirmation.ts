@@ -6,11 +6,11 @@ import { type Ask, readSystem } from '../database/place.js'
 import { ConfigurationError, UnavailableError, WriteBehindError } from '../errors.js'
 import type { Events } from '../events.js'
 import { within } from '../flush/barrier.js'
-import { IdentityKey } from '../redis/identity.js'
-import type { Link } from '../redis/link.js'
-import type { Calls } from '../redis/writer.js'
-import type { Model } from '../schema/model.js'
+import type { Model } from '../model/model.js'
+import type { RetryingConnection } from '../redis/retrying-connection.js'
+import type { Calls } from '../write/writer.js'
 import { Binding } from './binding.js'
+import { IdentityKey } from './identity.js'
 import { describeRefusal, reasonOf } from './reason.js'
 
 /** Ms that a start waits for the database: without it, what is written waits in Redis. */
@@ -25,7 +25,7 @@ export interface ConfirmationContext {
   readonly models: readonly Model[]
   readonly calls: Calls & { readonly redis: Redis }
   /** Which are refused once the database is known to be another. */
-  readonly links: readonly Link[]
+  readonly retrying: readonly RetryingConnection[]
   readonly events: Events
   /** Ms. */
   readonly statementTimeout: number
@@ -48,7 +48,7 @@ export class Confirmation {
   constructor(context: ConfirmationContext) {
     this.#context = context
     const { prisma, namespace, calls, models } = context
-    this.#binding = new Binding(namespace, new IdentityKey(calls.redis, calls.link, namespace), models)
+    this.#binding = new Binding(namespace, new IdentityKey(calls.redis, calls.connection, namespace), models)
     this.client = {
       // Only rows that were refused are tried: by then the database is confirmed.
       ...(prisma.$transaction === undefined ? {} : { $transaction: (statements) => prisma.$transaction?.(statements) as Promise<unknown> }),
@@ -141,7 +141,7 @@ export class Confirmation {
   #refuse(error: ConfigurationError): void {
     this.#refusal = error
     this.#isConfirmed = false
-    for (const link of this.#context.links) link.refuse(error)
+    for (const connection of this.#context.retrying) connection.refuse(error)
   }
 
   #ask<T>(sql: string, values: readonly unknown[]): Promise<T[]> {

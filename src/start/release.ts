@@ -4,8 +4,8 @@ import { createEvents } from '../events.js'
 import { OPTION_DEFAULTS } from '../options.js'
 import { connectLike, problemOf } from '../redis/connection.js'
 import { identityKey, shardCountsKey, shardPrefix } from '../redis/keys.js'
-import { disconnect, Link } from '../redis/link.js'
 import { named } from '../redis/reply.js'
+import { disconnect, RetryingConnection } from '../redis/retrying-connection.js'
 import { Store } from '../redis/store.js'
 
 export interface Release {
@@ -24,27 +24,27 @@ export async function releaseNamespace({ redis, namespace = OPTION_DEFAULTS.name
   const [unknown] = Object.keys(rest)
   if (unknown !== undefined) throw new ConfigurationError(`releaseNamespace: expected only redis and namespace, got ${unknown}`)
   const { writeTimeout } = OPTION_DEFAULTS
-  const connection = connectLike(redis, createEvents(), [])(Link.OPTIONS)
-  const link = new Link(connection, writeTimeout)
+  const ownRedis = connectLike(redis, createEvents(), [])(RetryingConnection.OPTIONS)
+  const connection = new RetryingConnection(ownRedis, writeTimeout)
   try {
-    await connection.connect().catch((error) => {
-      throw new UnavailableError(undefined, named(problemOf(connection) ?? error))
+    await ownRedis.connect().catch((error) => {
+      throw new UnavailableError(undefined, named(problemOf(ownRedis) ?? error))
     })
-    await checkClean(connection, link, namespace)
-    await link.ask(undefined, () => connection.del(identityKey(namespace)))
+    await checkClean(ownRedis, connection, namespace)
+    await connection.ask(undefined, () => ownRedis.del(identityKey(namespace)))
   } finally {
-    link.close()
-    disconnect(connection)
+    connection.close()
+    disconnect(ownRedis)
   }
 }
 
-async function checkClean(redis: Redis, link: Link, namespace: string): Promise<void> {
+async function checkClean(redis: Redis, connection: RetryingConnection, namespace: string): Promise<void> {
   const store = new Store(redis)
   const dirty = new Map<string, number>()
-  const counts = await link.ask(undefined, () => redis.hgetall(shardCountsKey(namespace)))
+  const counts = await connection.ask(undefined, () => redis.hgetall(shardCountsKey(namespace)))
   for (const [model, count] of Object.entries(counts)) {
     for (let shard = 0; shard < Number(count); shard++) {
-      const status = await link.ask(model, () => store.status(shardPrefix(namespace, model, shard)))
+      const status = await connection.ask(model, () => store.status(shardPrefix(namespace, model, shard)))
       if (status.dirty > 0 || status.inFlight) dirty.set(model, (dirty.get(model) ?? 0) + status.dirty)
     }
   }

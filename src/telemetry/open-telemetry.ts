@@ -2,7 +2,7 @@
 import { type Attributes, context, type Link, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { WriteBehindError } from '../errors.js'
 import { messageOf } from '../redaction.js'
-import { type FlushedBatch, MOST_TRACES, type Origin, type Telemetry, type WriteCall, type WriteSpan } from './telemetry.js'
+import { type FlushedBatch, MAX_TRACES, type Origin, type Telemetry, type WriteCall, type WriteSpan } from './telemetry.js'
 
 const TRACEPARENT = /00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2}) /g
 
@@ -69,7 +69,7 @@ function distinct(origins: readonly Origin[]): readonly Origin[] {
   if (origins.length < 2) return origins
   const bySpan = new Map<string, Origin>()
   for (const origin of origins) {
-    if (bySpan.size === MOST_TRACES) break
+    if (bySpan.size === MAX_TRACES) break
     bySpan.set(origin.spanId, origin)
   }
   return [...bySpan.values()]

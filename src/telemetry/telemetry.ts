@@ -6,7 +6,7 @@
  */
 
 /** Most traceparents that a call brings along. Redis keeps the first ones of a shard, about as many: a batch may carry millions of writes. */
-export const MOST_TRACES = 32
+export const MAX_TRACES = 32
 
 /** The span that a write was issued in. */
 export interface Origin {

@@ -5,7 +5,7 @@ import type { Fault, Scene, Strike } from './strike.js'
 
 const SHORTEST_PAUSE = 200
 const LONGEST_PAUSE = 2000
-const MOST_TRIES = 10_000
+const MAX_TRIES = 10_000
 
 /** Picks a fault every 0.2 to 2 s, and lets it run beside those that have not ended. What it picks follows from the seed alone. */
 export class Nemesis {
@@ -52,7 +52,7 @@ export class Nemesis {
   }
 
   #pick(): Strike {
-    for (let tries = 0; tries < MOST_TRIES; tries++) {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
       const strike = this.#pickAny()
       if (strike.what.includes(this.#only)) return strike
     }

@@ -1,9 +1,9 @@
 import { models } from '../../generated/write-behind.js'
+import { Compiler } from '../../src/change/compiler.js'
+import type { Operation } from '../../src/change/operation.js'
+import { shardOf } from '../../src/model/key.js'
 import { shardPrefix } from '../../src/redis/keys.js'
 import { Store } from '../../src/redis/store.js'
-import { Compiler } from '../../src/schema/compiler.js'
-import { shardOf } from '../../src/schema/key.js'
-import type { Operation } from '../../src/schema/operation.js'
 import type { Query } from './audit.js'
 import { SHARDS } from './queues.js'
 import type { Stage } from './stage.js'
@@ -23,7 +23,7 @@ create trigger chaos_poison before insert or update on players for each row exec
 
 /** No writer has this player. */
 const BOMB = 'b0b0b0b0-0000-4000-8000-000000000000'
-const LIMITS = { debounce: 0, maxWait: 1000, mostDirty: 1_000_000, mostBytes: 2 ** 31, nameClean: false }
+const LIMITS = { debounce: 0, maxWait: 1000, maxDirty: 1_000_000, maxBytes: 2 ** 31, nameClean: false }
 
 /** Records that the database refuses for a while. */
 export class Poison {

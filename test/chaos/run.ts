@@ -21,9 +21,9 @@ const DRAIN_TIMEOUT = 45_000
 /** Every fourth cycle has a disaster. */
 const CYCLES_A_DISASTER = 4
 /** Of each shard `acked`, `stats`, `epoch`, and the `draft` that a script left which stopped; the numbers of shards, and whose the namespace is. */
-const MOST_LASTING_KEYS = MODELS.length * SHARDS * 4 + 2
+const MAX_LASTING_KEYS = MODELS.length * SHARDS * 4 + 2
 /** Findings of a cycle that are told in full. */
-const MOST_TOLD = 20
+const MAX_TOLD = 20
 
 /** Cycle after cycle: chaos → heal → drain → check. */
 export class Run {
@@ -114,8 +114,7 @@ export class Run {
     stuck.push(...left.map((each) => JSON.stringify(each)))
     const keys = await countKeys(this.#stage)
     if (keys.changes > 0) stuck.push(`${keys.changes} changes in Redis`)
-    if (keys.lasting > MOST_LASTING_KEYS && !this.#options.naive)
-      stuck.push(`${keys.lasting} lasting keys, instead of ${MOST_LASTING_KEYS}`)
+    if (keys.lasting > MAX_LASTING_KEYS && !this.#options.naive) stuck.push(`${keys.lasting} lasting keys, instead of ${MAX_LASTING_KEYS}`)
     const steps = await takeSteps(this.#stage.query)
     const after = await readRows(this.#stage.query)
     const findings = check({ before: this.#rows, after, history: this.#history.byRecord, steps, amnesty: aftermath })
@@ -205,7 +204,7 @@ export class Run {
     this.#note(
       `cycle ${cycle}: ${faults} faults, ${acknowledged} acknowledged, ${refused} refused, ${unknown} unknown, ${report.adopted} adopted, drained in ${drainMs} ms: ${outcome}`,
     )
-    for (const { harm, record, expected, found } of worstFirst(findings).slice(0, MOST_TOLD))
+    for (const { harm, record, expected, found } of worstFirst(findings).slice(0, MAX_TOLD))
       this.#say(`    ${harm} ${record}: expected ${expected}, found ${found}`)
     for (const each of stuck) this.#say(`    stuck: ${each}`)
     if (!isClean(report)) for (const [failure, times] of this.#failures) this.#say(`    failure, ${times} times: ${failure}`)

@@ -7,7 +7,7 @@ import { Random } from './random.js'
 import { openTarget } from './target.js'
 
 /** More calls than this are not left unanswered. */
-const MOST_IN_FLIGHT = 2000
+const MAX_IN_FLIGHT = 2000
 /** Nothing was stored, says the library. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'BACKLOG_FULL', 'REDIS_FULL', 'INVALID_INPUT', 'CLOSED', 'UNSAFE_REDIS'])
 
@@ -31,7 +31,7 @@ async function write(): Promise<void> {
     const pause = random.between(2, 40)
     await new Promise((resolve) => setTimeout(resolve, pause))
     due += (rate * pause) / 1000
-    const burst = Math.min(Math.floor(due), MOST_IN_FLIGHT - inFlight)
+    const burst = Math.min(Math.floor(due), MAX_IN_FLIGHT - inFlight)
     due -= Math.floor(due)
     if (burst > 0 && !paused) call(Array.from({ length: burst }, operation))
   }

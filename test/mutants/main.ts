@@ -7,7 +7,7 @@ import { MUTANTS, type Mutant } from './mutants.js'
 import { Tree } from './tree.js'
 
 const AT_A_TIME = 2
-const MOST_FOR_ONE = 300_000
+const MAX_DURATION = 300_000
 
 interface Verdict {
   readonly mutant: Mutant
@@ -49,7 +49,7 @@ async function firstFailure(test: string, tree: Tree, env: NodeJS.ProcessEnv): P
 
 function run(args: string[], cwd: string, env: NodeJS.ProcessEnv): Promise<void> {
   return new Promise((resolve) => {
-    execFile(process.execPath, args, { cwd, env, timeout: MOST_FOR_ONE, maxBuffer: 2 ** 28 }, () => resolve())
+    execFile(process.execPath, args, { cwd, env, timeout: MAX_DURATION, maxBuffer: 2 ** 28 }, () => resolve())
   })
 }
 

@@ -1,7 +1,7 @@
 /** What an operation does to a row, said without the library. */
 import { models } from '../../generated/write-behind.js'
-import { Compiler } from '../../src/schema/compiler.js'
-import type { Condition, Operation } from '../../src/schema/operation.js'
+import { Compiler } from '../../src/change/compiler.js'
+import type { Condition, Operation } from '../../src/change/operation.js'
 
 export interface Row {
   readonly views: bigint

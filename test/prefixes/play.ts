@@ -1,22 +1,23 @@
 import type { Redis } from 'ioredis'
 import { models } from '../../generated/write-behind.js'
+import { startOf } from '../../src/change/change.js'
 import type { RowChange } from '../../src/database/statement.js'
 import { BatchDecoder } from '../../src/flush/decoder.js'
+import { plainFields } from '../../src/model/fields.js'
 import { shardPrefix } from '../../src/redis/keys.js'
 import type { Batch, ClaimTarget, Lease, View } from '../../src/redis/replies.js'
 import type { Store } from '../../src/redis/store.js'
-import { plainFields, startOf } from '../../src/schema/change.js'
 import { fail, hasFailed } from './failing-store.js'
 import type { Deed, State } from './operations.js'
 
 export const TTL = { view: 60_000, missing: 60_000 }
-const LIMITS = { debounce: 0, maxWait: 1, mostDirty: 100_000, mostBytes: 2 ** 20, nameClean: true }
+const LIMITS = { debounce: 0, maxWait: 1, maxDirty: 100_000, maxBytes: 2 ** 20, nameClean: true }
 const BATCH = { records: 3000, bytes: 2 ** 22 }
 const FIELDS = plainFields(models.pageView).map((field) => ({ name: field.name, start: startOf(field) }))
 const NAMES = FIELDS.map(({ name }) => name)
 /** Ms, after every time. */
 const NEVER = 8e12
-const MOST_BATCHES = 60
+const MAX_BATCHES = 60
 const NO_TIME = new Date(0).toISOString()
 const OF_WHAT_IS_DIRTY = ['packed', 'dirty', 'batch', 'parked', 'intent']
 
@@ -149,7 +150,7 @@ export class Play {
   /** Flushes until nothing is left, parked records included; then looks at what is there. */
   async drain(): Promise<void> {
     for (let batches = 0; ; batches++) {
-      if (batches === MOST_BATCHES) throw new Error('the shard does not drain')
+      if (batches === MAX_BATCHES) throw new Error('the shard does not drain')
       const batch = (await this.claim()) ?? (await this.#claimParked())
       if (batch === undefined) break
       if (this.#voided.has(batch.id)) await this.store.park(this.prefix, batch.id, ['refused'], this.newId())

@@ -6,15 +6,15 @@ import { Flusher } from '../../src/flush/flusher.js'
 import { Limit } from '../../src/flush/limit.js'
 import { ModelCache } from '../../src/model-cache.js'
 import { type ResolvedPolicy, resolvePolicy } from '../../src/options.js'
-import { Inspector } from '../../src/redis/inspector.js'
+import { Holds } from '../../src/read/holds.js'
+import { Inspector } from '../../src/read/inspector.js'
+import { Reader } from '../../src/read/reader.js'
 import { ShardNames } from '../../src/redis/keys.js'
-import { Link } from '../../src/redis/link.js'
-import { Reader } from '../../src/redis/reader.js'
 import { isReply } from '../../src/redis/reply.js'
+import { RetryingConnection } from '../../src/redis/retrying-connection.js'
 import { Store } from '../../src/redis/store.js'
-import { Writer } from '../../src/redis/writer.js'
-import { DirectWriter } from '../../src/strategies/direct-writer.js'
-import { Holds } from '../../src/strategies/holds.js'
+import { DirectWriter } from '../../src/write/direct-writer.js'
+import { Writer } from '../../src/write/writer.js'
 import type { TestDatabase } from '../fixture.js'
 import type { Steps } from './steps.js'
 
@@ -30,11 +30,11 @@ export interface Servers {
   readonly database: TestDatabase
   readonly redis: Redis
   readonly store: Store
-  readonly link: Link
+  readonly connection: RetryingConnection
 }
 
 /** Repeats a call at once. */
-class QuickLink extends Link {
+class QuickLink extends RetryingConnection {
   override async call<T>(send: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
@@ -47,7 +47,7 @@ class QuickLink extends Link {
 }
 
 export function connectServers(database: TestDatabase, redis: Redis): Servers {
-  return { database, redis, store: new Store(redis), link: new QuickLink(redis, 60_000) }
+  return { database, redis, store: new Store(redis), connection: new QuickLink(redis, 60_000) }
 }
 
 /** One shard of PageView with the library's own parts, made of steps. Everything is due at once. */
@@ -74,8 +74,8 @@ export class World {
 
   /** @param crash told when the process of this cache dies at one of its steps; left out, it cannot */
   cache(strategy: ResolvedPolicy['strategy'] = 'write-behind', crash?: () => void): Calls {
-    const { store, link, database } = this.#servers
-    const common = { link, shards: this.#shards, store: this.#steps.store(store, crash) }
+    const { store, connection, database } = this.#servers
+    const common = { connection, shards: this.#shards, store: this.#steps.store(store, crash) }
     const statements = new Database(
       this.#steps.client(database.prisma, async () => {}, crash),
       MODEL,
@@ -83,7 +83,7 @@ export class World {
     )
     const reader = this.#reader(common, statements)
     const holds = this.holds(strategy === 'write-through' ? reader : undefined, crash)
-    const limits = { debounce: this.#policy.debounce, maxWait: this.#policy.maxWait, mostDirty: 1000, mostBytes: 2 ** 22, nameClean: false }
+    const limits = { debounce: this.#policy.debounce, maxWait: this.#policy.maxWait, maxDirty: 1000, maxBytes: 2 ** 22, nameClean: false }
     const flush = async (key: string) => void (await this.flusher(crash).flush(0, { key }))
     return new ModelCache({
       model: MODEL,
@@ -100,9 +100,9 @@ export class World {
 
   /** @param reader makes the views anew after a release */
   holds(reader?: Reader, crash?: () => void): Holds {
-    const { store, link } = this.#servers
+    const { store, connection } = this.#servers
     return new Holds({
-      link,
+      connection,
       shards: this.#shards,
       store: this.#steps.store(store, crash),
       model: MODEL.name,
@@ -112,7 +112,7 @@ export class World {
     })
   }
 
-  #reader(common: { link: Link; shards: ShardNames; store: Store }, statements: Database): Reader {
+  #reader(common: { connection: RetryingConnection; shards: ShardNames; store: Store }, statements: Database): Reader {
     const { viewTtl, missingTtl } = this.#policy
     return new Reader({
       ...common,

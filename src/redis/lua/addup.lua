@@ -6,7 +6,7 @@ addUp = function(begin, change, values)
   if amounts == 1 and size == 1 then
     -- One number has a head of one byte, which tells its length.
     local a, b = sub(change, from + 2), sub(values, 2)
-    if #a > MOST_DIGITS or #b > MOST_DIGITS or string.byte(change, from + 1) ~= 0xa0 + #a or not tonumber(a) then return nil end
+    if #a > MAX_DIGITS or #b > MAX_DIGITS or string.byte(change, from + 1) ~= 0xa0 + #a or not tonumber(a) then return nil end
     local sum = format('%d', a + b)
     return begin .. char(0xa0 + #sum) .. sum
   end
@@ -15,7 +15,7 @@ addUp = function(begin, change, values)
   if not held[1] then return nil end
   for n = sets + 2, sets + amounts + 1 do
     local a, b = held[n + 1], added[n]
-    if not tonumber(a) or #a > MOST_DIGITS or #b > MOST_DIGITS then return nil end
+    if not tonumber(a) or #a > MAX_DIGITS or #b > MAX_DIGITS then return nil end
     added[n] = format('%d', a + b)
   end
   -- The first of what unpack_limit returns is the place where it stopped, or -1 at the end.

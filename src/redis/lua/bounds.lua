@@ -1,4 +1,4 @@
--- Included by the scripts that lay maxima and minima over values: what src/schema/bound.ts says, on hashes. Needs NULL.
+-- Included by the scripts that lay maxima and minima over values: what src/change/bound.ts says, on hashes. Needs NULL.
 
 local BOUNDS = { '^', '_' }
 local NUMBER = '^(%-?)(%d+)%.?(%d*)$'

@@ -23,7 +23,7 @@ local prefix = KEYS[1]
 -- include earlier
 -- include inparts
 
-local newId, batchSize, mostBytes, what, argument, debounce = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
+local newId, batchSize, maxBytes, what, argument, debounce = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
 local batchKey, dirtyKey, parkedKey, statsKey = prefix .. 'batch', prefix .. 'dirty', prefix .. 'parked', prefix .. 'stats'
 local packedKey = prefix .. 'packed'
 
@@ -53,7 +53,7 @@ local function changesOf(keys)
 end
 
 -- What the index has due may have been put off by later writes: that moves to where it is due now, a batch's size of records after another.
-local MOST_LOOKS = 5
+local MAX_LOOKS = 5
 local putOff, isMore = 0, false
 
 -- Keys of what is due, in the order of the index, and their packed changes.
@@ -74,7 +74,7 @@ local function dueRecords(limit)
       end
     end
     inParts(later, function(_, ...) redis.call('ZADD', dirtyKey, ...) end)
-    putOff, isMore = putOff + #later / 2, #later > 0 and looks == MOST_LOOKS
+    putOff, isMore = putOff + #later / 2, #later > 0 and looks == MAX_LOOKS
   until #later == 0 or isMore
   return keys, packed
 end
@@ -176,7 +176,7 @@ local function take()
     local change = packed[n] ~= '' and (packed[n] or packHash(key) or apart(key))
     if change then
       bytes = bytes + #key + #change
-      if size > 0 and bytes > mostBytes then break end
+      if size > 0 and bytes > maxBytes then break end
       size = size + 1
       keys[size], changes[size] = key, change
       if not packed[n] then hashes[#hashes + 1] = prefix .. 'pend/' .. named(key) end

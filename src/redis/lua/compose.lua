@@ -6,7 +6,7 @@
 -- include addto
 
 -- So many of the largest writes may wait for a flush of one record.
-local MOST_WAITING = 2
+local MAX_WAITING = 2
 -- Where a change is made anew that takes more than one command, before it takes the place of the one that is there.
 local draft = prefix .. 'draft'
 
@@ -229,13 +229,13 @@ end
 
 -- Whether a change has too many bytes with an operation that carries so many: what the operation sets anew does not count.
 local function isTooLarge(pend, bytes)
-  if bytes <= MOST_PACKED then return false end
+  if bytes <= MAX_PACKED then return false end
   local replaced = {}
   for n = 1, size do replaced[fields[2 * n - 1]] = true end
   for _, name in ipairs(call('HKEYS', pend)) do
     if not replaced[name] then bytes = bytes + call('HSTRLEN', pend, name) end
   end
-  return bytes > MOST_WAITING * largest
+  return bytes > MAX_WAITING * largest
 end
 
 -- Counts a clean record, and puts it into the index if its change is to be a hash, which is there at once. Returns why it is refused.

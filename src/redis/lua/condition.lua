@@ -9,7 +9,7 @@ local function fits(view)
     local value = call('HGET', view, name)
     if value and value ~= NULL then
       local amount = data[sets + n]
-      local sum = #value <= MOST_DIGITS and #amount <= MOST_DIGITS and value + amount
+      local sum = #value <= MAX_DIGITS and #amount <= MAX_DIGITS and value + amount
       if not sum then
         call('HSET', draft, name, value)
         sum = addTo(draft, name, amount)

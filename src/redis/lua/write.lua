@@ -36,21 +36,21 @@ local call, sub, char, format = redis.call, string.sub, string.char, string.form
 local pack, unpackSome = cmsgpack.pack, cmsgpack.unpack_limit
 -- include named
 local prefix = KEYS[1]
-local debounce, maxWait, mostDirty, largest, nameClean, writer, sequence, writes, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
+local debounce, maxWait, maxDirty, largest, nameClean, writer, sequence, writes, traces, rowNames, shapes, entries = cmsgpack.unpack(ARGV[1])
 local NULL = '\0'
 local SEQUENCE_TTL = '3600000'
 -- Bytes of traceparents that a shard keeps until its next claim.
-local MOST_TRACES = 32 * 56
+local MAX_TRACES = 32 * 56
 -- Bytes of a packed change.
-local MOST_PACKED = 1024
+local MAX_PACKED = 1024
 -- Redis searches a hash of up to 512 fields and a sorted set of up to 128 members from the start. A member of more than 64 bytes makes a table of
 -- either, and it stays one: that is done when more records than these become dirty. No key has a space.
-local MOST_SEARCHED, LONG_SIZE = 32, 65
+local MAX_SEARCHED, LONG_SIZE = 32, 65
 -- Of decimal numbers with so many characters a double holds the sum.
-local MOST_DIGITS = 15
+local MAX_DIGITS = 15
 -- So many ms, and so much of a debounce, a record that is written again may be due later than a debounce from then: most writes to what is
 -- written all the time so leave its time as it is.
-local MOST_SLACK, SLACK_SHARE = 100, 1 / 8
+local MAX_SLACK, SLACK_SHARE = 100, 1 / 8
 
 local writerKey, dirtyKey, packedKey = prefix .. 'writer/' .. writer, prefix .. 'dirty', prefix .. 'packed'
 local pendPrefix, viewPrefix = prefix .. 'pend/', prefix .. 'view/'
@@ -67,7 +67,7 @@ end
 -- now is due at `soonest` if it was clean, else at `latest` or somewhat before, and maxWait after its first write if that was before `late`.
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local slack = math.min(MOST_SLACK, math.floor(debounce * SLACK_SHARE))
+local slack = math.min(MAX_SLACK, math.floor(debounce * SLACK_SHARE))
 local nowText, soonest, latest = format('%d', now), format('%d', now + debounce), format('%d', now + debounce + slack)
 local late = format('%d', math.max(1e12, now + debounce + slack - maxWait))
 -- Number of dirty records, once a clean one asks for it, and how many of them were clean.
@@ -89,7 +89,7 @@ while position <= #entries do
   local adds = amounts + bases > 0
   head = (kind == 'update' and 'u-' or kind == 'create' and 'c-' or 'i-') .. (adds and (setsCounter and 'b' or 'x') or setsCounter and 's' or '-')
     .. names
-  local from, mostBytes = 26 + #head, MOST_PACKED - #head
+  local from, maxBytes = 26 + #head, MAX_PACKED - #head
   local keys, changes, areClean, stored, count, scores, scored = {}, nil, nil, {}, 0, {}, 0
   for n = 1, records do keys[n] = entries[position + 2 * n] end
   if not condition and kind ~= 'delete' and bounds == 0 then changes = call('HMGET', packedKey, unpack(keys)) end
@@ -99,7 +99,7 @@ while position <= #entries do
     local key, values = keys[n], entries[position + 2 * n + 1]
     -- The record's change, if it is packed; false if it is not, nil if that is not known. `due`: where it moves to in the index, if it does.
     local change, after, due, refusal = changes and changes[n], nil, nil, nil
-    local mayBePacked, isViewed = changes and #values <= mostBytes, false
+    local mayBePacked, isViewed = changes and #values <= maxBytes, false
     if mayBePacked and change then
       local isOfShape = addsUp and sub(change, 27, from) == head
       if addsUp and not isOfShape then
@@ -171,7 +171,7 @@ while position <= #entries do
       writes = writes - 1
     end
   end
-  local long = not isTable and entered > 0 and dirty > MOST_SEARCHED and dirty - entered <= MOST_SEARCHED and string.rep(' ', LONG_SIZE)
+  local long = not isTable and entered > 0 and dirty > MAX_SEARCHED and dirty - entered <= MAX_SEARCHED and string.rep(' ', LONG_SIZE)
   if long then
     isTable = true
     scores[scored + 1], scores[scored + 2] = '0', long
@@ -196,7 +196,7 @@ local wasClean = 0
 -- Parked records are not due; whoever flushes a batch in flight then sees to what is.
 if (first == false or first == 'inf') and call('EXISTS', prefix .. 'batch') == 0 then wasClean = 1 end
 local accepted = index - #refused / 2
-if traces ~= '' and accepted > 0 and call('STRLEN', prefix .. 'traces') < MOST_TRACES then call('APPEND', prefix .. 'traces', traces) end
+if traces ~= '' and accepted > 0 and call('STRLEN', prefix .. 'traces') < MAX_TRACES then call('APPEND', prefix .. 'traces', traces) end
 call('HINCRBY', prefix .. 'stats', 'writes', writes)
 local reply = wasClean
 if #clean + #refused + #rows > 0 then reply = { wasClean, clean, refused, rows } end

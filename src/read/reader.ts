@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto'
+import { startOf } from '../change/change.js'
 import { UnavailableError } from '../errors.js'
-import { plainFields, startOf } from '../schema/change.js'
-import { shardOf } from '../schema/key.js'
-import type { Model } from '../schema/model.js'
-import { Gatherer } from './gatherer.js'
-import type { ShardNames } from './keys.js'
-import { recordsInACall } from './limits.js'
-import type { Link } from './link.js'
-import type { Lease, Snapshot, View } from './replies.js'
-import type { Store } from './store.js'
+import { plainFields } from '../model/fields.js'
+import { shardOf } from '../model/key.js'
+import type { Model } from '../model/model.js'
+import type { ShardNames } from '../redis/keys.js'
+import { recordsInACall } from '../redis/limits.js'
+import type { Lease, Snapshot, View } from '../redis/replies.js'
+import type { RetryingConnection } from '../redis/retrying-connection.js'
+import type { Store } from '../redis/store.js'
+import { Batcher } from './batcher.js'
 
 /** A load that finds the ledger moved this often in a row gives up, after some seconds; each try takes one statement and one call. */
-const MOST_LOADS = 100
+const MAX_LOADS = 100
 const LONGEST_PAUSE = 50
 /** A load that takes longer than this, ms, only answers. */
 const LEASE_TTL = 10_000
@@ -19,7 +20,7 @@ const LEASE_TTL = 10_000
 export interface ReaderContext {
   readonly model: Model
   readonly store: Store
-  readonly link: Link
+  readonly connection: RetryingConnection
   readonly ttl: { readonly view: number; readonly missing: number }
   readonly shards: ShardNames
   /** @returns the rows in the order of the keys, without those that cannot be read, which have an error by key */
@@ -43,8 +44,8 @@ export class Reader {
   readonly #context: ReaderContext
   readonly #fields: readonly { name: string; start: string }[]
   readonly #names: readonly string[]
-  readonly #views: Gatherer<View | Lease>
-  readonly #loads: Gatherer<View>
+  readonly #views: Batcher<View | Lease>
+  readonly #loads: Batcher<View>
   readonly #id = randomUUID()
   #reads = 0
 
@@ -53,8 +54,8 @@ export class Reader {
     this.#fields = plainFields(context.model).map((field) => ({ name: field.name, start: startOf(field) }))
     this.#names = this.#fields.map(({ name }) => name)
     // A look at the views may be over when the next one comes: nobody joins it.
-    this.#views = new Gatherer((shard, keys) => this.#read(shard, keys), false, recordsInACall(1))
-    this.#loads = new Gatherer((shard, requests) => this.#loadAll(shard, requests), true, recordsInACall(this.#names.length + 3))
+    this.#views = new Batcher((shard, keys) => this.#read(shard, keys), false, recordsInACall(1))
+    this.#loads = new Batcher((shard, requests) => this.#loadAll(shard, requests), true, recordsInACall(this.#names.length + 3))
   }
 
   /** Values of the fields that are not the key, in the order of the model. */
@@ -81,7 +82,7 @@ export class Reader {
     let missing = wanted
     let state = ''
     for (let attempt = 0; missing.length > 0; attempt++) {
-      if (attempt === MOST_LOADS)
+      if (attempt === MAX_LOADS)
         throw new UnavailableError(this.#context.model.name, new Error('the row could not be read between two flushes'))
       if (attempt > 1) await new Promise((resolve) => setTimeout(resolve, Math.min(attempt, LONGEST_PAUSE)))
       state = await this.#try(shard, missing, state)
@@ -108,7 +109,7 @@ export class Reader {
   }
 
   #ask<T>(send: () => Promise<T>): Promise<T> {
-    return this.#context.link.ask(this.#context.model.name, send)
+    return this.#context.connection.ask(this.#context.model.name, send)
   }
 }
 

@@ -1,5 +1,4 @@
 import { InvalidInputError } from '../errors.js'
-import { plainFields } from './change.js'
 import { encodeNow, NULL } from './codec.js'
 import type { Field, Model } from './model.js'
 import { uuid } from './uuid.js'
@@ -31,6 +30,11 @@ export class Fields {
   isKey(name: string): boolean {
     return this.#model.key.includes(name)
   }
+}
+
+/** All fields but those of the key. */
+export function plainFields(model: Model): Field[] {
+  return model.fields.filter((field) => !model.key.includes(field.name))
 }
 
 /**

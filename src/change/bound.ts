@@ -3,7 +3,7 @@
  * their kind, whatever increments, maxima and minima came in whatever order; lua/bounds.lua does the same in Redis. A null stays null
  * until it meets a bound, which it becomes; from there on it is what has become of that bound.
  */
-import { NULL } from './codec.js'
+import { NULL } from '../model/codec.js'
 
 export interface Adjustment {
   readonly amount: string | undefined

@@ -1,4 +1,4 @@
-import type { Relations } from '../schema/model.js'
+import type { Relations } from '../model/model.js'
 
 /** A foreign key: fields of the child refer to fields of the parent. */
 interface ForeignKey {
@@ -19,7 +19,7 @@ interface Found {
 const NESTED_UPDATES = ['update', 'updateMany', 'upsert'] as const
 
 /** Which models a call on one of them reaches, by the relations of the schema. */
-export class Reach {
+export class RelationGraph {
   readonly #relations: Relations
   readonly #foreignKeys: readonly ForeignKey[]
 

@@ -1,8 +1,10 @@
 /** Reads a record's pending change from the fields that write.lua keeps (they are described there). */
+
+import { plainFields } from '../model/fields.js'
+import type { Field, Model } from '../model/model.js'
 import { type Adjustment, add, adjust, compose, isInteger } from './bound.js'
-import { counterStart, type Mark, type Operand, operandsOf, plainFields, type RecordChange, safeLength, startOf } from './change.js'
+import { counterStart, type Mark, type Operand, operandsOf, type RecordChange, safeLength, startOf } from './change.js'
 import { type Copy, learnCopy } from './copy.js'
-import type { Field, Model } from './model.js'
 
 type PlainMark = '.' | '=' | '+'
 
@@ -35,7 +37,7 @@ export interface Form {
 }
 
 /** Forms kept; a model that meets more combinations of fields makes some anew. */
-const MOST_KEPT = 500
+const MAX_KEPT = 500
 
 /** Reads pending changes of one model. It works on one scratch array, since it may run for every record flushed. */
 export class ChangeReader {
@@ -82,7 +84,7 @@ export class ChangeReader {
     const known = this.#forms.get(id)
     if (known !== undefined) return known
     const form = this.#learn(state[0] as string, names)
-    if (this.#forms.size === MOST_KEPT) this.#forms.clear()
+    if (this.#forms.size === MAX_KEPT) this.#forms.clear()
     this.#forms.set(id, form)
     return form
   }

@@ -1,18 +1,19 @@
+import { type Mark, type Operand, operandsOf, type RecordChange } from '../change/change.js'
+import { ChangeReader, UnknownFieldError } from '../change/change-reader.js'
 import { ConfigurationError, unreadableError } from '../errors.js'
-import type { PendingRecord } from '../schema/arguments.js'
-import { type Mark, type Operand, operandsOf, plainFields, type RecordChange } from '../schema/change.js'
-import { ChangeReader, UnknownFieldError } from '../schema/change-reader.js'
-import { decode, decodeSum } from '../schema/codec.js'
-import type { Field, Model } from '../schema/model.js'
-import type { ShardNames } from './keys.js'
-import type { Link } from './link.js'
-import type { ParkedEntry } from './replies.js'
-import type { Store } from './store.js'
+import type { PendingRecord } from '../model/arguments.js'
+import { decode, decodeSum } from '../model/codec.js'
+import { plainFields } from '../model/fields.js'
+import type { Field, Model } from '../model/model.js'
+import type { ShardNames } from '../redis/keys.js'
+import type { ParkedEntry } from '../redis/replies.js'
+import type { RetryingConnection } from '../redis/retrying-connection.js'
+import type { Store } from '../redis/store.js'
 
 export interface InspectorContext {
   readonly model: Model
   readonly store: Store
-  readonly link: Link
+  readonly connection: RetryingConnection
   readonly shards: ShardNames
 }
 
@@ -85,6 +86,6 @@ export class Inspector {
   }
 
   #ask<T>(send: () => Promise<T>): Promise<T> {
-    return this.#context.link.ask(this.#context.model.name, send)
+    return this.#context.connection.ask(this.#context.model.name, send)
   }
 }

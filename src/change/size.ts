@@ -3,7 +3,7 @@ import { InvalidInputError } from '../errors.js'
 import type { Operation } from './operation.js'
 
 /** Bytes of UTF-8 that a character of JavaScript's takes at most. */
-const MOST_OF_A_CHARACTER = 3
+const MAX_OF_A_CHARACTER = 3
 
 /** In characters, without the numbers. */
 export function sizeOf({ key, values }: Operation): number {
@@ -14,7 +14,7 @@ export function sizeOf({ key, values }: Operation): number {
 
 /** @throws InvalidInputError if key and values have more bytes */
 export function checkSize(model: string, operation: Operation, most: number): void {
-  if (MOST_OF_A_CHARACTER * sizeOf(operation) <= most) return
+  if (MAX_OF_A_CHARACTER * sizeOf(operation) <= most) return
   const bytes = bytesOf(operation)
   if (bytes > most) throw new InvalidInputError(model, undefined, `at most ${most} bytes in one write (maxRecordSize)`, `${bytes} bytes`)
 }

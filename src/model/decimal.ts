@@ -1,11 +1,11 @@
 import { Decimal } from '@prisma/client/runtime/client'
 
 /** Digits behind the point of a text that PostgreSQL takes for a number. */
-const MOST_FRACTION = 16_383
+const MAX_FRACTION = 16_383
 /** Digits of a Decimal of another copy of the library: to write it down may take more memory than there is. */
-const MOST_EXPONENT = 150_000
+const MAX_EXPONENT = 150_000
 /** Characters of a text: more digits than any number of PostgreSQL has. To read millions of them takes minutes. */
-const MOST_CHARACTERS = 200_000
+const MAX_CHARACTERS = 200_000
 const NUMBER = /^[+-]?\d*(?:\.(\d*))?(?:e([+-]?\d+))?$/i
 /** As digits may be grouped. */
 const GROUPED = /(\d)_(?=\d)/g
@@ -13,9 +13,9 @@ const GROUPED = /(\d)_(?=\d)/g
 /** The decimal that Prisma reads in a number, a text or a Decimal of any copy of the library; undefined where it reads none, or PostgreSQL takes none. */
 export function decimalOf(value: unknown): Decimal | undefined {
   if (typeof value === 'number') return finite(value)
-  if (typeof value === 'string') return value.length > MOST_CHARACTERS || fractionOf(value) > MOST_FRACTION ? undefined : finite(value)
+  if (typeof value === 'string') return value.length > MAX_CHARACTERS || fractionOf(value) > MAX_FRACTION ? undefined : finite(value)
   if (!Decimal.isDecimal(value)) return undefined
-  if (isOwn(value)) return value.decimalPlaces() > MOST_FRACTION ? undefined : finite(value)
+  if (isOwn(value)) return value.decimalPlaces() > MAX_FRACTION ? undefined : finite(value)
   const text = writtenDecimal(value)
   return text === undefined ? undefined : decimalOf(text)
 }
@@ -23,7 +23,7 @@ export function decimalOf(value: unknown): Decimal | undefined {
 /** A Decimal as Prisma writes it down: undefined for what only looks like one, is no number, or has no end. */
 export function writtenDecimal(value: Decimal): string | undefined {
   const { toFixed, e } = value
-  if (typeof toFixed !== 'function' || !(Math.abs(e) <= MOST_EXPONENT)) return undefined
+  if (typeof toFixed !== 'function' || !(Math.abs(e) <= MAX_EXPONENT)) return undefined
   const text: unknown = value.toFixed()
   return typeof text === 'string' ? text : undefined
 }

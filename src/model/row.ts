@@ -1,6 +1,6 @@
 import { PersistError } from '../errors.js'
-import { plainFields } from './change.js'
 import { decode, isMember } from './codec.js'
+import { plainFields } from './fields.js'
 import { splitKey } from './key.js'
 import type { Field, Model } from './model.js'
 

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { isUndecided } from '../database/failure.js'
 import type { Events } from '../events.js'
+import { shardOf } from '../model/key.js'
 import type { ShardNames } from '../redis/keys.js'
-import type { Link } from '../redis/link.js'
+import type { RetryingConnection } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
-import { shardOf } from '../schema/key.js'
 
 /** Keys in one call: it bounds how long one script holds Redis up. */
-const MOST_IN_A_CALL = 500
+const MAX_IN_A_CALL = 500
 
 /** Keys of records of the model, or all of them. */
 export type Scope = readonly string[] | 'all'
@@ -25,7 +25,7 @@ export interface HoldsContext {
   readonly model: string
   readonly shards: ShardNames
   readonly store: Store
-  readonly link: Link
+  readonly connection: RetryingConnection
   readonly events: Events
   /** When a hold expires whose holder has died, ms. Longer than a statement takes. */
   readonly ttl: number
@@ -110,8 +110,8 @@ export class Holds {
   }
 
   #each<T>(pieces: readonly Piece[], send: (piece: Piece) => Promise<T>): Promise<T[]> {
-    const { link, model } = this.#context
-    return Promise.all(pieces.map((piece) => link.ask(model, () => send(piece))))
+    const { connection, model } = this.#context
+    return Promise.all(pieces.map((piece) => connection.ask(model, () => send(piece))))
   }
 
   #pieces(scope: Scope): Piece[] {
@@ -129,5 +129,5 @@ export class Holds {
 }
 
 function chunks(keys: readonly string[]): string[][] {
-  return Array.from({ length: Math.ceil(keys.length / MOST_IN_A_CALL) }, (_, n) => keys.slice(n * MOST_IN_A_CALL, (n + 1) * MOST_IN_A_CALL))
+  return Array.from({ length: Math.ceil(keys.length / MAX_IN_A_CALL) }, (_, n) => keys.slice(n * MAX_IN_A_CALL, (n + 1) * MAX_IN_A_CALL))
 }

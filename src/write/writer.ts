@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { fold, type Operation } from '../change/operation.js'
+import { checkSize, sizeOf, tooMuchWaiting } from '../change/size.js'
 import {
   BacklogFullError,
   InvalidInputError,
@@ -9,22 +11,20 @@ import {
   WriteBehindError,
 } from '../errors.js'
 import type { Events } from '../events.js'
-import { fold, type Operation } from '../schema/operation.js'
-import { checkSize, sizeOf, tooMuchWaiting } from '../schema/size.js'
-import { MOST_TRACES, type Origin, type Telemetry, type WriteSpan } from '../telemetry/telemetry.js'
-import type { ShardNames } from './keys.js'
-import { type Link, LinkTimeout } from './link.js'
+import type { ShardNames } from '../redis/keys.js'
+import type { Refusal, WriteLimits, WriteReply } from '../redis/replies.js'
+import { isRefusedUnread, isReply, named, RedisRefusal } from '../redis/reply.js'
+import { NoAnswer, type RetryingConnection } from '../redis/retrying-connection.js'
+import type { Safety } from '../redis/safety.js'
+import type { Store } from '../redis/store.js'
+import { MAX_TRACES, type Origin, type Telemetry, type WriteSpan } from '../telemetry/telemetry.js'
 import { type Owned, OwnRecords } from './own-records.js'
-import type { Refusal, WriteLimits, WriteReply } from './replies.js'
-import { isRefusedUnread, isReply, named, RedisRefusal } from './reply.js'
-import type { Safety } from './safety.js'
-import type { Store } from './store.js'
 
 /** Most operations in one call: it bounds how long one script holds Redis up, and how many arguments Lua unpacks. */
-const MOST_IN_A_CALL = 500
+const MAX_IN_A_CALL = 500
 
 /** No operation is added to a call of so many bytes, or so. */
-const MOST_BYTES = 4 * 2 ** 20
+const MAX_BYTES = 4 * 2 ** 20
 
 /** Told when records became dirty that no alarm is set for; `keys` only with `nameClean`. */
 export type OnDirty = (shard: number, keys: readonly string[]) => void
@@ -32,7 +32,7 @@ export type OnDirty = (shard: number, keys: readonly string[]) => void
 /** A connection, and how calls go by it. */
 export interface Calls {
   readonly store: Store
-  readonly link: Link
+  readonly connection: RetryingConnection
 }
 
 export interface WriterContext {
@@ -127,7 +127,7 @@ class Lane {
 
   /** @throws InvalidInputError if the operation is too large */
   write(operation: Operation): Promise<Answer | undefined> {
-    checkSize(this.#context.model, operation, this.#context.limits.mostBytes)
+    checkSize(this.#context.model, operation, this.#context.limits.maxBytes)
     const last = this.#lastByKey.get(operation.key)
     if (last !== undefined && fold(last.operation, operation)) {
       last.writes++
@@ -159,7 +159,7 @@ class Lane {
 
   #take(): Entry[] {
     let [size, bytes] = [0, 0]
-    while (size < this.#waiting.length && size < MOST_IN_A_CALL && bytes < MOST_BYTES)
+    while (size < this.#waiting.length && size < MAX_IN_A_CALL && bytes < MAX_BYTES)
       bytes += sizeOf((this.#waiting[size++] as Entry).operation)
     const group = this.#waiting.splice(0, size)
     if (this.#waiting.length === 0) this.#lastByKey = new Map()
@@ -171,21 +171,21 @@ class Lane {
     const origin = this.#context.telemetry?.origin()
     if (origin === undefined || entry.origins?.at(-1) === origin) return
     entry.origins ??= []
-    if (entry.origins.length < MOST_TRACES) entry.origins.push(origin)
+    if (entry.origins.length < MAX_TRACES) entry.origins.push(origin)
   }
 
   async #send(group: readonly Entry[]): Promise<void> {
     const { limits, model, safety } = this.#context
-    const { store, link } = this.#leastLoaded()
+    const { store, connection } = this.#leastLoaded()
     const prefix = this.#context.shards.prefix(this.shard)
     const sequence = ++this.#sequence
     const operations = group.map((entry) => entry.operation)
     const writes = countWrites(group)
     const span = this.#startSpan(group, writes)
     try {
-      const { shardWasClean, clean, refused, rows } = await link.call(
+      const { shardWasClean, clean, refused, rows } = await connection.call(
         () => store.write(prefix, this.#writer, sequence, writes, limits, operations, span?.traces),
-        () => safety?.beforeWrite(link, model),
+        () => safety?.beforeWrite(connection, model),
       )
       span?.end()
       if (shardWasClean) this.own.clear()
@@ -217,9 +217,9 @@ class Lane {
 
   /** After a call that stopped half-way: views may have followed what was not written, or may not have followed what was. */
   async #cleanUp(keys: readonly string[]): Promise<void> {
-    const { store, link } = this.#leastLoaded()
+    const { store, connection } = this.#leastLoaded()
     this.#context.onDirty(this.shard, keys)
-    await link.call(() => store.invalidate(this.#context.shards.prefix(this.shard), keys)).catch(ignoreViews)
+    await connection.call(() => store.invalidate(this.#context.shards.prefix(this.shard), keys)).catch(ignoreViews)
   }
 
   #startSpan(group: readonly Entry[], writes: number): WriteSpan | undefined {
@@ -237,19 +237,19 @@ class Lane {
     const records = new Set(accepted.map(({ operation }) => operation.key)).size
     if (records > 0) events.emit('written', { model, shard: this.shard, records, writes: countWrites(accepted) })
     const turnedAway = countWrites(group.filter((_, position) => refused.get(position) === 'backlog'))
-    if (turnedAway > 0) events.emit('backlog', { model, shard: this.shard, writes: turnedAway, limit: limits.mostDirty })
+    if (turnedAway > 0) events.emit('backlog', { model, shard: this.shard, writes: turnedAway, limit: limits.maxDirty })
   }
 
   #leastLoaded(): Calls {
     const { calls } = this.#context
-    return calls.reduce((least, each) => (each.link.load < least.link.load ? each : least))
+    return calls.reduce((least, each) => (each.connection.load < least.connection.load ? each : least))
   }
 
   #refused(refusal: Refusal, key: string): WriteBehindError {
     const { model, limits } = this.#context
-    if (refusal === 'backlog') return new BacklogFullError(model, key, limits.mostDirty)
+    if (refusal === 'backlog') return new BacklogFullError(model, key, limits.maxDirty)
     if (refusal === 'unreadable') return unreadableError(model, key)
-    if (refusal === 'size') return new InvalidInputError(model, undefined, ...tooMuchWaiting(limits.mostBytes))
+    if (refusal === 'size') return new InvalidInputError(model, undefined, ...tooMuchWaiting(limits.maxBytes))
     return new InvalidInputError(model, undefined, 'pending increments of a record within 64 bits', 'a sum outside them')
   }
 }
@@ -262,13 +262,13 @@ function toWriteError(model: string, error: unknown): WriteBehindError {
   if (error instanceof WriteBehindError) return error
   const cause = named(error)
   if (isReply(error) && error.message.startsWith('OOM')) return new RedisFullError(model, cause)
-  const isUnsent = error instanceof LinkTimeout ? !error.sent : isRefusedUnread(error)
+  const isUnsent = error instanceof NoAnswer ? !error.sent : isRefusedUnread(error)
   return isUnsent ? new UnavailableError(model, cause) : new OutcomeUnknownError(model, cause)
 }
 
 /** Whether Redis has answered that a command of the script failed: some of those before it may have been carried out. */
 function hasStopped(error: unknown): boolean {
-  const reply = error instanceof LinkTimeout ? error.cause : error
+  const reply = error instanceof NoAnswer ? error.cause : error
   return reply instanceof RedisRefusal ? !reply.isUnread : isReply(reply) && !isRefusedUnread(reply)
 }
 

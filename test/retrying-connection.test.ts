@@ -1,7 +1,7 @@
-/** The link's own deadline, on connections whose sockets have none: commands that Redis never answers. */
+/** The connection's own deadline, on connections whose sockets have none: commands that Redis never answers. */
 import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { Link, LinkTimeout } from '../src/redis/link.js'
+import { NoAnswer, RetryingConnection } from '../src/redis/retrying-connection.js'
 import { createRedis } from './fixture.js'
 
 let connection: ReturnType<typeof createRedis>
@@ -23,19 +23,19 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const forever = (name: string) => () => redis.blpop(`{${connection.namespace}}:${name}`, 0)
 
 test('a call without an answer ends when the timeout has passed', async () => {
-  const link = new Link(redis, 1000)
-  const error = await link.call(forever('never')).catch((error: unknown) => error)
-  expect(error).toBeInstanceOf(LinkTimeout)
+  const retrying = new RetryingConnection(redis, 1000)
+  const error = await retrying.call(forever('never')).catch((error: unknown) => error)
+  expect(error).toBeInstanceOf(NoAnswer)
   expect(error).toMatchObject({ sent: true })
-  expect(link.load).toBe(0)
+  expect(retrying.load).toBe(0)
 })
 
 test('a refusal of a call that may have been carried out before says nothing', async () => {
-  const link = new Link(redis, 3000)
+  const retrying = new RetryingConnection(redis, 3000)
   const refused = () => redis.eval('return redis.error_reply("OOM refused")', 0)
-  await expect(link.call(refused)).rejects.toMatchObject({ name: 'ReplyError' })
+  await expect(retrying.call(refused)).rejects.toMatchObject({ name: 'ReplyError' })
   const answers = [() => Promise.reject(new Error('the connection was lost')), refused]
-  await expect(link.call(() => (answers.shift() as () => Promise<unknown>)())).rejects.toMatchObject({
+  await expect(retrying.call(() => (answers.shift() as () => Promise<unknown>)())).rejects.toMatchObject({
     sent: true,
     message: expect.stringContaining('out of memory'),
     cause: { cause: { message: expect.stringMatching(/^OOM: Redis refused a command/) } },
@@ -43,9 +43,9 @@ test('a refusal of a call that may have been carried out before says nothing', a
 })
 
 test('a call that is sent again keeps its deadline, which may be before those of younger calls', async () => {
-  const link = new Link(redis, 5000)
-  await link.call(() => redis.ping())
-  const call = (name: string) => link.call(forever(name)).catch(() => performance.now())
+  const retrying = new RetryingConnection(redis, 5000)
+  await retrying.call(() => redis.ping())
+  const call = (name: string) => retrying.call(forever(name)).catch(() => performance.now())
   const id = await redis.client('ID')
   const older = call('older')
   await pause(1000)
@@ -59,15 +59,15 @@ test('a call that is sent again keeps its deadline, which may be before those of
 })
 
 test('a call that waits for a connection ends with it', async () => {
-  const link = new Link(redis, 3_600_000)
+  const retrying = new RetryingConnection(redis, 3_600_000)
   const id = await redis.client('ID')
   redis.options.retryStrategy = () => 3_600_000
   const reconnecting = once(redis, 'reconnecting')
   await connection.redis.client('KILL', 'ID', id)
   await reconnecting
-  const call = link.call(() => redis.ping())
-  link.close()
+  const call = retrying.call(() => redis.ping())
+  retrying.close()
   redis.disconnect()
   await expect(call).rejects.toMatchObject({ sent: false })
-  await expect(link.call(() => redis.ping())).rejects.toMatchObject({ sent: false })
+  await expect(retrying.call(() => redis.ping())).rejects.toMatchObject({ sent: false })
 })

@@ -1,5 +1,5 @@
 /** Keys that are remembered of a shard. */
-const MOST = 250
+const MAX_KEYS = 250
 
 /** Records of one shard, by their keys; `all`: too many to name them. */
 export type Owned = readonly string[] | 'all'
@@ -19,7 +19,7 @@ export class OwnRecords {
   add(key: string): void {
     if (this.#areTooMany) return
     this.#keys.add(key)
-    if (this.#keys.size <= MOST) return
+    if (this.#keys.size <= MAX_KEYS) return
     this.#areTooMany = true
     this.#keys.clear()
   }

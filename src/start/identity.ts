@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis'
 import { ConfigurationError } from '../errors.js'
-import { isObject } from '../schema/key.js'
-import { identityKey, shardCountsKey, shardPrefix } from './keys.js'
-import type { Link } from './link.js'
-import { Store } from './store.js'
+import { isObject } from '../model/key.js'
+import { identityKey, shardCountsKey, shardPrefix } from '../redis/keys.js'
+import type { RetryingConnection } from '../redis/retrying-connection.js'
+import { Store } from '../redis/store.js'
 
 /** Of what is stored under a namespace. A Redis that does not say has this one. */
 export const LAYOUT = 1
@@ -34,12 +34,12 @@ export interface Bound {
 /** The key in Redis that names the database whose writes the namespace holds, and the ledger of each model. What is there is never overwritten. */
 export class IdentityKey {
   readonly #redis: Redis
-  readonly #link: Link
+  readonly #connection: RetryingConnection
   readonly #namespace: string
 
-  constructor(redis: Redis, link: Link, namespace: string) {
+  constructor(redis: Redis, connection: RetryingConnection, namespace: string) {
     this.#redis = redis
-    this.#link = link
+    this.#connection = connection
     this.#namespace = namespace
   }
 
@@ -52,7 +52,7 @@ export class IdentityKey {
    * @throws UnavailableError
    */
   async read(models: readonly string[]): Promise<Bound> {
-    const [own, ...ledgers] = await this.#link.ask(undefined, () => this.#redis.hmget(this.name, NAMESPACE, ...models))
+    const [own, ...ledgers] = await this.#connection.ask(undefined, () => this.#redis.hmget(this.name, NAMESPACE, ...models))
     const namespace = this.#parse(own)
     if (namespace !== undefined && namespace.layout !== String(LAYOUT)) {
       throw new ConfigurationError(
@@ -86,15 +86,15 @@ export class IdentityKey {
    */
   async dropViews(): Promise<void> {
     const store = new Store(this.#redis)
-    const counts = await this.#link.ask(undefined, () => this.#redis.hgetall(shardCountsKey(this.#namespace)))
+    const counts = await this.#connection.ask(undefined, () => this.#redis.hgetall(shardCountsKey(this.#namespace)))
     for (const [model, count] of Object.entries(counts)) {
       for (let shard = 0; shard < Number(count); shard++)
-        await this.#link.ask(model, () => store.invalidate(shardPrefix(this.#namespace, model, shard), []))
+        await this.#connection.ask(model, () => store.invalidate(shardPrefix(this.#namespace, model, shard), []))
     }
   }
 
   async #add(field: string, value: Readonly<Record<string, string>>): Promise<void> {
-    await this.#link.ask(undefined, () => new Store(this.#redis).share(this.name, field, JSON.stringify(value)))
+    await this.#connection.ask(undefined, () => new Store(this.#redis).share(this.name, field, JSON.stringify(value)))
   }
 
   #parse(text: string | null | undefined): Record<string, unknown> | undefined {

@@ -1,6 +1,6 @@
 /** What a pending change comes to when it is flushed. */
-import { NULL } from './codec.js'
-import type { Field, Model } from './model.js'
+import { NULL } from '../model/codec.js'
+import type { Field } from '../model/model.js'
 
 /** What a flush does to one row, whatever the texts are. */
 export interface ChangeShape {
@@ -56,11 +56,6 @@ export function isChanging({ kind, regular }: ChangeShape): boolean {
 export function textsOf(change: RecordChange): readonly string[] {
   if (!isChanging(change)) return change.insert
   return isInserting(change) ? [...change.insert, ...change.values] : change.values
-}
-
-/** The fields that a change is about. */
-export function plainFields(model: Model): Field[] {
-  return model.fields.filter((field) => !model.key.includes(field.name))
 }
 
 /** What a field holds in an inserted row before the pending change: its constant default, else null, or 0 for a required counter. */

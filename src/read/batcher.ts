@@ -16,7 +16,7 @@ interface Gathering<V> {
  * Answers single requests in groups: the requests of one turn of the event loop, per shard, together, and equal keys once. Where
  * `joins` is on, a request also joins an equal one that is under way.
  */
-export class Gatherer<V> {
+export class Batcher<V> {
   readonly #run: Run<V>
   readonly #most: number
   readonly #open = new Map<number, Gathering<V>>()

@@ -1,10 +1,19 @@
 import { InvalidInputError } from '../errors.js'
+import {
+  encode,
+  encodeBound,
+  encodeDecrement,
+  encodeIncrement,
+  encodeNow,
+  NULL,
+  requireComparable,
+  requireCounter,
+} from '../model/codec.js'
+import { describe } from '../model/describe.js'
+import { defaultValue, type Fields, whyNoDefault } from '../model/fields.js'
+import { isArguments } from '../model/key.js'
+import type { Field, Model } from '../model/model.js'
 import { startOf } from './change.js'
-import { encode, encodeBound, encodeDecrement, encodeIncrement, encodeNow, NULL, requireComparable, requireCounter } from './codec.js'
-import { describe } from './describe.js'
-import { defaultValue, type Fields, whyNoDefault } from './fields.js'
-import { isArguments } from './key.js'
-import type { Field, Model } from './model.js'
 import { BOUND_MARKS, type Operation, type Shape, type Shapes } from './operation.js'
 
 export type FieldsCallName = 'set' | 'increment' | 'decrement' | 'max' | 'min'

@@ -2,9 +2,10 @@
  * Most changes are only passed on: each of their texts goes into the row as it is, and which one goes where is the same for all changes
  * of a form. It is learned once, and then no text is looked at but for its length.
  */
+
+import { NULL } from '../model/codec.js'
+import type { Field } from '../model/model.js'
 import { type ChangeShape, type RecordChange, safeLength, textsOf } from './change.js'
-import { NULL } from './codec.js'
-import type { Field } from './model.js'
 
 /** UTF-8 texts, as they came: where each of them begins, and where it ends. */
 export interface RawTexts {

@@ -1,12 +1,12 @@
 import { InvalidInputError } from '../errors.js'
+import { encode, encodeBound, encodeDecrement, encodeIncrement, encodeNow, NULL } from '../model/codec.js'
+import { describe } from '../model/describe.js'
+import { defaultValue, Fields, whyNoDefault } from '../model/fields.js'
+import { isArguments, joinKey, KeyEncoder, propertyOf, readArguments, splitKey } from '../model/key.js'
+import type { Field, Model } from '../model/model.js'
 import { larger, smaller } from './bound.js'
 import { isCounter, startOf } from './change.js'
-import { encode, encodeBound, encodeDecrement, encodeIncrement, encodeNow, NULL } from './codec.js'
-import { describe } from './describe.js'
-import { defaultValue, Fields, whyNoDefault } from './fields.js'
 import { FieldsCall, type FieldsCallName } from './fields-call.js'
-import { isArguments, joinKey, KeyEncoder, propertyOf, readArguments, splitKey } from './key.js'
-import type { Field, Model } from './model.js'
 import { BOUND_MARKS, type Condition, type Operation, Shapes } from './operation.js'
 
 interface Changes {

@@ -1,11 +1,11 @@
-import { CARDINALITY_VIOLATION, MOST_COLLISIONS, preparing } from '../database/failure.js'
+import { ChangeReader } from '../change/change-reader.js'
+import type { Operation } from '../change/operation.js'
+import { CARDINALITY_VIOLATION, MAX_COLLISIONS, preparing } from '../database/failure.js'
 import type { RowChange } from '../database/statement.js'
 import { PersistError } from '../errors.js'
+import type { Model } from '../model/model.js'
+import type { Hold, Scope } from '../read/holds.js'
 import { redact } from '../redaction.js'
-import { ChangeReader } from '../schema/change-reader.js'
-import type { Model } from '../schema/model.js'
-import type { Operation } from '../schema/operation.js'
-import type { Hold, Scope } from './holds.js'
 
 export interface DirectWriterContext {
   readonly model: Model
@@ -63,7 +63,7 @@ export class DirectWriter {
       try {
         return await this.#context.database.write(change)
       } catch (error) {
-        const again = error instanceof PersistError && error.databaseCode === CARDINALITY_VIOLATION && attempt < MOST_COLLISIONS
+        const again = error instanceof PersistError && error.databaseCode === CARDINALITY_VIOLATION && attempt < MAX_COLLISIONS
         if (!again) throw error
       }
     }

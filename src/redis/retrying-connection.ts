@@ -4,8 +4,8 @@ import { OwnError } from '../redaction.js'
 import { problemOf } from './connection.js'
 import { isReply, isTurnedAway, named, withoutArguments } from './reply.js'
 
-/** A call was not answered within the link's timeout. `sent`: Redis may have carried it out. */
-export class LinkTimeout extends OwnError {
+/** A call was not answered within the connection's timeout. `sent`: Redis may have carried it out. */
+export class NoAnswer extends OwnError {
   readonly sent: boolean
 
   constructor(sent: boolean, problem: unknown) {
@@ -52,8 +52,8 @@ interface Attempt {
  * A connection that owes an answer, and is silent for a third of the timeout, is given up, and another one made. The times are about
  * silence and not about size: they begin when what was sent can have left, and go on while an answer comes in.
  */
-export class Link {
-  /** Options of the connection, with which a link can keep its promise. */
+export class RetryingConnection {
+  /** Options of the connection, with which a connection can keep its promise. */
   static readonly OPTIONS = { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, lazyConnect: true } as const
 
   readonly #redis: Redis
@@ -97,7 +97,7 @@ export class Link {
 
   /**
    * @param before is called before each attempt, when the connection is there; what it throws ends the call, but for NotYet
-   * @throws LinkTimeout when Redis did not answer in time
+   * @throws NoAnswer when Redis did not answer in time
    * @throws ioredis' ReplyError when it answered with one
    * @throws ConfigurationError when calls are refused
    */
@@ -107,7 +107,7 @@ export class Link {
     let sent = false
     let cause: unknown
     for (;;) {
-      if (this.#redis.status !== 'ready' && !(await this.#ready(deadline))) throw new LinkTimeout(sent, problemOf(this.#redis) ?? cause)
+      if (this.#redis.status !== 'ready' && !(await this.#ready(deadline))) throw new NoAnswer(sent, problemOf(this.#redis) ?? cause)
       try {
         const pause = before?.()
         if (pause !== undefined) await pause
@@ -116,12 +116,12 @@ export class Link {
         if (isFault(failure)) throw failure
         const error = withoutArguments(failure)
         // Of a call that may have been carried out before, a refusal says nothing.
-        if (isFinal(error)) throw sent ? new LinkTimeout(sent, error) : error
+        if (isFinal(error)) throw sent ? new NoAnswer(sent, error) : error
         sent ||= mayHaveArrived(error)
         cause = error
       }
       await new Promise((resolve) => setTimeout(resolve, Math.min(50, msUntil(deadline))))
-      if (performance.now() >= deadline) throw new LinkTimeout(sent, cause)
+      if (performance.now() >= deadline) throw new NoAnswer(sent, cause)
     }
   }
 

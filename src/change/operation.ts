@@ -2,8 +2,9 @@
  * A write, checked and in stored text, as it goes to Redis. Operations on one record compose in Redis (write.lua) into its
  * pending change; see docs/architecture.md, "What a pending change is".
  */
+
+import { isInt64 } from '../model/codec.js'
 import { larger, smaller } from './bound.js'
-import { isInt64 } from './codec.js'
 
 /**
  * What an operation does with a row that is missing: `update` nothing, `upsert` and `create` insert it; `delete` removes a row that is
