@@ -1,63 +1,12 @@
-/** One record for which the database fails, in whatever way: its neighbours arrive, it is parked. */
-import { PrismaPg } from '@prisma/adapter-pg'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { PrismaClient } from '../../generated/client/client.js'
-import { models } from '../../generated/write-behind.js'
-import { createWriteBehind, ParkedError, type SqlClient } from '../../src/index.js'
-import { createDatabase, createRedis, type TestDatabase } from '../fixture.js'
+/** The database fails for one record, in whatever way: the record is parked, and its neighbours arrive. */
+import { expect, test } from 'vitest'
+import { ParkedError } from '../../src/index.js'
+import { goodNames, Misbehaviour, write } from './misbehaviour.js'
 
-const HOUR = 3_600_000
-/** Flushed by explicit calls only; one shard, so that all are neighbours. */
-const policies = { counter: { shards: 1, debounce: HOUR, maxWait: HOUR } } as const
-const GOOD = 12
-
-let database: TestDatabase
-let connection: ReturnType<typeof createRedis>
-let prisma: PrismaClient
-
-beforeAll(async () => {
-  database = await createDatabase()
-  await database.query(`create function misbehave() returns trigger language plpgsql as $$ begin
-    if new.name like 'bad%' then execute tg_argv[0]; end if; return new; end $$`)
-})
-
-afterAll(() => database.drop())
-
-beforeEach(() => {
-  connection = createRedis()
-  prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: database.url }) })
-})
-
-afterEach(async () => {
-  await database.query('drop trigger if exists misbehave on "Counter"')
-  await database.query('truncate "Counter"')
-  await prisma.$disconnect()
-  await connection.clean()
-})
-
-/** What the database does for a record whose name begins with "bad". */
-async function misbehave(sql: string): Promise<void> {
-  await database.query(`create trigger misbehave before insert on "Counter" for each row execute function misbehave($a$${sql}$a$)`)
-}
+const misbehaviour = new Misbehaviour()
+const { connect, rows } = misbehaviour
 
 const raise = (state: string) => `do $r$ begin raise exception sqlstate '${state}' using message = 'SECRET'; end $r$`
-
-async function connect(client: SqlClient = prisma, statementTimeout = 20_000) {
-  const { redis, namespace } = connection
-  return createWriteBehind({ prisma: client, redis, namespace, models, policies, statementTimeout })
-}
-
-type Connected = Awaited<ReturnType<typeof connect>>
-
-const goodNames = Array.from({ length: GOOD }, (_, n) => `good ${String(n).padStart(2, '0')}`)
-
-function write(cache: Connected, ...names: string[]): Promise<unknown> {
-  return Promise.all(names.map((name) => cache.counter.set({ name }, { value: 1 })))
-}
-
-async function rows(): Promise<string[]> {
-  return (await database.query<{ name: string }>('select name from "Counter" order by name')).map(({ name }) => name)
-}
 
 /** Of classes that say nothing of a row, and of one that PostgreSQL does not know. */
 const STATES = [
@@ -78,7 +27,7 @@ const STATES = [
 ]
 
 test.each(STATES)('a record for which a trigger raises %s is parked, and its neighbours arrive', async (state) => {
-  await misbehave(raise(state))
+  await misbehaviour.begin(raise(state))
   const cache = await connect()
   await write(cache, ...goodNames, 'bad', 'bad2')
   await expect(cache.flush()).rejects.toThrow(ParkedError)
@@ -89,13 +38,13 @@ test.each(STATES)('a record for which a trigger raises %s is parked, and its nei
     expect(reason).toContain(state)
     expect(reason).not.toContain('SECRET')
   }
-  await database.query('drop trigger misbehave on "Counter"')
+  await misbehaviour.end()
   expect(await cache.flush()).toEqual({ records: 2 })
   await cache.close()
 })
 
 test('a record that stands alone in its shard is parked for a failure that comes again', async () => {
-  await misbehave(raise('XX000'))
+  await misbehaviour.begin(raise('XX000'))
   const cache = await connect()
   await write(cache, 'bad')
   await expect(cache.flush()).rejects.toThrow(ParkedError)
@@ -108,7 +57,7 @@ test('a record that stands alone in its shard is parked for a failure that comes
 test.each(['42P01', '42501', '53100'])(
   'where a trigger raises %s for all that is dirty, that stops nobody that comes later',
   async (state) => {
-    await misbehave(raise(state))
+    await misbehaviour.begin(raise(state))
     const cache = await connect()
     await write(cache, 'bad', 'bad2')
     for (let n = 0; n < 3; n++) await expect(cache.flush({ timeout: 1000 })).rejects.not.toThrow(ParkedError)
@@ -117,14 +66,14 @@ test.each(['42P01', '42501', '53100'])(
     await expect(cache.flush()).rejects.toThrow(ParkedError)
     expect(await rows()).toEqual(goodNames)
     expect((await cache.parked()).map(({ key }) => key).sort()).toEqual(['bad', 'bad2'])
-    await database.query('drop trigger misbehave on "Counter"')
+    await misbehaviour.end()
     expect(await cache.flush()).toEqual({ records: 2 })
     await cache.close()
   },
 )
 
 test('what was parked before holds up nobody when it is tried again by another process', async () => {
-  await misbehave(raise('42P01'))
+  await misbehaviour.begin(raise('42P01'))
   const cache = await connect()
   await write(cache, ...goodNames, 'bad', 'bad2')
   await expect(cache.flush()).rejects.toThrow(ParkedError)
@@ -138,8 +87,10 @@ test('what was parked before holds up nobody when it is tried again by another p
 })
 
 test('a client without transactions finds the record by halves', async () => {
-  await misbehave(raise('40001'))
-  const cache = await connect({ $queryRawUnsafe: <T>(sql: string, ...values: unknown[]) => prisma.$queryRawUnsafe<T>(sql, ...values) })
+  await misbehaviour.begin(raise('40001'))
+  const cache = await connect({
+    $queryRawUnsafe: <T>(sql: string, ...values: unknown[]) => misbehaviour.prisma.$queryRawUnsafe<T>(sql, ...values),
+  })
   await write(cache, ...goodNames, 'bad')
   await expect(cache.flush()).rejects.toThrow(ParkedError)
   expect(await rows()).toEqual(goodNames)
@@ -147,7 +98,7 @@ test('a client without transactions finds the record by halves', async () => {
 })
 
 test('a record that breaks the connection is parked', async () => {
-  await misbehave('select pg_terminate_backend(pg_backend_pid())')
+  await misbehaviour.begin('select pg_terminate_backend(pg_backend_pid())')
   const cache = await connect()
   await write(cache, ...goodNames, 'bad')
   await expect(cache.flush()).rejects.toThrow(ParkedError)
@@ -165,7 +116,7 @@ test.each([
     $queryRawUnsafe: async <T>(sql: string, ...values: unknown[]) => {
       if (values.some((value) => String(value).includes('poison'))) downUntil = performance.now() + 150
       if (performance.now() < downUntil) throw new Error('Connection terminated unexpectedly')
-      return prisma.$queryRawUnsafe<T>(sql, ...values)
+      return misbehaviour.prisma.$queryRawUnsafe<T>(sql, ...values)
     },
   })
   await write(cache, 'poison', ...goodNames.slice(0, 3))

@@ -56,3 +56,19 @@ describe('reads', () => {
     expect(await cache.counter.findUnique({ where: { name: 'a' } })).toBeNull()
   })
 })
+
+test('findMany gives rows in the order of the keys, all acknowledged writes included, and null for a missing one', async () => {
+  const cache = await connect({ reading: { ...still, shards: 2 } })
+  await counters.database.prisma.reading.create({ data: { device: 'd', metric: 'stored', value: 1, at: new Date(0) } })
+  const where = (metric: string) => ({ device_metric: { device: 'd', metric } })
+  await cache.reading.update({ where: where('stored'), data: { samples: { increment: 2 } } })
+  await cache.reading.upsert({ where: where('new'), create: { value: 2, at: new Date(0) }, update: {} })
+  const keys = ['new', 'missing', 'stored', 'new'].map(where)
+  expect(await cache.reading.findMany({ keys, select: { metric: true, value: true, samples: true } })).toEqual([
+    { metric: 'new', value: 2, samples: 0 },
+    null,
+    { metric: 'stored', value: 1, samples: 2 },
+    { metric: 'new', value: 2, samples: 0 },
+  ])
+  expect(await cache.reading.findMany({ keys: [] })).toEqual([])
+})

@@ -3,7 +3,6 @@ import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { type Cache, createWriteBehind, type Options, type Policy, type WriteBehindError } from '../../src/index.js'
-import { assess } from '../../src/redis/server-info.js'
 import { type RedisServer, startRedis } from '../environment/redis.js'
 import { createDatabase, type TestDatabase } from '../fixture.js'
 
@@ -114,6 +113,15 @@ test('appendonly that is switched off later is a warning, once', async () => {
   expect(said.filter((each) => each.includes('appendonly'))).toHaveLength(1)
 })
 
+test('a Redis that may evict is refused at the start', async () => {
+  await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
+  const refused = create()
+  await expect(refused).rejects.toMatchObject({
+    code: 'UNSAFE_REDIS',
+    message: expect.stringContaining('expected maxmemory-policy noeviction'),
+  })
+})
+
 test('a replica is refused at the start', async () => {
   await redis.replicaof('127.0.0.1', '1')
   await expect(create()).rejects.toMatchObject({
@@ -142,32 +150,6 @@ test('what Redis does not tell this user is a warning', async () => {
   await expect.poll(() => warnings.join()).toMatch(/it does not tell whether it may evict writes \(maxmemory-policy\), its version/)
   process.off('warning', listen)
   await redis.acl('SETUSER', 'default', '+@all')
-})
-
-test('a policy that INFO leaves out is asked for, and is unknown where that is refused', () => {
-  const info = 'redis_version:7.0.15\r\nrole:master\r\ncluster_enabled:0\r\naof_enabled:1\r\nevicted_keys:0\r\n'
-  const unknown = 'Redis: it does not tell whether it may evict writes (maxmemory-policy)'
-  expect(assess(info, undefined)).toMatchObject({ eviction: undefined, warnings: [expect.stringContaining(unknown)] })
-  expect(assess(info, new Map([['maxmemory-policy', 'noeviction']]))).toMatchObject({ eviction: undefined, warnings: [] })
-  expect(assess(info, new Map([['maxmemory-policy', 'allkeys-lfu']])).eviction).toContain('got allkeys-lfu')
-})
-
-test.each([
-  ['redis_version:6.2.1', 'expected version 7 or later, got 6.2.1'],
-  ['valkey_version:7.2.4\r\nredis_version:6.2.1', undefined],
-  ['redis_version:7.2.4\r\nredis_mode:sentinel', 'expected a Redis, got a Sentinel'],
-])('%j is told apart', (info, problem) => {
-  expect(assess(info, undefined).problem).toEqual(problem === undefined ? undefined : expect.stringContaining(problem))
-})
-
-test('settings that lose more than a second are warnings', () => {
-  const info = 'redis_version:7.0.15\r\nrole:master\r\ncluster_enabled:0\r\naof_enabled:1\r\nmaxmemory_policy:noeviction'
-  const warnings = (settings: Record<string, string>) => assess(info, new Map(Object.entries(settings))).warnings
-  expect(warnings({ appendfsync: 'no' })).toEqual([expect.stringContaining('appendfsync is no')])
-  expect(warnings({ appendfsync: 'everysec', 'no-appendfsync-on-rewrite': 'yes' })).toEqual([
-    expect.stringContaining('no-appendfsync-on-rewrite is on'),
-  ])
-  expect(warnings({ appendfsync: 'always', 'no-appendfsync-on-rewrite': 'no' })).toEqual([])
 })
 
 describe('a Redis that is full', () => {

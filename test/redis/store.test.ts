@@ -1,34 +1,21 @@
-/** What makes the steps safe, looked at one by one: the rest is in failpoints.test.ts and schedules.test.ts. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+/** What makes each step in Redis safe. All steps together: failpoints.test.ts and schedules.test.ts. */
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { Compiler } from '../../src/change/compiler.js'
-import { Database } from '../../src/database/database.js'
-import { createWriteBehind } from '../../src/index.js'
-import { Reader } from '../../src/read/reader.js'
-import { ShardNames, shardPrefix } from '../../src/redis/keys.js'
+import { shardPrefix } from '../../src/redis/keys.js'
 import type { Batch, Lease, PackedRecords } from '../../src/redis/replies.js'
-import { RetryingConnection } from '../../src/redis/retrying-connection.js'
 import { Store } from '../../src/redis/store.js'
 import { unpackRecords } from '../../src/redis/unpack.js'
-import { createDatabase, createRedis, type TestDatabase } from '../fixture.js'
+import { createRedis } from '../fixture.js'
 
-const HOUR = 3_600_000
-const still = { shards: 1, debounce: HOUR, maxWait: HOUR }
 const LIMITS = { debounce: 0, maxWait: 1, maxDirty: 100_000, maxBytes: 2 ** 22, nameClean: false }
 const BATCH = { records: 100, bytes: 1000 }
 const TTL = { view: 60_000, missing: 5000 }
 const FIELDS = [{ name: 'value', start: '0' }]
 
-let database: TestDatabase
 let connection: ReturnType<typeof createRedis>
 let store: Store
 let prefix: string
-
-beforeAll(async () => {
-  database = await createDatabase()
-})
-
-afterAll(() => database.drop())
 
 beforeEach(() => {
   connection = createRedis()
@@ -36,10 +23,7 @@ beforeEach(() => {
   prefix = shardPrefix(connection.namespace, 'Counter', 0)
 })
 
-afterEach(async () => {
-  await connection.clean()
-  await database.query('truncate "Counter"')
-})
+afterEach(() => connection.clean())
 
 let sequence = 0
 
@@ -248,102 +232,21 @@ test('a claim that is sent again after its batch has gone is another batch: unde
   expect(again?.id).not.toBe(first?.id)
 })
 
-test('rows are written in the order of their keys, so that two writers of the same rows do not wait for each other in a circle', async () => {
-  const rows: string[][] = []
-  const client = {
-    async $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T> {
-      if (sql.startsWith('with fence')) rows.push((values[3] as string).slice(1, -1).split(','))
-      return database.prisma.$queryRawUnsafe<T>(sql, ...values)
-    },
-  }
-  const { redis, namespace } = connection
-  const cache = await createWriteBehind({ prisma: client, redis, namespace, models, policies: { counter: still } })
-  for (const name of ['z', 'm', 'a', 'q']) {
-    await cache.counter.increment({ name }, { value: 1 })
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-  await cache.close()
-  expect(rows).toEqual([['a', 'm', 'q', 'z']])
-})
+describe('a call that is sent again', () => {
+  const { redis, namespace, clean } = createRedis()
+  afterAll(clean)
 
-test('a batch that knows of one before it is not applied when the ledger has lost its row', async () => {
-  const persisted = new Database(database.prisma, models.counter, 30_000)
-  expect(await persisted.persist(`${connection.namespace}:0`, { id: '2', previous: '1' }, persisted.prepare([]))).toEqual({
-    outcome: 'elsewhere',
-    ledger: null,
-  })
-  expect(await persisted.persist(`${connection.namespace}:0`, { id: '2', previous: null }, persisted.prepare([]))).toMatchObject({
-    outcome: 'applied',
+  test('changes nothing and answers as before', async () => {
+    const store = new Store(redis)
+    const prefix = shardPrefix(namespace, 'Counter', 0)
+    const operation = new Compiler(models.counter).increment({ name: 'a' }, { value: 5 })
+    const limits = { debounce: 1000, maxWait: 5000, maxDirty: 10, maxBytes: 2 ** 22, nameClean: true }
+    const first = await store.write(prefix, 'writer', 1, 1, limits, [operation])
+    const again = await store.write(prefix, 'writer', 1, 1, limits, [operation])
+    expect(again).toEqual(first)
+    expect(first).toEqual({ shardWasClean: true, clean: [0], refused: new Map(), rows: new Map() })
+    expect((await store.pending(prefix, 'a')).pending).toEqual(['~', expect.any(String), '+value', '5'])
+    await store.write(prefix, 'writer', 2, 1, limits, [operation])
+    expect((await store.pending(prefix, 'a')).pending).toEqual(['~', expect.any(String), '+value', '10'])
   })
 })
-
-test('a read does not join a load whose rows Redis has already had', async () => {
-  const gate = new Gate()
-  const load: Store['load'] = async (...args) => {
-    const loaded = await store.load(...args)
-    await gate.pass()
-    return loaded
-  }
-  const read: Store['read'] = (...args) => store.read(...args)
-  const shards = new ShardNames(connection.namespace, 'Counter', 1)
-  const rows = new Database(database.prisma, models.counter, 30_000)
-  const reader = new Reader({
-    model: models.counter,
-    store: Object.assign(Object.create(Store.prototype) as Store, { load, read }),
-    connection: new RetryingConnection(connection.redis, 5000),
-    shards,
-    ttl: TTL,
-    snapshot: (shard, keys) => rows.snapshot(shards.ledger(shard), keys),
-    onAdopted: () => {},
-  })
-  const early = reader.find(0, 'a', (view) => view)
-  await gate.reached
-  await connection.redis.del(`${prefix}view/a`) // as its TTL may
-  await increment('a')
-  const late = reader.find(0, 'a', (view) => view)
-  await new Promise((resolve) => setTimeout(resolve, 50))
-  gate.open()
-  expect(await early).toBe('missing')
-  expect(await late).toEqual(['1'])
-})
-
-test('operations of one moment on one record apply in the order of their calls', async () => {
-  const { redis, namespace } = connection
-  const cache = await createWriteBehind({ prisma: database.prisma, redis, namespace, models, policies: { counter: still } })
-  await database.query(`insert into "Counter" values ('a', 1000), ('b', 1000)`)
-  const set = (name: string, value: number) => cache.counter.upsert({ where: { name }, create: { value }, update: { value } })
-  const add = (name: string) => cache.counter.increment({ name }, { value: 1 })
-  await Promise.all([set('a', 7), add('a'), cache.counter.delete({ where: { name: 'a' } }), add('a'), add('a')])
-  await Promise.all([add('b'), set('b', 7), add('b'), add('b')])
-  await Promise.all([add('c'), cache.counter.delete({ where: { name: 'c' } })])
-  await cache.close()
-  expect(await database.query('select name, value::text from "Counter" order by name')).toEqual([
-    { name: 'a', value: '2' },
-    { name: 'b', value: '9' },
-  ])
-})
-
-class Gate {
-  readonly reached: Promise<void>
-  #reach = () => {}
-  #open = () => {}
-  readonly #opened: Promise<void>
-
-  constructor() {
-    this.reached = new Promise((resolve) => {
-      this.#reach = resolve
-    })
-    this.#opened = new Promise((resolve) => {
-      this.#open = resolve
-    })
-  }
-
-  pass(): Promise<void> {
-    this.#reach()
-    return this.#opened
-  }
-
-  open(): void {
-    this.#open()
-  }
-}
