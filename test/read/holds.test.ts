@@ -1,111 +1,15 @@
-/** Views of rows that change outside of write-behind: leases, holds, invalidate. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { models } from '../../generated/write-behind.js'
-import type { SqlClient } from '../../src/database/database.js'
+/** Holds, and invalidation: no view is made of a row while it changes outside of write-behind. */
+import { describe, expect, test } from 'vitest'
 import { preparing } from '../../src/database/failure.js'
 import { createEvents, type FailureEvent } from '../../src/events.js'
-import { type Cache, createWriteBehind } from '../../src/index.js'
-import { shardOf } from '../../src/model/key.js'
-import { Holds, type Scope } from '../../src/read/holds.js'
-import { Reader } from '../../src/read/reader.js'
-import { ShardNames } from '../../src/redis/keys.js'
+import type { Scope } from '../../src/read/holds.js'
 import { RetryingConnection } from '../../src/redis/retrying-connection.js'
-import { Store } from '../../src/redis/store.js'
-import { createDatabase, createRedis, type TestDatabase } from '../fixture.js'
+import { cache, connection, database, holds, isStored, read, set, snapshots, whileLoading } from './row.js'
 
-const HOUR = 3_600_000
-const policies = { counter: { shards: 2, debounce: HOUR, maxWait: HOUR } } as const
 const SCOPES: readonly (readonly [string, Scope])[] = [
   ['the record', ['a']],
   ['the model', 'all'],
 ]
-
-let database: TestDatabase
-let connection: ReturnType<typeof createRedis>
-let cache: Cache<typeof models, typeof policies>
-let shards: ShardNames
-/** Runs after every snapshot has been taken, before the library has it. */
-let afterSnapshot: () => Promise<unknown>
-let snapshots: number
-
-beforeAll(async () => {
-  database = await createDatabase()
-})
-
-afterAll(() => database.drop())
-
-beforeEach(async () => {
-  connection = createRedis()
-  shards = new ShardNames(connection.namespace, 'Counter', 2)
-  afterSnapshot = async () => {}
-  snapshots = 0
-  cache = await connect()
-  await database.query(`insert into "Counter" values ('a', 1)`)
-})
-
-afterEach(async () => {
-  await cache.close()
-  await connection.clean()
-  await database.query('truncate "Counter"')
-})
-
-function connect(): Promise<Cache<typeof models, typeof policies>> {
-  const prisma: SqlClient = {
-    async $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T> {
-      const result = await database.prisma.$queryRawUnsafe<T>(sql, ...values)
-      if (sql.startsWith('select (select')) {
-        snapshots++
-        await afterSnapshot()
-      }
-      return result
-    },
-  }
-  return createWriteBehind({ prisma, redis: connection.redis, namespace: connection.namespace, models, policies })
-}
-
-function holds({ ttl = 60_000, redis = connection.redis, events = createEvents() } = {}): Holds {
-  return new Holds({ model: 'Counter', shards, store: new Store(redis), connection: new RetryingConnection(redis, 3000), events, ttl })
-}
-
-/** Somebody else's statement. */
-async function set(value: number): Promise<void> {
-  await database.query(`update "Counter" set value = $1`, [value])
-}
-
-async function read(from = cache): Promise<bigint | undefined> {
-  return (await from.counter.findUnique({ where: { name: 'a' } }))?.value
-}
-
-/** Whether the next read is answered without the database. */
-async function isStored(): Promise<boolean> {
-  const before = snapshots
-  await read()
-  return snapshots === before
-}
-
-/** Lets the first load come as far as its snapshot, runs the task, and lets the load go on. */
-async function whileLoading<T>(task: () => Promise<T>): Promise<{ loaded: bigint | undefined; result: T }> {
-  const reached = deferred()
-  const opened = deferred()
-  afterSnapshot = () => {
-    afterSnapshot = async () => {}
-    reached.resolve()
-    return opened.promise
-  }
-  const loading = read()
-  await reached.promise
-  const result = await task()
-  opened.resolve()
-  return { loaded: await loading, result }
-}
-
-function deferred() {
-  let resolve = () => {}
-  const promise = new Promise<void>((done) => {
-    resolve = done
-  })
-  return { promise, resolve }
-}
 
 describe.each(SCOPES)('a hold of %s', (_, scope) => {
   test('lasts as long as it is to, though others that are shorter come after it', async () => {
@@ -258,9 +162,9 @@ test('a record that is held leaves the views of others alone', async () => {
   await database.query(`insert into "Counter" values ('b', 1)`)
   await cache.counter.findUnique({ where: { name: 'b' } })
   const hold = await holds().hold(['a'])
-  const before = snapshots
+  const before = snapshots.count
   await cache.counter.findUnique({ where: { name: 'b' } })
-  expect(snapshots).toBe(before)
+  expect(snapshots.count).toBe(before)
   await hold.release()
 })
 
@@ -300,64 +204,4 @@ describe('invalidate', () => {
   test('refuses what is no key', async () => {
     await expect(cache.counter.invalidate({ nam: 'a' } as never)).rejects.toThrow('Counter.nam: expected only the key (name) in where')
   })
-})
-
-describe('misses', () => {
-  test('that come together, or while a load is under way, share one load', async () => {
-    await whileLoading(async () => {
-      const later = Array.from({ length: 50 }, () => read())
-      await new Promise((resolve) => setTimeout(resolve, 50))
-      afterSnapshot = () => Promise.all(later)
-    })
-    await Promise.all(Array.from({ length: 50 }, () => read()))
-    expect(snapshots).toBe(1)
-  })
-
-  test('after the row changed do not join a load that began before', async () => {
-    const { loaded, result } = await whileLoading(async () => {
-      const hold = await holds().hold(['a'])
-      await set(2)
-      await hold.release()
-      return read()
-    })
-    expect(result).toBe(2n)
-    expect(loaded).toBe(2n) // as there is a view of the row by then
-    expect(await read()).toBe(2n)
-  })
-
-  test('of another process under the same lease load for themselves, and leave the view right', async () => {
-    const other = await connect()
-    const { result } = await whileLoading(() => read(other))
-    expect(result).toBe(1n)
-    expect(await isStored()).toBe(true)
-    await other.close()
-  })
-})
-
-test('a read that is sent twice, and arrives once more when its lease has gone, lets no old row be stored', async () => {
-  const model = models.counter
-  const store = new Store(connection.redis)
-  const sent: (() => Promise<unknown>)[] = []
-  // As a retrying connection does when a connection is lost on the way.
-  const retrying = {
-    ask: <T>(_: unknown, send: () => Promise<T>) => send().finally(() => sent.push(send)),
-  } as unknown as RetryingConnection
-  const snapshot = async (_: number, keys: readonly string[]) => {
-    const hold = await holds().hold(['a'])
-    await hold.release()
-    await sent[0]?.()
-    return { ledger: null, rows: keys.map((key) => ({ key, values: ['1'] })), unreadable: new Map() }
-  }
-  const reader = new Reader({
-    model,
-    store,
-    connection: retrying,
-    shards,
-    ttl: { view: HOUR, missing: HOUR },
-    snapshot,
-    onAdopted: () => {},
-  })
-  await set(2)
-  expect(await reader.find(shardOf('a', 2), 'a', (view) => view)).toEqual(['1'])
-  expect(await read()).toBe(2n)
 })
