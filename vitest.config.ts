@@ -1,15 +1,31 @@
 import { defineConfig } from 'vitest/config'
 
+/**
+ * Tests that have a process of their own: they measure, start processes, change what the whole process shares, or leave something behind.
+ * All others share a few processes, since what a file imports costs more than most files do.
+ */
+const ALONE = [
+  'test/{application,bench,chaos,demo,environment,equivalence,examples,failpoint-processes,failpoints,package,prefixes}.test.ts',
+  'test/{protocol,redaction,schedules,secrets,sizes,strategy-schedules,wide}.test.ts',
+  'test/{dashboard,telemetry}/*.test.ts',
+  'test/flush/{crafted-jobs,limit,queue-state,worker}.test.ts',
+  'test/start/{clock,confirmation}.test.ts',
+  'test/write/stopped-process.test.ts',
+]
+
+/** Machines that run tests are busy, and their hosts may take most of their time: impatience is no test of the library. */
+const PATIENCE = { expect: { poll: { timeout: 60_000 } }, testTimeout: 300_000, hookTimeout: 300_000 }
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: 'test/environment/setup.ts',
     pool: 'forks',
-    maxWorkers: 2,
-    // Machines that run tests are busy, and their hosts may take most of their time: impatience is no test of the library.
-    expect: { poll: { timeout: 60_000 } },
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
+    // More than there are cores, as many tests wait most of the time.
+    maxWorkers: 4,
     coverage: { provider: 'v8', include: ['src/**/*.ts'] },
+    projects: [
+      { test: { ...PATIENCE, name: 'alone', include: ALONE } },
+      { test: { ...PATIENCE, name: 'together', include: ['test/**/*.test.ts'], exclude: ALONE, isolate: false } },
+    ],
   },
 })

@@ -35,11 +35,11 @@ export async function createDatabase(): Promise<TestDatabase> {
 /** @param migrations their folder, this repository's own by default */
 export async function createMigratedDatabase(migrations?: URL): Promise<MigratedDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`
-  await onServer(`create database "${name}"`)
+  await onServer(`create database "${name}"${migrations === undefined ? ` template "${inject('template')}"` : ''}`)
   const address = new URL(inject('databaseUrl'))
   address.pathname = `/${name}`
   const url = address.toString()
-  await applyMigrations(url, migrations)
+  if (migrations !== undefined) await applyMigrations(url, migrations)
   const pool = new Pool({ connectionString: url, max: 1, idleTimeoutMillis: 0 })
   pool.on('error', () => {})
   return {

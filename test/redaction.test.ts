@@ -3,7 +3,9 @@
 import { Redis } from 'ioredis'
 import { describe, expect, test } from 'vitest'
 import { redact } from '../src/index.js'
-import { connections, failing, hear, NUMBER, namespace, REDIS_PASSWORD, redis, redisUrl, said, TEXT, user } from './sinks.js'
+import { connections, failing, hear, NUMBER, namespace, REDIS_PASSWORD, redis, redisUrl, said, TEXT, user, useSinks } from './sinks.js'
+
+useSinks()
 
 describe('an error of another library', () => {
   const reply = Object.assign(new Error(`ERR wrong number of arguments for '${TEXT}'`), {

@@ -23,7 +23,10 @@ import {
   still,
   TEXT,
   user,
+  useSinks,
 } from './sinks.js'
+
+useSinks()
 
 const document = (id: string) => ({
   where: { id },

@@ -1,4 +1,4 @@
-/** Hears all that the library says to anybody, and fails a test in which a secret is heard. Importing it registers hooks in the test file. */
+/** Hears all that the library says to anybody, and fails a test in which a secret is heard. */
 import { inspect } from 'node:util'
 import { context, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
@@ -32,36 +32,39 @@ export const user = `user-${namespace}`
 export const said: string[] = []
 export let database: TestDatabase
 
-beforeAll(async () => {
-  database = await createDatabase()
-  await redis.call('ACL', 'SETUSER', user, 'on', `>${REDIS_PASSWORD}`, '~*', '&*', '+@all')
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager())
-  trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }))
-  process.on('warning', hear)
-})
+/** Registers the hooks of a test file. */
+export function useSinks(): void {
+  beforeAll(async () => {
+    database = await createDatabase()
+    await redis.call('ACL', 'SETUSER', user, 'on', `>${REDIS_PASSWORD}`, '~*', '&*', '+@all')
+    context.setGlobalContextManager(new AsyncLocalStorageContextManager())
+    trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }))
+    process.on('warning', hear)
+  })
 
-afterEach(async () => {
-  await redis.call('ACL', 'SETUSER', user, '+@all')
-  await Promise.all(open.splice(0).map((cache) => cache.close({ deadline: 3000 })))
-  for (const connection of connections.splice(0)) connection.disconnect()
-  hear(exporter.getFinishedSpans().map(({ name, attributes, events, status }) => ({ name, attributes, events, status })))
-  exporter.reset()
-  await hearRedis()
-  await empty()
-  await database.query('drop trigger if exists tell on "Document"')
-  await database.query('truncate "Document", "Counter", write_behind_ledger')
-  const all = said.splice(0)
-  for (const secret of SECRETS) expect(all.filter((text) => text.includes(secret))).toEqual([])
-})
+  afterEach(async () => {
+    await redis.call('ACL', 'SETUSER', user, '+@all')
+    await Promise.all(open.splice(0).map((cache) => cache.close({ deadline: 3000 })))
+    for (const connection of connections.splice(0)) connection.disconnect()
+    hear(exporter.getFinishedSpans().map(({ name, attributes, events, status }) => ({ name, attributes, events, status })))
+    exporter.reset()
+    await hearRedis()
+    await empty()
+    await database.query('drop trigger if exists tell on "Document"')
+    await database.query('truncate "Document", "Counter", write_behind_ledger')
+    const all = said.splice(0)
+    for (const secret of SECRETS) expect(all.filter((text) => text.includes(secret))).toEqual([])
+  })
 
-afterAll(async () => {
-  process.off('warning', hear)
-  trace.disable()
-  context.disable()
-  await redis.call('ACL', 'DELUSER', user)
-  await clean()
-  await database.drop()
-})
+  afterAll(async () => {
+    process.off('warning', hear)
+    trace.disable()
+    context.disable()
+    await redis.call('ACL', 'DELUSER', user)
+    await clean()
+    await database.drop()
+  })
+}
 
 /** Takes down all that can be seen of something. */
 export function hear(what: unknown): void {

@@ -2,7 +2,9 @@
 import type { Browser, Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { startChromium } from '../environment/chromium.js'
-import { CREDENTIALS, ending, send, startCache, startDashboard } from './stage.js'
+import { CREDENTIALS, ending, send, startCache, startDashboard, useDashboards } from './stage.js'
+
+useDashboards()
 
 /** The board asks for news every 5 s. */
 const ACTION_TIMEOUT = 30_000

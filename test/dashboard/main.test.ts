@@ -7,7 +7,9 @@ import { models } from '../../generated/write-behind.js'
 import { createWriteBehind } from '../../src/index.js'
 import { startRedis } from '../environment/redis.js'
 import { createDatabase, createRedis } from '../fixture.js'
-import { ending, NEVER, send } from './stage.js'
+import { ending, NEVER, send, useDashboards } from './stage.js'
+
+useDashboards()
 
 const SERVICE_TIMEOUT = 60_000
 

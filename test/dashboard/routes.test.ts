@@ -3,7 +3,9 @@ import { appRoutes } from '@bull-board/api/dist/routes.js'
 import type { Queue } from 'bullmq'
 import { describe, expect, test } from 'vitest'
 import { SERVED } from '../../dashboard/routes.js'
-import { NEVER, send, startCache, startDashboard } from './stage.js'
+import { NEVER, send, startCache, startDashboard, useDashboards } from './stage.js'
+
+useDashboards()
 
 describe('what is served of the board', () => {
   const JOB = { kind: 'shard', model: 'Counter', shard: 0 }

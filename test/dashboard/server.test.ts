@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { Dashboard } from '../../dashboard/server.js'
 import { ConfigurationError } from '../../src/index.js'
-import { CREDENTIALS, send, startCache, startDashboard } from './stage.js'
+import { CREDENTIALS, send, startCache, startDashboard, useDashboards } from './stage.js'
+
+useDashboards()
 
 test('the status says what is wrong when there is none', async () => {
   const { cache } = await startCache()

@@ -1,4 +1,4 @@
-/** Dashboards, and caches to show. What a test starts is ended after it. Importing it registers hooks in the test file. */
+/** Dashboards, and caches to show. What a test starts is ended after it. */
 import { once } from 'node:events'
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 import { text } from 'node:stream/consumers'
@@ -14,9 +14,12 @@ export const NEVER = 3_600_000
 /** What a test started, in the order to end it. */
 export const ending: (() => Promise<unknown>)[] = []
 
-afterEach(async () => {
-  for (const step of ending.splice(0).reverse()) await step()
-})
+/** Registers the hooks of a test file. */
+export function useDashboards(): void {
+  afterEach(async () => {
+    for (const step of ending.splice(0).reverse()) await step()
+  })
+}
 
 /** A cache on a database of its own. Without a policy of `options`, nothing but the job itself brings a change to the database. */
 export async function startCache({ database, ...options }: { database?: TestDatabase; pageView?: Policy } & Options = {}) {

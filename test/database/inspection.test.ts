@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { ConfigurationError, createWriteBehind } from '../../src/index.js'
-import { connection, database, start } from './schema.js'
+import { connection, database, start, useSchema } from './schema.js'
+
+useSchema()
 
 describe('what is missing is named', () => {
   test.each([

@@ -5,7 +5,9 @@ import { describe, expect, test } from 'vitest'
 import { PrismaClient } from '../../generated/client/client.js'
 import { models } from '../../generated/write-behind.js'
 import { createWriteBehind } from '../../src/index.js'
-import { closing, connection, database, policies, RIGHTS, startAs } from './schema.js'
+import { closing, connection, database, policies, RIGHTS, startAs, useSchema } from './schema.js'
+
+useSchema()
 
 describe('a role', () => {
   test('with the documented rights writes, flushes and reads', async () => {

@@ -1,4 +1,4 @@
-/** For each test a database that it changes before a start. Importing it registers hooks in the test file. */
+/** For each test a database that it changes before a start. */
 import { randomUUID } from 'node:crypto'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { afterEach, beforeEach } from 'vitest'
@@ -12,17 +12,20 @@ export let connection: ReturnType<typeof createRedis>
 export let database: TestDatabase
 export let closing: (() => Promise<unknown>)[]
 
-beforeEach(async () => {
-  connection = createRedis()
-  database = await createDatabase()
-  closing = []
-})
+/** Registers the hooks of a test file. */
+export function useSchema(): void {
+  beforeEach(async () => {
+    connection = createRedis()
+    database = await createDatabase()
+    closing = []
+  })
 
-afterEach(async () => {
-  for (const close of closing.reverse()) await close()
-  await connection.clean()
-  await database.drop()
-})
+  afterEach(async () => {
+    for (const close of closing.reverse()) await close()
+    await connection.clean()
+    await database.drop()
+  })
+}
 
 export async function start(prisma: PrismaClient = database.prisma, used: Models = models) {
   const { redis, namespace } = connection

@@ -1,17 +1,37 @@
+import { randomUUID } from 'node:crypto'
 import type { TestProject } from 'vitest/node'
 import { startEnvironment } from './environment.js'
+import { applyMigrations } from './migrations.js'
+import { query } from './postgres.js'
 
 declare module 'vitest' {
   export interface ProvidedContext {
     redisUrl: string
     databaseUrl: string
+    /** The name of a migrated database that nobody connects to: `create database … template …` copies it. */
+    template: string
   }
 }
 
-/** One environment for all test files: `inject('redisUrl')`, `inject('databaseUrl')`. */
+/** One environment for all test files: `inject('redisUrl')`, `inject('databaseUrl')`, `inject('template')`. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const environment = await startEnvironment()
-  project.provide('redisUrl', environment.redisUrl)
-  project.provide('databaseUrl', environment.databaseUrl)
-  return environment.stop
+  const { redisUrl, databaseUrl, stop } = await startEnvironment()
+  const template = await createTemplate(databaseUrl)
+  project.provide('redisUrl', redisUrl)
+  project.provide('databaseUrl', databaseUrl)
+  project.provide('template', template)
+  return async () => {
+    await query(databaseUrl, `drop database "${template}"`)
+    await stop()
+  }
+}
+
+/** Copying a database costs PostgreSQL a third of what it costs to make an empty one and to migrate it. */
+async function createTemplate(databaseUrl: string): Promise<string> {
+  const name = `template_${randomUUID().replaceAll('-', '')}`
+  await query(databaseUrl, `create database "${name}"`)
+  const address = new URL(databaseUrl)
+  address.pathname = `/${name}`
+  await applyMigrations(address.toString())
+  return name
 }

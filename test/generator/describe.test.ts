@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { ENUMERATION, field, type Generated, generate, model, schemaOf } from './generate.js'
+import { ENUMERATION, field, type Generated, generate, model, schemaOf, useGenerator } from './generate.js'
+
+useGenerator()
 
 describe('a schema with everything that can be written behind', () => {
   let everything: Generated

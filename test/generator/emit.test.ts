@@ -2,7 +2,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { field, type Generated, generate, model, ROOT } from './generate.js'
+import { field, type Generated, generate, model, ROOT, useGenerator } from './generate.js'
+
+useGenerator()
 
 describe('the schema of this project', () => {
   let project: Generated

@@ -1,4 +1,4 @@
-/** Runs the generator as Prisma does. Importing it registers hooks in the test file. */
+/** Runs the generator as Prisma does. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,9 +13,12 @@ export const ENUMERATION = 'enum Color {\n  RED @map("red value")\n  BLUE\n}'
 
 const directories: string[] = []
 
-afterAll(async () => {
-  for (const directory of directories) await rm(directory, { recursive: true })
-})
+/** Registers the hooks of a test file. */
+export function useGenerator(): void {
+  afterAll(async () => {
+    for (const directory of directories.splice(0)) await rm(directory, { recursive: true })
+  })
+}
 
 export interface Generated {
   readonly output: string

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { generate, LEDGER, model, problem, schemaOf } from './generate.js'
+import { generate, LEDGER, model, problem, schemaOf, useGenerator } from './generate.js'
+
+useGenerator()
 
 describe('the configuration of the generator', () => {
   it('refuses models that do not exist, and the ledger among the models', async () => {

@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type Generated, generate, problem, schemaOf } from './generate.js'
+import { type Generated, generate, problem, schemaOf, useGenerator } from './generate.js'
+
+useGenerator()
 
 describe('a schema with what cannot be written behind', () => {
   let refused: Generated

@@ -4,7 +4,9 @@ import { preparing } from '../../src/database/failure.js'
 import { createEvents, type FailureEvent } from '../../src/events.js'
 import type { Scope } from '../../src/read/holds.js'
 import { RetryingConnection } from '../../src/redis/retrying-connection.js'
-import { cache, connection, database, holds, isStored, read, set, snapshots, whileLoading } from './row.js'
+import { cache, connection, database, holds, isStored, read, set, snapshots, useRow, whileLoading } from './row.js'
+
+useRow()
 
 const SCOPES: readonly (readonly [string, Scope])[] = [
   ['the record', ['a']],

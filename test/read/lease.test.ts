@@ -6,7 +6,9 @@ import { Reader } from '../../src/read/reader.js'
 import type { RetryingConnection } from '../../src/redis/retrying-connection.js'
 import { Store } from '../../src/redis/store.js'
 import { HOUR } from '../counters.js'
-import { connect, connection, holds, isStored, read, set, shards, snapshots, whileLoading } from './row.js'
+import { connect, connection, holds, isStored, read, set, shards, snapshots, useRow, whileLoading } from './row.js'
+
+useRow()
 
 describe('misses', () => {
   test('that come together, or while a load is under way, share one load', async () => {

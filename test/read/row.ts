@@ -1,4 +1,4 @@
-/** A cache of one row that others change too. Importing it registers hooks in the test file. */
+/** A cache of one row that others change too. */
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import type { SqlClient } from '../../src/database/database.js'
@@ -20,26 +20,29 @@ export let shards: ShardNames
 /** Snapshots of rows: `after` runs when one has been taken, before the library has it. */
 export const snapshots = { count: 0, after: nothing as () => Promise<unknown> }
 
-beforeAll(async () => {
-  database = await createDatabase()
-})
+/** Registers the hooks of a test file. */
+export function useRow(): void {
+  beforeAll(async () => {
+    database = await createDatabase()
+  })
 
-afterAll(() => database.drop())
+  afterAll(() => database.drop())
 
-beforeEach(async () => {
-  connection = createRedis()
-  shards = new ShardNames(connection.namespace, 'Counter', 2)
-  snapshots.after = nothing
-  snapshots.count = 0
-  cache = await connect()
-  await database.query(`insert into "Counter" values ('a', 1)`)
-})
+  beforeEach(async () => {
+    connection = createRedis()
+    shards = new ShardNames(connection.namespace, 'Counter', 2)
+    snapshots.after = nothing
+    snapshots.count = 0
+    cache = await connect()
+    await database.query(`insert into "Counter" values ('a', 1)`)
+  })
 
-afterEach(async () => {
-  await cache.close()
-  await connection.clean()
-  await database.query('truncate "Counter"')
-})
+  afterEach(async () => {
+    await cache.close()
+    await connection.clean()
+    await database.query('truncate "Counter"')
+  })
+}
 
 export function connect(): Promise<Cache<typeof models, typeof policies>> {
   const prisma: SqlClient = {

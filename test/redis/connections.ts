@@ -1,4 +1,4 @@
-/** A Redis for each test, and caches that reach it in the way that a test makes. Importing it registers hooks in the test file. */
+/** A Redis for each test, and caches that reach it in the way that a test makes. */
 import { Redis, type RedisOptions } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { models } from '../../generated/write-behind.js'
@@ -17,23 +17,26 @@ export let server: RedisServer
 export let redis: Redis
 export let opened: { close(): Promise<unknown> }[]
 
-beforeAll(async () => {
-  database = await createDatabase()
-})
+/** Registers the hooks of a test file. */
+export function useConnections(): void {
+  beforeAll(async () => {
+    database = await createDatabase()
+  })
 
-afterAll(() => database.drop())
+  afterAll(() => database.drop())
 
-beforeEach(async () => {
-  opened = []
-  server = await startRedis()
-  redis = open({ port: server.port, maxRetriesPerRequest: null })
-})
+  beforeEach(async () => {
+    opened = []
+    server = await startRedis()
+    redis = open({ port: server.port, maxRetriesPerRequest: null })
+  })
 
-afterEach(async () => {
-  for (const each of opened.reverse()) await each.close()
-  await server.stop()
-  await database.query('truncate "Counter", "Document"')
-})
+  afterEach(async () => {
+    for (const each of opened.reverse()) await each.close()
+    await server.stop()
+    await database.query('truncate "Counter", "Document"')
+  })
+}
 
 /** A connection of the application's, closed after the test. */
 export function open(options: RedisOptions): Redis {

@@ -2,7 +2,9 @@
 import { connect, type Socket } from 'node:net'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { describe, expect, test } from 'vitest'
-import { create, failureOf, open, proxyTo, quick, redis, row, server, still } from './connections.js'
+import { create, failureOf, open, proxyTo, quick, redis, row, server, still, useConnections } from './connections.js'
+
+useConnections()
 
 class FailingConnector {
   static failures = 0

@@ -2,7 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { TcpProxy } from '../chaos/proxy.js'
 import { type RedisServer, startRedis } from '../environment/redis.js'
-import { create, failureOf, open, proxyTo, quick, redis, row, server, still } from './connections.js'
+import { create, failureOf, open, proxyTo, quick, redis, row, server, still, useConnections } from './connections.js'
+
+useConnections()
 
 describe('a replica is promoted, and the old primary keeps its connections', () => {
   let replica: RedisServer

@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { WriteBehindError } from '../../src/index.js'
-import { type Caches, create, failureOf, open, opened, redis, server, still } from './connections.js'
+import { type Caches, create, failureOf, open, opened, redis, server, still, useConnections } from './connections.js'
+
+useConnections()
 
 describe('an error of Redis', () => {
   async function restricted(rules: string[]): Promise<Caches> {

@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { Random } from '../chaos/random.js'
-import { type Caches, create, failureOf, open, opened, proxyTo, server, still } from './connections.js'
+import { type Caches, create, failureOf, open, opened, proxyTo, server, still, useConnections } from './connections.js'
+
+useConnections()
 
 /** Passes on so many bytes a second, in one direction. */
 async function throttle(target: number, rate: number, slow: 'request' | 'reply'): Promise<number> {

@@ -3,7 +3,9 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import { describe, expect, test, vi } from 'vitest'
 import { PrismaClient } from '../../generated/client/client.js'
 import { ConfigurationError } from '../../src/index.js'
-import { clientOf, closing, database, RIGHTS, start } from '../database/schema.js'
+import { clientOf, closing, database, RIGHTS, start, useSchema } from '../database/schema.js'
+
+useSchema()
 
 describe('what refuses a start that is no gap in the tables is named', () => {
   const nameOf = (url: string) => new URL(url).pathname.slice(1)

@@ -1,6 +1,8 @@
 /** A model gets another strategy: what waits is written first. */
 import { describe, expect, test } from 'vitest'
-import { connect, DIRECT, database, read, row, set, where } from '../write/direct.js'
+import { connect, DIRECT, database, read, row, set, useDirectCaches, where } from '../write/direct.js'
+
+useDirectCaches()
 
 describe('a model whose strategy changes', () => {
   test.each(DIRECT)('to %s has its dirty records flushed before the start ends', async (strategy) => {

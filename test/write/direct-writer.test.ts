@@ -3,7 +3,9 @@ import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { FailureEvent } from '../../src/events.js'
 import { startRedis } from '../environment/redis.js'
-import { type Caches, connect, DIRECT, database, isStored, isWrite, read, row, set, statements, where } from './direct.js'
+import { type Caches, connect, DIRECT, database, isStored, isWrite, read, row, set, statements, useDirectCaches, where } from './direct.js'
+
+useDirectCaches()
 
 describe.each(DIRECT)('%s', (strategy) => {
   test(`has the row in the database before it resolves, and ${strategy === 'write-through' ? 'the view in Redis' : 'no view of it'}`, async () => {

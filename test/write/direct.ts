@@ -1,4 +1,4 @@
-/** Caches that write through or around, and one row. Importing it registers hooks in the test file. */
+/** Caches that write through or around, and one row. */
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import type { SqlClient } from '../../src/database/database.js'
@@ -17,25 +17,28 @@ export let connection: ReturnType<typeof createRedis>
 export const statements = { around: send, snapshots: 0 }
 let opened: Caches[]
 
-beforeAll(async () => {
-  database = await createDatabase()
-})
+/** Registers the hooks of a test file. */
+export function useDirectCaches(): void {
+  beforeAll(async () => {
+    database = await createDatabase()
+  })
 
-afterAll(() => database.drop())
+  afterAll(() => database.drop())
 
-beforeEach(async () => {
-  connection = createRedis()
-  statements.around = send
-  statements.snapshots = 0
-  opened = []
-  await database.query(`insert into "Counter" values ('a', 1)`)
-})
+  beforeEach(async () => {
+    connection = createRedis()
+    statements.around = send
+    statements.snapshots = 0
+    opened = []
+    await database.query(`insert into "Counter" values ('a', 1)`)
+  })
 
-afterEach(async () => {
-  for (const cache of opened) await cache.close({ deadline: 1000 })
-  await connection.clean()
-  await database.query('truncate "Counter", players')
-})
+  afterEach(async () => {
+    for (const cache of opened) await cache.close({ deadline: 1000 })
+    await connection.clean()
+    await database.query('truncate "Counter", players')
+  })
+}
 
 export async function connect(strategy: NonNullable<Policy['strategy']>, options: Options = {}, redis = connection.redis): Promise<Caches> {
   const prisma: SqlClient = {

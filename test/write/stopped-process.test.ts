@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, inject, test } from 'vitest'
 import { resume } from '../resume.js'
 import type { ChildArguments, Point } from '../strategies/child.js'
-import { type Caches, connect, connection, DIRECT, database, isStored, read, row, set } from './direct.js'
+import { type Caches, connect, connection, DIRECT, database, isStored, read, row, set, useDirectCaches } from './direct.js'
+
+useDirectCaches()
 
 describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
   let child: ChildProcess

@@ -132,5 +132,11 @@ export const START: readonly Mutant[] = [
     "if (drain === 'own') await this.#barrier.flushOwn(this.#parts, deadline, count)",
     "if (drain === 'own') await this.#barrier.flush(this.#parts, deadline, count)",
   ),
-  mutant('no new epoch when the number of shards changes', 'start/shard-count', 'start/shard-count.ts', 'store.invalidate(prefix, [])', 'store.now()'),
+  mutant(
+    'no new epoch when the number of shards changes',
+    'start/shard-count',
+    'start/shard-count.ts',
+    'store.invalidate(prefix, [])',
+    'store.now()',
+  ),
 ]
