@@ -1,8 +1,9 @@
 /**
- * node test/environment/run.mjs <entry.ts | command | generate> [arguments…]
+ * node test/environment/run.mjs <entry.ts | command | generate | test> [arguments…]
  *
  * Runs a command of this project on a machine that may have nothing but Node: installs the npm packages and generates the Prisma client
- * when they are missing or out of date; `generate` does that in any case. Nothing but Node's own modules may be imported here.
+ * when they are missing or out of date; `generate` does that in any case. `test` checks the code and runs all tests; with arguments it runs
+ * only vitest, and passes them on. Nothing but Node's own modules may be imported here.
  *
  * The command is a process group of its own, so that a Ctrl-C reaches it once, from here, however many of npm, the shell and the terminal
  * pass it on; its clean-up is awaited, and its exit code is this process's.
@@ -32,7 +33,8 @@ function main([name, ...rest]) {
   if (!packagesAreInstalled()) installPackages()
   if (name === 'generate' || !clientIsGenerated()) generateClients()
   if (name === 'generate') return
-  if (name.endsWith('.ts')) run(process.execPath, ['--import', 'tsx', name, ...rest])
+  if (name === 'test') run('sh', ['-c', rest.length === 0 ? 'npm run check && exec vitest run' : 'exec vitest run "$@"', name, ...rest])
+  else if (name.endsWith('.ts')) run(process.execPath, ['--import', 'tsx', name, ...rest])
   else run(name, rest)
 }
 
