@@ -77,7 +77,7 @@ describe('the checker', () => {
     expect(harms(deleted, {}, { steps })).toEqual(['resurrected'])
   })
 
-  test('finds a step back even if the row is right in the end', () => {
+  test('finds a row that went back in time, even if it is right in the end', () => {
     expect(harms(life, { [PLAYER]: { version: 2 } }, { steps: [step('update', 2), step('update', 1)] })).toEqual(['stale'])
   })
 

@@ -37,7 +37,7 @@ function collect<N extends keyof EventMap>(cache: Cache<typeof models, object>, 
 }
 
 describe('the events', () => {
-  test('say of each call to Redis how many writes to how many records it carried', async () => {
+  test('say for each call to Redis how many writes it carried, and to how many records', async () => {
     const cache = await connect({ counter: still })
     const written = collect(cache, 'written')
     const increments = Array.from({ length: 10 }, () => cache.counter.increment({ name: 'a' }, { value: 1 }))

@@ -51,7 +51,7 @@ test.each([
   }
 })
 
-test('a row that is loaded when its batch is acknowledged in part has nothing laid over it twice', async () => {
+test('a row that is loaded while its batch is acknowledged in part does not get a change laid over it twice', async () => {
   const play = new Play(servers, connection.namespace, 'acknowledged in part')
   play.begin('a', { views: 100n, lastStatus: 7 })
   await play.write(['a', increment])

@@ -52,7 +52,7 @@ describe('an error of another library', () => {
     ['one whose code is a text', Object.assign(new Error(TEXT), { code: TEXT, name: TEXT }), /^Error; its message/],
     ['a line that looks like a place in the code', new Error(`x\n    at ${TEXT} (y)`), /^Error; its message/],
     ['what is no error', { password: REDIS_PASSWORD }, /^something that is no error/],
-  ])('%s leaves as its class, its code and its place', (_, error, message) => {
+  ])('%s is reported by its class, its code and its place', (_, error, message) => {
     const redacted = redact(error)
     hear(redacted)
     expect(redacted.message).toMatch(message)

@@ -54,7 +54,7 @@ test('a write of more than maxRecordSize bytes is refused at the call, and nothi
   expect(await written()).toEqual(['fits'])
 })
 
-test('what waits of a record grows to twice the limit, and is flushed; a write beyond that is refused and changes nothing', async () => {
+test('the pending change of a record may grow to twice the limit, and is flushed; a write beyond that is refused and changes nothing', async () => {
   await upsert('grows', 'a'.repeat(3 * MIB))
   await update('grows', { note: 'b'.repeat(3 * MIB) })
   const more = update('grows', { meta: { text: 'c'.repeat(3 * MIB) } })
@@ -80,13 +80,13 @@ test('a key of more than 65,536 characters is refused', async () => {
   await expect(cache.document.findUnique({ where: { id: ' '.repeat(1e6) } })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
 })
 
-test('forty million quotes that lie in Redis end no process', async () => {
+test('forty million quotes in Redis do not end a process', async () => {
   await shard.write(stored('bomb', '"'.repeat(20_000_000)), stored('neighbour', 'x'))
   expect(await flushInChild({}, 1600)).toEqual({ code: 0, parked: [] })
   expect(await written()).toEqual(['bomb', 'neighbour'])
 })
 
-test('a process of 256 MiB carries the most that may wait of a record, and parks what it cannot carry', async () => {
+test('a process with 256 MiB flushes the largest pending change, and parks what it cannot carry', async () => {
   await shard.write(stored('heavy', '"'.repeat(10_000_000)), stored('most', '"'.repeat(4 * MIB - 100)), stored('neighbour', 'x'))
   const reason = expect.stringContaining('the heap of this worker can carry')
   expect(await flushInChild({}, 256)).toEqual({ code: 0, parked: [{ key: 'heavy', reason }] })
@@ -95,7 +95,7 @@ test('a process of 256 MiB carries the most that may wait of a record, and parks
   expect(await written()).toEqual(['heavy', 'most', 'neighbour'])
 })
 
-test('a batch that workers die of is divided unseen: neighbours arrive, the record is parked, and tried once more', async () => {
+test('a batch of which workers die is divided without being read: neighbours arrive, and the record is parked and tried once more', async () => {
   await shard.write(...['a', 'b', 'c'].map((id) => stored(id, 'x')), stored('bomb', 'BOMB '.repeat(100)))
   expect((await flushInChild({ bomb: 'BOMB' })).code).toBeNull()
   for (let death = 2; death <= 3; death++) await claim('a')
@@ -107,7 +107,7 @@ test('a batch that workers die of is divided unseen: neighbours arrive, the reco
   expect(await cache.parked()).toEqual([])
 })
 
-test('a record that workers died of again is tried by nobody who does not ask for it by its key', async () => {
+test('a record of which workers died again is tried only by a call that names its key', async () => {
   await shard.write(stored('bomb', 'x'), stored('a', 'x'))
   await shard.park('bomb')
   const { redis } = shard.connection
@@ -129,7 +129,7 @@ test('claims that end in an outage do not count: a batch comes through when the 
   expect(await written()).toEqual(['a', 'b'])
 })
 
-test('a batch that was in the database when its workers died is acknowledged unseen', async () => {
+test('a batch that had reached the database when its workers died is acknowledged without being read', async () => {
   await shard.write(stored('a', 'x'))
   const batch = await claim('a')
   await database.query('insert into write_behind_ledger (shard, batch) values ($1, $2)', [

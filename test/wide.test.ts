@@ -91,7 +91,7 @@ test('a thousand keys of 130 columns are read in one call', async () => {
   expect(found).toEqual(ids.map(() => ({ c129: 7 })))
 })
 
-test('a fault of a call is not repeated until Redis is said to be away', async () => {
+test('a fault in a call is reported as it is, and not as a Redis that is away', async () => {
   const link = new RetryingConnection(connection.redis, 600_000)
   await connection.redis.ping()
   const fault = () => {

@@ -13,7 +13,7 @@ const step = fc.oneof(
 )
 
 describe('what is composed', () => {
-  test('does what its parts do one after the other, a null included, however they are grouped', () => {
+  test('does what its parts do one after the other, for a null too, however they are grouped', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 8 }), fc.nat(8), fc.oneof(integer, fc.constant(NULL)), (steps, cut, value) => {
         const oneByOne = steps.reduce((each, by) => adjust(each, by), value)

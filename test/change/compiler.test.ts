@@ -73,7 +73,7 @@ describe('max and min', () => {
     expect(statements.some((sql) => sql.includes('greatest(t."last_seen", excluded."last_seen")'))).toBe(true)
   })
 
-  test('of both bounds, null becomes the one that came first, and counts on from there', async () => {
+  test('of both kinds turn null into the bound that came first, and go on from there', async () => {
     const rows = ['/max-min', '/min-max'].map((path) => ({ path, updatedAt: early }))
     await database.prisma.pageView.createMany({ data: rows })
     const change = (path: string, lastStatus: object) => cache.pageView.update({ where: { path }, data: { lastStatus } as never })
@@ -111,7 +111,7 @@ describe('max and min', () => {
     ])
   })
 
-  test('give way to a set, and bound what is set before them', async () => {
+  test('give way to a later set, and bound an earlier one', async () => {
     await database.prisma.counter.createMany({ data: ['set after', 'set before'].map((name) => ({ name, value: 5 })) })
     for (const value of [{ max: 10 }, { set: 3 }]) await cache.counter.update({ where: { name: 'set after' }, data: { value } })
     for (const value of [{ set: 3 }, { max: 10 }]) await cache.counter.update({ where: { name: 'set before' }, data: { value } })
@@ -143,7 +143,7 @@ describe('max and min', () => {
     expect(await database.prisma.player.findUnique({ where: id(2) })).toMatchObject({ score: 90 })
   })
 
-  test('that leave 64 bits with an increment are refused; what was written before stays', async () => {
+  test('are refused if an increment takes them out of 64 bits, and leave what was written before', async () => {
     await cache.counter.max({ name: 'edge' }, { value: 2n ** 63n - 1n })
     const more = cache.counter.increment({ name: 'edge' }, { value: 1 })
     await expect(more).rejects.toMatchObject({ code: 'INVALID_INPUT', message: expect.stringContaining('within 64 bits') })
@@ -170,7 +170,7 @@ describe('set and decrement', () => {
   })
 })
 
-describe('fields that are named like what every object has', () => {
+describe('fields named like properties that every object has', () => {
   const NAMES = ['constructor', 'hasOwnProperty', 'toString', 'valueOf']
   const fields = NAMES.map((name) => ({ name, column: name, type: 'String', sqlType: 'text', nullable: true, list: false }) as const)
   const odd: Model = { ...models.counter, name: 'Odd', table: 'odd', key: ['constructor'], fields }
@@ -230,7 +230,7 @@ describe('a field whose default the database or Prisma makes', () => {
     expect(compiler.update({ where, data: { value: { [call]: 1 } } })?.values).toEqual([call === 'increment' ? 1 : -1])
   })
 
-  test('is named as the reason why a value is expected', () => {
+  test('is given as the reason why a value is expected', () => {
     const why = 'its default is made by the database or by Prisma'
     expect(() => compiler.upsert({ where, create: {}, update: {} })).toThrow(`Counter.value: expected a value in create (${why}), got none`)
     expect(() => compiler.create({ data: {} })).toThrow(`Counter.name: expected a value in data (${why}), got none`)

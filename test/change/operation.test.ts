@@ -4,7 +4,7 @@ import { type OperationKind, Shapes } from '../../src/change/operation.js'
 const KINDS: readonly OperationKind[] = ['upsert', 'update']
 const LISTS = [[], ['a'], ['b'], ['a', 'b']]
 
-test('shapes are the same where all names are and only there, whatever was asked for before', () => {
+test('two operations share a shape if all their names agree, and only then', () => {
   const shapes = new Shapes([])
   const names = KINDS.flatMap((kind) =>
     LISTS.flatMap((sets) =>

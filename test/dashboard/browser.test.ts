@@ -9,7 +9,7 @@ useDashboards()
 /** The board asks for news every 5 s. */
 const ACTION_TIMEOUT = 30_000
 
-test('a Chromium that is not where it is said to be fails the tests, and does not skip them', async () => {
+test('the tests fail, and are not skipped, when CHROMIUM_PATH names no program', async () => {
   vi.stubEnv('CHROMIUM_PATH', '/nowhere/chromium')
   ending.push(async () => vi.unstubAllEnvs())
   await expect(startChromium()).rejects.toThrow('CHROMIUM_PATH: expected an executable file, got "/nowhere/chromium"')

@@ -51,7 +51,7 @@ describe('npm start', () => {
     await application.close()
   })
 
-  test('ends, whatever server hangs or has gone', async () => {
+  test('ends, even if a server hangs or is gone', async () => {
     const database = await createDatabase()
     ending.push(() => database.drop())
     const redis = await startRedis()

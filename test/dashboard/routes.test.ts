@@ -28,7 +28,7 @@ describe('what is served of the board', () => {
     ],
   }
 
-  test('each route that Bull Board has is decided on', () => {
+  test('every route of Bull Board is either served or refused on purpose', () => {
     const named = (route: string) => route.replace(/:\w+/g, ':')
     const routes = appRoutes.api.flatMap(({ method, route }) => [route].flat().map((each) => `${method} ${named(each)}`))
     const served = Object.entries(SERVED).flatMap(([method, each]) => each.map((route) => `${method.toLowerCase()} ${named(route)}`))

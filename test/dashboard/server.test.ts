@@ -5,7 +5,7 @@ import { CREDENTIALS, send, startCache, startDashboard, useDashboards } from './
 
 useDashboards()
 
-test('the status says what is wrong when there is none', async () => {
+test('the status of a closed cache says what is wrong', async () => {
   const { cache } = await startCache()
   const url = await startDashboard({ cache })
   expect((await send(`${url}/status`)).status).toBe(200)
@@ -30,7 +30,7 @@ describe('access', () => {
     for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) expect(new Dashboard({ cache, host })).toBeInstanceOf(Dashboard)
   })
 
-  test('an unknown option is refused, which may be a misspelled one of the credentials', () => {
+  test('an unknown option is refused, because it may be the misspelled credentials', () => {
     const cache = { queues: [], status: async () => [], parked: async () => [] }
     expect(() => new Dashboard({ cache, port: 0, credential: CREDENTIALS } as never)).toThrow(
       new ConfigurationError('dashboard: expected only cache, host, port and credentials, got credential'),

@@ -40,11 +40,11 @@ test('a row that a policy refuses is refused, though its SQLSTATE is that of a m
   expect(toPersistError('Counter', { code: '42501', message }).code).toBe('REFUSED')
 })
 
-test.each(['26000', '42P05'])("%s is a pooler's, which the message says", (code) => {
+test.each(['26000', '42P05'])('%s is attributed to the pooler in the message', (code) => {
   expect(toPersistError('Counter', { code })).toMatchObject({ code: 'OUTAGE', message: expect.stringContaining('pooler') })
 })
 
-test('what a trigger says is not repeated', () => {
+test('the words of a trigger are not repeated', () => {
   const message = 'expected nothing in column "SECRET", constraint "SECRET"'
   expect(toPersistError('Counter', { code: 'P0001', message, constraint: 'SECRET' }).message).not.toContain('SECRET')
 })

@@ -6,7 +6,7 @@ import { connection, database, start, useSchema } from './schema.js'
 
 useSchema()
 
-describe('what is missing is named', () => {
+describe('what is missing is named:', () => {
   test.each([
     [
       'the ledger',
@@ -103,7 +103,7 @@ describe('what is missing is named', () => {
   })
 })
 
-describe('what works is taken', () => {
+describe('a database that works is accepted:', () => {
   test.each([
     ['varchar for text', 'alter table "Counter" alter name type varchar(400)'],
     ['a domain', 'create domain d as bigint check (value >= 0); alter table "Counter" alter value type d'],
@@ -139,7 +139,7 @@ describe('what works is taken', () => {
     expect(await database.query('select name from "o""dd"."c.""x"')).toEqual([{ name: 'a' }])
   })
 
-  test('a name that PostgreSQL cuts', async () => {
+  test('a name that PostgreSQL shortens', async () => {
     const long = 'x'.repeat(70)
     await database.query(`alter table "Counter" rename to "${long}"`)
     const cache = await start(database.prisma, { ...models, counter: { ...models.counter, table: `"${long}"` } })

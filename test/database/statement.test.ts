@@ -57,7 +57,7 @@ test.each(WAYS)('a list that is %s arrives as it was, and a text that is no list
   for (const text of ['', 'a', '5', 'a,b']) await expect(list(text)).rejects.toMatchObject({ code: '22P02' })
 })
 
-test.each(WAYS)('nulls, times and more texts than fit at first are %s', async (_, put) => {
+test.each(WAYS)('nulls, times and more texts than the buffer holds at first arrive as they were when they are %s', async (_, put) => {
   const time = new ArrayLiteral({ ...TEXT, type: 'DateTime', sqlType: 'timestamptz' })
   for (const text of ['2026-11-21T10:00:00.001Z', NULL, '2026-11-21']) put(time, text)
   expect(time.toString()).toBe('{2026-11-21T10:00:00.001,NULL,2026-11-21}')
@@ -81,7 +81,7 @@ test('a text that a column does not take is refused, and does not move into the 
   expect(await database.query('select from "Counter"')).toEqual([])
 })
 
-test('a record of another key than the model has now is refused by itself', () => {
+test('a record whose key has other parts than that of the model is refused alone', () => {
   const persisted = new Database(database.prisma, models.reading, 30_000)
   const change = { kind: 'delete', pattern: '', regular: true, insert: [], values: [] } as const
   for (const key of ['a', 'a:b:c']) {
@@ -91,7 +91,7 @@ test('a record of another key than the model has now is refused by itself', () =
   }
 })
 
-test('a batch of more shapes of change than a statement can carry is refused, and so halved', async () => {
+test('a batch with more shapes of change than a statement can carry is refused, so that it is halved', async () => {
   const persisted = new Database(database.prisma, models.document, 30_000)
   const insert = models.document.fields.slice(1).map(() => '1')
   const changes: RowChange[] = Array.from({ length: 3000 }, (_, n) => {

@@ -35,7 +35,7 @@ async function insertReading(metric: string, value: string, at = '2026-01-01'): 
   await database.query(`insert into "Reading" (device, metric, value, at) values ('d', $1, $2::float8, $3::timestamp)`, [metric, value, at])
 }
 
-describe('numbers that are none, or infinite', () => {
+describe('numbers that are NaN or infinite', () => {
   test.each(['NaN', 'Infinity', '-Infinity'])('%s of a Float is read, and stays under increments of other fields', async (value) => {
     await insertReading('m', value)
     const where = reading('m')
@@ -74,7 +74,7 @@ describe('numbers that are none, or infinite', () => {
   })
 })
 
-describe('a row that holds what its model cannot', () => {
+describe('a row with a value that its model cannot hold', () => {
   test.each(['infinity', '12345-01-01'])('(the time %s) is refused by its name, and rows beside it are read', async (at) => {
     await insertReading('good', '1')
     await insertReading('bad', '1', at)

@@ -119,7 +119,7 @@ describe.each([
     await cache.close()
   })
 
-  test('a record that a time names is the row that Prisma finds by it', async () => {
+  test('a record whose key is a time is the row that Prisma finds by that time', async () => {
     const cache = await connect()
     for (const [n, lastSeen] of MOMENTS.entries()) {
       const at = new Date(lastSeen.getTime() + 2)

@@ -41,7 +41,7 @@ async function findings(...changes: RowChange[]): Promise<[string, string][]> {
   return [...(found ?? [])].map(([position, { message }]) => [changes[position]?.key as string, message.replace(/^.*\(|\)$/g, '')])
 }
 
-test('it names the refused rows of every shape, with SQLSTATE and constraint, and changes nothing', async () => {
+test('a trial names the refused rows of every shape, with SQLSTATE and constraint, and changes nothing', async () => {
   await database.query(`insert into "Document" (id, title, body, rank) values ('there', 't', '{}', 1)`)
   const changes = [
     row('a good'),
@@ -65,13 +65,13 @@ test('it names the refused rows of every shape, with SQLSTATE and constraint, an
   expect(await database.query('select id, rank from "Document"')).toEqual([{ id: 'there', rank: 1 }])
 })
 
-test('a row that needs another one of the batch is not refused, in whatever order they come', async () => {
+test('a row that refers to another row of the batch is not refused, in whatever order they come', async () => {
   expect(await findings(row('1', { note: '2' }), row('2', { note: '3' }), row('3'), row('4', { note: '5' }))).toEqual([
     ['4', '23503, constraint parent'],
   ])
 })
 
-test('what a trigger says is not repeated, and none can end the trial', async () => {
+test('the words of a trigger are not repeated, and no trigger can end the trial', async () => {
   expect(await findings(row('1', { title: 'SECRET' }), row('2', { title: 'assert' }), row('3', { title: 'end' }), row('4'))).toEqual([
     ['1', '23514'],
     ['2', 'P0004'],
@@ -84,7 +84,7 @@ test('texts arrive as they are', async () => {
   expect(await findings(...texts.map((title, n) => row(`${n}`, { title })))).toEqual([])
 })
 
-test('without a transaction, or in time, there is none', async () => {
+test('there is no trial without transactions, or without time for it', async () => {
   const { prisma } = database
   const bare = { $queryRawUnsafe: <T>(sql: string, ...values: unknown[]) => prisma.$queryRawUnsafe<T>(sql, ...values) }
   expect(await new Database(bare, models.document, 20_000).trial([row('1')])).toBeUndefined()

@@ -109,7 +109,7 @@ describe('a field for which our insert would write something else than that of P
   })
 })
 
-describe('what comes out as under Prisma is taken', () => {
+describe('a field for which our insert writes what that of Prisma writes is accepted:', () => {
   test.each([
     ['a default of NULL', 'alter table "Document" alter note type varchar(9), alter note set default null::varchar'],
     ['a default of NULL with its length', 'alter table "Document" alter note type varchar(9), alter note set default null::varchar(9)'],
@@ -131,7 +131,7 @@ describe('what comes out as under Prisma is taken', () => {
   })
 })
 
-describe('what the error says mends it', () => {
+describe('the advice of the error helps:', () => {
   test.each([
     ['a computed column', GENERATED],
     ['a default', 'alter table "Document" alter rank set default 1'],

@@ -50,7 +50,7 @@ async function written(): Promise<{ id: string }> {
   return where
 }
 
-test('a database that does not know it either parks the record, and takes its neighbours', async () => {
+test('if the database does not know the member either, the record is parked, and its neighbours arrive', async () => {
   const where = await written()
   await cache.document.upsert({ where: { id: 'neighbour' }, create: { title: 'title', body: {} }, update: {} })
   await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED', keys: [where.id] })

@@ -31,7 +31,7 @@ describe('one record', () => {
     }
   })
 
-  test('has no list where none was named, as Prisma has it: SQL can tell that from an empty one', async () => {
+  test('stores NULL, not an empty list, where no list was given, as Prisma does', async () => {
     const { db, prisma, cache, query } = stage
     const [ours, theirs] = [key(), key()]
     expect(await db.document.create({ data: { id: ours, title: 't', body: {} } })).toMatchObject({ tags: [] })
@@ -135,7 +135,7 @@ describe('one record', () => {
     }
   })
 
-  test('many at once go in a few calls, and none of them is added up with another', async () => {
+  test('many calls of one moment go to Redis together, and none is merged with another', async () => {
     const { db } = stage
     const name = key()
     await db.counter.create({ data: { name } })
@@ -165,7 +165,7 @@ describe('select and omit', () => {
   })
 })
 
-test('fields that the client computes are there, also those computed of a field that is left out', async () => {
+test('computed fields of the client are in the result, even if they are computed from a field that is left out', async () => {
   const { prisma, cache } = stage
   const label = {
     needs: { name: true, score: true },
@@ -225,7 +225,7 @@ describe('what Prisma refuses', () => {
     expect(await stage.cache.counter.findUnique({ where: { name: 'missing' } })).toBeNull()
   })
 
-  test('is refused by the state that was acknowledged, not by the table as it is', async () => {
+  test('is decided by what was acknowledged, not by the table as it is', async () => {
     const { db } = stage
     const name = key()
     await db.counter.create({ data: { name } })

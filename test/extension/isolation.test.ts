@@ -131,7 +131,7 @@ test('a record that the database refuses fails the call about it, and no other t
   await database.query('alter table "Counter" drop constraint small')
 })
 
-test('with one connection in the pool the flush is over before the transaction has it', async () => {
+test('with one connection in the pool, the flush ends before the transaction takes that connection', async () => {
   const { db } = await connect({ isolationLevel: 'Serializable', max: 1 })
   const [first, second] = await twoCounters(db)
   const seen = await db.$transaction((tx) => tx.counter.findMany({ where: { name: { in: [first, second] } } }))

@@ -134,7 +134,7 @@ describe('a flush', () => {
     expect(await prisma.post.findUnique({ where: { id: others[3] } })).not.toBeNull()
   })
 
-  test('goes round a circle as long as it gets on, and to children that were parked before', async () => {
+  test('goes round a circle of references as long as that helps, and returns to children that were parked before', async () => {
     const { db, cache, prisma } = stage
     await cache.flush()
     const [author, post, note] = [key(), key(), key()]

@@ -35,7 +35,7 @@ test.each(QUACKING)('the extension answers as Prisma does: %s', async (_, quack)
   expect(await stored(twins.extended, id)).toEqual(await stored(twins.plain, id))
 })
 
-test.each(QUACKING)("the cache's own call stores what Prisma would, or refuses it: %s", async (_, quack) => {
+test.each(QUACKING)('a call of the cache stores what Prisma would store, or refuses it: %s', async (_, quack) => {
   const id = `own ${number++}`
   const calls = twins.cache.document as unknown as Delegate
   const expected = await outcome(async () => twins.plain.document.create?.({ data: quack(row(id)) }))

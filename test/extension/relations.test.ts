@@ -46,7 +46,7 @@ test('a row whose key is changed by a relation is found under the new one, and n
   expect(await db.like.findUnique({ where: likeOf(userId, postId) })).toBeNull()
 })
 
-test('what goes along with a row that a nested write deletes is gone', async () => {
+test('rows that are deleted along with a row in a nested write are gone from the cache too', async () => {
   const { db } = stage
   const { userId, postId, otherId } = await userWithPosts()
   for (const id of [postId, otherId]) {

@@ -80,7 +80,7 @@ async function replace(id: string): Promise<void> {
   await stage.db.note.create({ data: { id, postId, views: 1 } })
 }
 
-test('what the schema deletes or sets null along with the old row, and columns that the model lacks, are not those of the new one', async () => {
+test('a replaced row does not inherit children, references or columns that the model lacks from the old row', async () => {
   const id = key()
   await noteWithChildren(id)
   await replace(id)
@@ -90,7 +90,7 @@ test('what the schema deletes or sets null along with the old row, and columns t
 })
 
 test.each(['restrict', 'no action', 'no action deferrable initially deferred'])(
-  'a child that keeps its parent (%s) keeps it here too, until it is gone',
+  'a child that keeps its parent (%s) delays the replacement until the child is gone',
   async (action) => {
     const id = key()
     await stage.query(`create table kept (note text references "Note" (id) on delete ${action})`)
@@ -106,7 +106,7 @@ test.each(['restrict', 'no action', 'no action deferrable initially deferred'])(
   },
 )
 
-test('a child that keeps its parent stops no neighbour in the batch', async () => {
+test('a child that keeps its parent does not stop the neighbours in the batch', async () => {
   const [kept, other] = [key(), key()]
   const parked: string[] = []
   stage.cache.events.on('parked', (event) => void parked.push(event.key))
@@ -150,21 +150,24 @@ test.each([
   [1, 'after'],
   [2, 'before'],
   [2, 'after'],
-] as const)('statement %i fails %s it was sent: the row is replaced once, and read meanwhile as it will be', async (number, when) => {
-  const id = key()
-  await noteWithChildren(id)
-  await replace(id)
-  statements = number
-  fault = when
-  await expect(stage.cache.flush({ timeout: 50 })).rejects.toMatchObject({ code: expect.stringMatching(/OUTAGE|TIMEOUT/) })
-  statements = 0
-  await stage.cache.note.invalidate({ id })
-  expect(await stage.cache.note.findUnique({ where: { id } })).toMatchObject({ views: 1 })
-  await stage.cache.note.update({ where: { id }, data: { views: { increment: 1 } } })
-  await stage.cache.flush()
-  expect(await stateOf([id])).toMatchObject({ notes: [{ views: 2, hidden: 'new' }], remarks: [] })
-  expect(await stage.query('select id from deleted where id = $1', [id])).toEqual([{ id }])
-})
+] as const)(
+  'when statement %i fails %s it was sent, the row is replaced once, and reads see the new row meanwhile',
+  async (number, when) => {
+    const id = key()
+    await noteWithChildren(id)
+    await replace(id)
+    statements = number
+    fault = when
+    await expect(stage.cache.flush({ timeout: 50 })).rejects.toMatchObject({ code: expect.stringMatching(/OUTAGE|TIMEOUT/) })
+    statements = 0
+    await stage.cache.note.invalidate({ id })
+    expect(await stage.cache.note.findUnique({ where: { id } })).toMatchObject({ views: 1 })
+    await stage.cache.note.update({ where: { id }, data: { views: { increment: 1 } } })
+    await stage.cache.flush()
+    expect(await stateOf([id])).toMatchObject({ notes: [{ views: 2, hidden: 'new' }], remarks: [] })
+    expect(await stage.query('select id from deleted where id = $1', [id])).toEqual([{ id }])
+  },
+)
 
 type Step =
   | { readonly do: 'delete' | 'create' | 'update' | 'upsert' | 'remark' | 'pin'; readonly note: number }

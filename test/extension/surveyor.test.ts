@@ -14,7 +14,7 @@ afterAll(async () => {
   await related.close()
 })
 
-describe('what one record cannot answer', () => {
+describe('calls that one record cannot answer', () => {
   test('reads the database as it is, or flushes first: the model says', async () => {
     const { db, cache } = stage
     const name = key()
@@ -51,7 +51,7 @@ describe('what one record cannot answer', () => {
     expect(await cache.counter.isPersisted({ name: other })).toBe(false)
   })
 
-  test('models that a query of another model reaches are flushed first, if they say so', async () => {
+  test('models that a query reaches through relations are flushed first, if their policy says so', async () => {
     const { db, prisma } = related
     const author = await prisma.user.create({ data: { email: key(), name: 'Ada' } })
     const post = await prisma.post.create({ data: { authorId: author.id, title: 't' } })
@@ -127,7 +127,7 @@ describe('writes that are not about one record', () => {
     expect(await prisma.like.count({ where: { userId: user.id } })).toBe(0)
   })
 
-  test('a create whose key the library does not make up', async () => {
+  test('a create whose key the database makes goes to the database', async () => {
     const { db, prisma } = related
     const user = await db.user.create({ data: { email: key(), name: 'Ada' } })
     expect(await prisma.user.findUnique({ where: { id: user.id } })).toEqual(user)

@@ -104,7 +104,7 @@ describe('an interactive transaction', () => {
     expect(await db.counter.findUnique({ where: { name } })).toEqual({ name, value: 21n })
   })
 
-  test('that has locked what has to be flushed is told so, and how to go on', async () => {
+  test('that has locked a row which has to be flushed fails, and the error says how to go on', async () => {
     const { db, cache } = stage
     const [name, table] = [key(), 'Counter']
     await db.counter.create({ data: { name, value: 1 } })
@@ -120,7 +120,7 @@ describe('an interactive transaction', () => {
     expect(await db.counter.findUnique({ where: { name } })).toEqual({ name, value: 2n })
   })
 
-  test('in further extensions, and one within another', async () => {
+  test('work in a client that is extended again, and within each other', async () => {
     const { db } = stage
     const name = key()
     const seen: string[] = []

@@ -32,7 +32,7 @@ afterAll(async () => {
 })
 
 describe('a barrier', () => {
-  test('takes any timeout, also one longer than timers run', async () => {
+  test('takes any timeout, even one longer than a timer can run', async () => {
     for (const timeout of [2 ** 31, Number.POSITIVE_INFINITY]) {
       await cache.counter.increment({ name: 'barrier' }, { value: 1 })
       expect(await cache.flush({ timeout })).toEqual({ records: 1 })
@@ -56,7 +56,7 @@ describe('a barrier', () => {
     expect(await cache.player.isPersisted({ id: id(2) })).toBe(false)
   })
 
-  test('of one record brings what was written since it was claimed, too', async () => {
+  test('of one record also brings what was written after it was claimed', async () => {
     await cache.player.upsert({ where: { id: id(3) }, create: { name: 'first' }, update: {} })
     await new Store(redis).claim(shardPrefix(namespace, 'Player', 0), randomUUID(), { records: 10, bytes: 1000 }, { key: id(3) })
     await cache.player.update({ where: { id: id(3) }, data: { name: 'second' } })
@@ -65,7 +65,7 @@ describe('a barrier', () => {
     expect(await cache.player.isPersisted({ id: id(3) })).toBe(true)
   })
 
-  test('of a record that the database refuses says so, and a correction passes it', async () => {
+  test('of a refused record fails and names it, and passes after a correction', async () => {
     await database.query(`alter table players add constraint positive check (score >= 0)`)
     const where = { id: id(4) }
     await cache.player.upsert({ where, create: { name: 'low', score: -1 }, update: {} })

@@ -6,7 +6,7 @@ const LONG = 501
 const SHORT = 100
 
 describe('the size of the next batch', () => {
-  test('halves with each statement that takes too long, also a failing one, down to one record', () => {
+  test('halves with each statement that takes too long, even one that fails, down to one record', () => {
     const size = new BatchSize(10)
     const sizes = [10, 5, 2, 1].map((records) => {
       expect(size.limits.records).toBe(records)
@@ -16,7 +16,7 @@ describe('the size of the next batch', () => {
     expect(sizes).toEqual([5, 2, 1, 1])
   })
 
-  test('stays when what took too long had fewer records than half of it: it is not their number', () => {
+  test('stays when a slow batch had at most half as many records, because their number is not the reason', () => {
     const size = new BatchSize(1000)
     size.adapt(500, LONG)
     expect(size.limits.records).toBe(1000)

@@ -56,7 +56,7 @@ describe('a job that is not ours', () => {
     expect(said('sweep')).toEqual([])
   })
 
-  test('that comes again every millisecond comes no more', async () => {
+  test('that repeats itself every millisecond loses its scheduler', async () => {
     const { cache, queue, write, said } = await start()
     await cache.startWorker()
     await queue.upsertJobScheduler('often', { every: 1 }, { name: 'crafted', data: SHARD })
@@ -68,7 +68,7 @@ describe('a job that is not ours', () => {
     expect(said('flush').length).toBeLessThan(10)
   })
 
-  test('that nobody can read fails once, and those behind it are run', async () => {
+  test('that cannot be read fails once, and the jobs behind it run', async () => {
     const { cache, queue, write } = await start()
     const { id = '' } = await queue.add('crafted', SHARD, { attempts: 50 })
     await stage.connection.redis.hset(queue.toKey(id), 'data', '{ "kind": ')
@@ -80,7 +80,7 @@ describe('a job that is not ours', () => {
     await expect.poll(() => queue.getCompletedCount()).toBeGreaterThan(0)
   })
 
-  test('says as much as ours, but has other options: it is run once, and fails at most once', async () => {
+  test('that has our data with other options runs once, and fails at most once', async () => {
     const { cache, queue, write } = await start({ sweepInterval: NEVER })
     await write('a')
     await expect.poll(() => queue.getDelayedCount()).toBe(1)
@@ -101,13 +101,13 @@ describe('a job that is not ours', () => {
 describe('a job that holds a shard is replaced', () => {
   const MARK = { deduplication: { id: 'shard/0' } }
   const HOLDERS: Record<string, JobsOptions & { data?: unknown }> = {
-    'as it waits for years': { ...MARK, delay: YEARS },
-    'as it waits for years, and says nothing': { ...MARK, delay: YEARS, data: null },
-    'as it says too much': { ...MARK, delay: YEARS, data: { ...SHARD, key: 'x'.repeat(1_000_000) } },
-    'as its back-off is years': { ...MARK, delay: YEARS, attempts: 10, backoff: { type: 'fixed', delay: YEARS } },
-    'as its mark lives for years': { deduplication: { id: 'shard/0', ttl: YEARS } },
-    'as it is of another shard': { ...MARK, delay: YEARS, data: { ...SHARD, shard: 1 } },
-    'as its id is a name of the queue': { ...MARK, delay: YEARS, jobId: 'crafted' },
+    'because it waits for years': { ...MARK, delay: YEARS },
+    'because it waits for years, without data': { ...MARK, delay: YEARS, data: null },
+    'because it has more data than ours': { ...MARK, delay: YEARS, data: { ...SHARD, key: 'x'.repeat(1_000_000) } },
+    'because its back-off is years': { ...MARK, delay: YEARS, attempts: 10, backoff: { type: 'fixed', delay: YEARS } },
+    'because its mark lives for years': { deduplication: { id: 'shard/0', ttl: YEARS } },
+    'because it names another shard': { ...MARK, delay: YEARS, data: { ...SHARD, shard: 1 } },
+    'because its id is a name that the queue uses': { ...MARK, delay: YEARS, jobId: 'crafted' },
   }
 
   test.each(Object.entries(HOLDERS))('%s', async (_, { data = SHARD, ...options }) => {
@@ -119,7 +119,7 @@ describe('a job that holds a shard is replaced', () => {
     expect(said('sweep')).toEqual([])
   })
 
-  test('as it waits for children that never come', async () => {
+  test('because it waits for children that never come', async () => {
     const { cache, queue, write } = await start()
     await write('held')
     await expect.poll(() => queue.getDelayedCount()).toBe(1)
@@ -130,7 +130,7 @@ describe('a job that holds a shard is replaced', () => {
     await expect.poll(names).toEqual(['held'])
   })
 
-  test('as ours has failed, and waits for years by a back-off that is not ours', async () => {
+  test('because it has failed, and waits for years by a back-off that is not ours', async () => {
     const { cache, queue, write } = await start()
     await write('held')
     await expect.poll(() => queue.getDelayedCount()).toBe(1)
@@ -141,7 +141,7 @@ describe('a job that holds a shard is replaced', () => {
     await expect.poll(names).toEqual(['held'])
   })
 
-  test('that of a parked record, too', async () => {
+  test('even if it stands for a parked record', async () => {
     const { cache, queue, write } = await start({ sweepInterval: NEVER })
     await stage.database.query('alter table "Counter" add constraint none check (false)')
     await write('parked')

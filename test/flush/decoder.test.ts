@@ -5,7 +5,7 @@ import { Counters, still } from '../counters.js'
 
 const counters = new Counters()
 
-test('rows are written in the order of their keys, so that two writers of the same rows do not wait for each other in a circle', async () => {
+test('rows are written in the order of their keys, so that two writers of the same rows cannot deadlock', async () => {
   const rows: string[][] = []
   const client = {
     async $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T> {

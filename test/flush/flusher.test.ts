@@ -17,7 +17,7 @@ describe('a flush', () => {
     expect(await cache.parked()).toEqual([])
   })
 
-  test('counts a batch once whose reply was lost after it was committed', async () => {
+  test('counts a batch once when the reply to its commit was lost', async () => {
     const cache = await connect({ counter: quick })
     await cache.startWorker()
     counters.gate.fail(3, 'after')
@@ -27,7 +27,7 @@ describe('a flush', () => {
     expect(await values()).toEqual([{ name: 'a', value: '1' }])
   })
 
-  test('tries a statement again that gets no answer, and counts it once', async () => {
+  test('repeats a statement that gets no answer, and counts it once', async () => {
     const cache = await connect({ counter: quick }, { statementTimeout: 1000 })
     await cache.startWorker()
     counters.gate.close('with fence')
@@ -41,7 +41,7 @@ describe('a flush', () => {
 })
 
 describe('a worker that is paused before its statement', () => {
-  test('changes nothing when it goes on after another has flushed the same batch, and newer ones', async () => {
+  test('changes nothing when it goes on after another worker has flushed its batch and a newer one', async () => {
     const paused = new Gate()
     const cache = await connect({ counter: still })
     const other = await connect({ counter: still }, { gate: paused })
@@ -57,7 +57,7 @@ describe('a worker that is paused before its statement', () => {
     expect(await values()).toEqual([{ name: 'a', value: '2' }])
   })
 
-  test('cannot apply a batch that was void meanwhile, because the database had refused it', async () => {
+  test('cannot apply a batch that another worker has declared void meanwhile', async () => {
     const paused = new Gate()
     const cache = await connect({ counter: still })
     const other = await connect({ counter: still }, { gate: paused })
@@ -79,7 +79,7 @@ describe('a worker that is paused before its statement', () => {
 })
 
 describe('a Redis that was emptied', () => {
-  test('is noticed by the ledger: the shard goes on, and says so', async () => {
+  test('is noticed by means of the ledger: an event says so, and the shard goes on', async () => {
     const cache = await connect({ counter: still })
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     await cache.flush()

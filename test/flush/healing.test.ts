@@ -99,7 +99,7 @@ test('a record that heals brings along those that were refused for the same reas
   expect(statements).toBeLessThan(20)
 })
 
-test('where most of the others are still refused, they are left in peace', async () => {
+test('a record that heals leaves the others alone if most of them are still refused', async () => {
   await cache.close()
   cache = await connect({ batchSize: 20 })
   await parkAll()

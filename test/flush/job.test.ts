@@ -5,7 +5,7 @@ import { QueueStage, quick } from './queue-stage.js'
 const stage = new QueueStage()
 const { start, names } = stage
 
-test.each(['shard', 'record'] as const)('each job of ours is as we make it, a job a %s', async (jobs) => {
+test.each(['shard', 'record'] as const)('each job that the library adds is recognised as its own (a job per %s)', async (jobs) => {
   const { cache, queue, write } = await start({}, { jobs, debounce: 1, maxWait: 2 })
   await stage.database.query(`alter table "Counter" add constraint plausible check (name <> 'refused')`)
   await cache.startWorker()

@@ -8,7 +8,7 @@ const { claim } = Store.prototype
 
 afterEach(() => void vi.restoreAllMocks())
 
-test('a process makes two claims at a time, and one that fails makes way', async () => {
+test('a process makes two claims at a time, and a claim that fails lets the next one begin', async () => {
   let [underWay, most, claims] = [0, 0, 0]
   vi.spyOn(Store.prototype, 'claim').mockImplementation(async function (this: Store, ...args) {
     most = Math.max(most, ++underWay)

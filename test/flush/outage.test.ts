@@ -35,7 +35,7 @@ test('a record whose row somebody keeps locked for ever is parked, and its neigh
   await cache.close()
 })
 
-test('a record that alone exceeds statement_timeout is parked for it', async () => {
+test('a record that alone takes longer than statement_timeout is parked', async () => {
   const options = '-c statement_timeout=400'
   const impatient = new PrismaClient({ adapter: new PrismaPg({ connectionString: misbehaviour.database.url, options }) })
   await misbehaviour.begin('select pg_sleep(60)')
@@ -64,7 +64,7 @@ test.each([
     'alter table write_behind_ledger drop constraint closed',
     'REFUSED',
   ],
-])('where %s nothing is parked, and nothing lost', async (_, spoil, mend, code) => {
+])('when %s, nothing is parked and nothing is lost', async (_, spoil, mend, code) => {
   const cache = await connect()
   await write(cache, ...goodNames)
   await misbehaviour.database.query(spoil)
@@ -79,7 +79,7 @@ test.each([
   await cache.close()
 })
 
-test('where somebody keeps the table locked nothing is parked, and all arrive afterwards', async () => {
+test('when somebody keeps the table locked, nothing is parked, and all records arrive afterwards', async () => {
   const adapter = new PrismaPg({ connectionString: misbehaviour.database.url, options: '-c statement_timeout=200' })
   const impatient = new PrismaClient({ adapter })
   const cache = await connect(impatient)

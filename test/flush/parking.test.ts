@@ -89,7 +89,7 @@ afterEach(async () => {
   await database.query(`delete from "Document" where id <> 'taken'`)
 })
 
-test('one record in a thousand is refused: the others are in the database, the six are listed with their reasons', async () => {
+test('six of six thousand records are refused: they are listed with their reasons, and the others are in the database', async () => {
   const took = await timeToWrite('good', KINDS, RECORDS - KINDS.length)
   await expect.poll(parkedIds).toEqual(BAD_IDS)
   for (const { key, reason } of await cache.parked()) expect(reason).toMatch(kindOf(key).reason)
@@ -97,7 +97,7 @@ test('one record in a thousand is refused: the others are in the database, the s
   if (process.env.TIMED === '1') expect(took).toBeLessThan(2000)
 })
 
-test('the values of refused records stand in no reason, no log and no job', async () => {
+test('no reason, no log and no job contains a value of a refused record', async () => {
   await writeBad()
   await expect.poll(parkedIds).toEqual(BAD_IDS)
   await expect.poll(async () => Math.min(...(await attempts()))).toBeGreaterThanOrEqual(2)
@@ -106,7 +106,7 @@ test('the values of refused records stand in no reason, no log and no job', asyn
   for (const value of [SECRET, 'ARCHIVED', '987654', Buffer.from(SECRET).toString('hex')]) expect(said).not.toContain(value)
 })
 
-test('each kind is repaired by the next good write', async () => {
+test('each kind of refused record is repaired by the next good write', async () => {
   await writeBad()
   await expect.poll(parkedIds).toEqual(BAD_IDS)
   await Promise.all(KINDS.map(({ id, good }) => cache.document.update({ where: { id }, data: good })))
@@ -119,7 +119,7 @@ test('each kind is repaired by the next good write', async () => {
   }
 })
 
-test('a unique value that is taken parks an upsert whose insert and update differ, and holds up nobody', async () => {
+test('an upsert whose insert meets a unique value that is taken is parked, and holds nobody up', async () => {
   const blob = new TextEncoder().encode(SECRET)
   await Promise.all([
     cache.document.upsert({ where: { id: 'clash' }, create: { title: 'one', body: {}, blob }, update: { title: 'other' } }),
@@ -130,7 +130,7 @@ test('a unique value that is taken parks an upsert whose insert and update diffe
   await expect.poll(written).toBe(1)
 })
 
-test('data that the database refuses to read is parked, also by a Redis that has forgotten the batches before', async () => {
+test('a value that the database cannot read is parked, even when Redis has forgotten the batches before', async () => {
   await write('before', {})
   await expect.poll(written).toBe(1)
   await cache.close()
@@ -146,7 +146,7 @@ test('data that the database refuses to read is parked, also by a Redis that has
   expect(adopted.length).toBeGreaterThan(0)
 })
 
-test('a batch that the server stops for the time it takes comes through in parts', async () => {
+test('a batch that takes longer than statement_timeout comes through in parts', async () => {
   const { redis, namespace } = connection
   const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: database.url, options: '-c statement_timeout=500' }) })
   await database.query(`create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(0.02); return new; end $$`)

@@ -6,7 +6,7 @@ const stage = new QueueStage()
 const { start, names } = stage
 
 describe('a queue', () => {
-  test('that is limited is said to be, and flushed all the same', async () => {
+  test('that somebody limited is reported as limited, and what waits is flushed all the same', async () => {
     const { cache, queue, write, said } = await start()
     expect(await cache.status()).toMatchObject([{ queue: 'running' }])
     await queue.setGlobalRateLimit(1, NEVER)
@@ -29,7 +29,7 @@ describe('a queue', () => {
     expect(await cache.status()).toMatchObject([{ queue: 'limited' }])
   })
 
-  test('that is paused is said to be, and left to whoever paused it', async () => {
+  test('that somebody paused is reported as paused, and is left alone', async () => {
     const { cache, queue, write, said } = await start()
     await queue.pause()
     await cache.startWorker()
@@ -64,7 +64,7 @@ describe('a queue', () => {
     await expect.poll(names).toEqual(['a', 'b'])
   })
 
-  test('in which two thousand jobs are before ours is flushed', async () => {
+  test('with two thousand jobs before ours is flushed', async () => {
     const { cache, queue, write } = await start({ concurrency: 1 })
     await queue.addBulk(Array.from({ length: 2000 }, () => ({ name: 'crafted', data: { no: 'job' }, opts: { attempts: 100, lifo: true } })))
     await write('a')
@@ -72,7 +72,7 @@ describe('a queue', () => {
     await expect.poll(names).toEqual(['a'])
   })
 
-  test('that breaks behind a job that waits is flushed, and asked once a second', async () => {
+  test('that breaks while a job waits is flushed by the sweeper, and BullMQ asks for it once a second', async () => {
     const { cache, queue, write } = await start({}, { maxBackoff: NEVER })
     await write('a')
     await expect.poll(() => queue.getDelayedCount()).toBe(1)
@@ -90,7 +90,7 @@ describe('a queue', () => {
 
   const NAMES = ['wait', 'active', 'delayed', 'prioritized', 'failed', 'completed', 'events', 'marker', 'meta', 'id', 'stalled', 'paused']
 
-  test.each(NAMES)('with a job whose id is %s is said to be broken, where it is, and flushed all the same', async (jobId) => {
+  test.each(NAMES)('with a job whose id is %s is flushed all the same, and reported where that breaks it', async (jobId) => {
     const { cache, queue, write, said } = await start()
     await queue.add('crafted', SHARD, { jobId }).catch(() => {})
     await write('a')
@@ -102,7 +102,7 @@ describe('a queue', () => {
   })
 
   test.each(['wait', 'meta', 'delayed', 'id', 'de:shard/0'])(
-    'that has a text as its %s is flushed, and so are its parked records',
+    'whose key %s holds a text is flushed, and so are its parked records',
     async (name) => {
       const { cache, queue, write, said } = await start({ sweepInterval: NEVER })
       await stage.database.query('alter table "Counter" add constraint none check (false)')

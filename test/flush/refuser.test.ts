@@ -30,7 +30,7 @@ describe('a refused record', () => {
     expect(await cache.status()).toMatchObject([{ dirty: 1, parked: 1 }])
   })
 
-  test('that is too long for its index is parked too, and holds nobody up', async () => {
+  test('is parked, and holds nobody up, if its key is too long for the index of the table', async () => {
     const cache = await connect({ counter: still })
     const name = randomBytes(6000).toString('hex')
     await Promise.all([name, 'a', 'b'].map((each) => cache.counter.increment({ name: each }, { value: 1 })))
@@ -50,7 +50,7 @@ describe('a refused record', () => {
     await expect.poll(() => cache.parked()).toHaveLength(0)
   })
 
-  test('whose number leaves 64 bits while it is refused is read as what was written', async () => {
+  test('is read as it was written, even if its number leaves 64 bits while it is refused', async () => {
     const cache = await connect({ counter: still })
     const most = 2n ** 63n - 1n
     await cache.counter.set({ name: 'a' }, { value: most })
@@ -64,7 +64,7 @@ describe('a refused record', () => {
     expect(await cache.counter.pending({ name: 'a' })).toMatchObject({ state: 'parked', set: { value: most + 10n } })
   })
 
-  test('is told by a barrier, whoever was told by the database', async () => {
+  test('is named by each barrier that meets it, not only by the one whose statement was refused', async () => {
     const cache = await connect({ counter: still })
     await cache.counter.increment({ name: 'a' }, { value: 5000 })
     await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED' })
@@ -87,7 +87,7 @@ describe('a refused record', () => {
     await expect.poll(values).toEqual([{ name: 'a', value: '5000' }])
   })
 
-  test('whose change names a field that the model has lost is parked, not dropped', async () => {
+  test('is parked, not dropped, if it names a field that the model does not have any more', async () => {
     const cache = await connect({ counter: still })
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     const prefix = shardPrefix(counters.connection.namespace, 'Counter', 0)

@@ -6,7 +6,7 @@ const counters = new Counters()
 const { connect, values } = counters
 
 describe('a worker', () => {
-  test('flushes although a deduplication mark has outlived its job', async () => {
+  test('flushes although BullMQ keeps the deduplication mark of a job that is gone', async () => {
     const cache = await connect({ counter: { ...quick, debounce: 500, maxWait: 500 } })
     await cache.startWorker()
     await cache.counter.increment({ name: 'a' }, { value: 1 })
@@ -18,7 +18,7 @@ describe('a worker', () => {
     await expect.poll(values).toEqual([{ name: 'a', value: '1' }])
   })
 
-  test('flushes when the alarm of a slower policy, or of a clock that is ahead, waits yet', async () => {
+  test('flushes in time although a later alarm was set before, by a slower policy or a clock that is ahead', async () => {
     const before = await connect({ counter: still })
     await before.counter.increment({ name: 'a' }, { value: 1 })
     await expect.poll(() => before.queues[0]?.getDelayedCount()).toBe(1)
@@ -30,7 +30,7 @@ describe('a worker', () => {
 })
 
 describe('jobs per record', () => {
-  test('show every key, and complete at once when a neighbour carried the record', async () => {
+  test('name each record, and complete at once where the batch of a neighbour carried it', async () => {
     const cache = await connect({ counter: { ...quick, jobs: 'record' } })
     await Promise.all(['a', 'b', 'c'].map((name) => cache.counter.increment({ name }, { value: 1 })))
     const [queue] = cache.queues
@@ -56,7 +56,7 @@ describe('jobs per record', () => {
   })
 })
 
-test('a parked record that is written again is flushed when it is due, also where each record has its job', async () => {
+test('a parked record that is written again is flushed when it is due, even where each record has a job of its own', async () => {
   const cache = await connect({ counter: { ...quick, jobs: 'record', backoff: 60_000, maxBackoff: 60_000 } }, { sweepInterval: 60_000 })
   await counters.database.query('alter table "Counter" add constraint small check (value < 1000)')
   await cache.startWorker()

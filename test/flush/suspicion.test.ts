@@ -43,7 +43,7 @@ test.each(STATES)('a record for which a trigger raises %s is parked, and its nei
   await cache.close()
 })
 
-test('a record that stands alone in its shard is parked for a failure that comes again', async () => {
+test('a record that is alone in its shard is parked when its failure repeats itself', async () => {
   await misbehaviour.begin(raise('XX000'))
   const cache = await connect()
   await write(cache, 'bad')
@@ -55,7 +55,7 @@ test('a record that stands alone in its shard is parked for a failure that comes
 })
 
 test.each(['42P01', '42501', '53100'])(
-  'where a trigger raises %s for all that is dirty, that stops nobody that comes later',
+  'a trigger that raises %s for all records that are dirty does not stop those that come later',
   async (state) => {
     await misbehaviour.begin(raise(state))
     const cache = await connect()
@@ -72,7 +72,7 @@ test.each(['42P01', '42501', '53100'])(
   },
 )
 
-test('what was parked before holds up nobody when it is tried again by another process', async () => {
+test('records that were parked before hold nobody up when another process tries them again', async () => {
   await misbehaviour.begin(raise('42P01'))
   const cache = await connect()
   await write(cache, ...goodNames, 'bad', 'bad2')
@@ -86,7 +86,7 @@ test('what was parked before holds up nobody when it is tried again by another p
   await second.close({ drain: 'none' })
 })
 
-test('a client without transactions finds the record by halves', async () => {
+test('a client without transactions finds the bad record by halving the batch', async () => {
   await misbehaviour.begin(raise('40001'))
   const cache = await connect({
     $queryRawUnsafe: <T>(sql: string, ...values: unknown[]) => misbehaviour.prisma.$queryRawUnsafe<T>(sql, ...values),

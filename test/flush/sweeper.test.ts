@@ -9,7 +9,7 @@ const counters = new Counters()
 const { connect, values } = counters
 
 describe('a sweep', () => {
-  test('flushes although every key of BullMQ was deleted', async () => {
+  test('flushes what has lost its job because every key of BullMQ was deleted', async () => {
     const cache = await connect({ counter: { ...quick, debounce: 500, maxWait: 500 } })
     await cache.startWorker()
     await cache.counter.increment({ name: 'a' }, { value: 1 })
@@ -30,7 +30,7 @@ describe('a sweep', () => {
   })
 
   test.each(['shard', 'record'] as const)(
-    'keeps one on the board, a job a %s, until what is written all the time is flushed',
+    'keeps a failed job on the board until its records are flushed, though they are written all the time (a job per %s)',
     async (jobs) => {
       const cache = await connect({ counter: { ...quick, jobs, attempts: 2 } })
       const [queue] = cache.queues as [Queue]
@@ -50,7 +50,7 @@ describe('a sweep', () => {
     },
   )
 
-  test('leaves a job alone to which an operator gave no data, and sweeps what is beside it', async () => {
+  test('leaves a job without data alone, which an operator made, and goes on with the others', async () => {
     const cache = await connect({ counter: { ...quick, attempts: 2 } })
     const failures: string[] = []
     cache.events.on('failure', ({ step, error }) => failures.push(`${step}: ${error.message}`))
@@ -65,7 +65,7 @@ describe('a sweep', () => {
     expect(failures.filter((failure) => !failure.startsWith('flush: Counter'))).toEqual([expect.stringMatching('^flush: expected { kind:')])
   })
 
-  test('goes on where another worker has retried or removed a failed job meanwhile', async () => {
+  test('goes on when another worker has retried or removed a failed job meanwhile', async () => {
     const counter = { ...quick, attempts: 1, backoff: 60_000, maxBackoff: 60_000 }
     await counters.database.query('alter table "Counter" add constraint small check (value < 1000)')
     const caches = await Promise.all(Array.from({ length: 6 }, () => connect({ counter }, { sweepInterval: 10 })))

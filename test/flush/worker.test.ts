@@ -20,7 +20,7 @@ describe('a worker', () => {
     await expect.poll(() => cache.status()).toMatchObject([{ dirty: 0, parked: 0, overdue: 0 }])
   })
 
-  test('flushes a record that is written without a pause at maxWait', async () => {
+  test('flushes a record that is written without a pause when maxWait is over', async () => {
     const cache = await connect({ counter: { ...quick, debounce: 150, maxWait: 300 } })
     await cache.startWorker()
     let writes = 0
@@ -53,7 +53,7 @@ describe('a worker', () => {
     expect(claim).toHaveBeenCalledTimes(2)
   })
 
-  test('finds what is due behind any number of records that later writes have put off', async () => {
+  test('finds a due record behind any number of records that later writes have put off', async () => {
     const soon = await connect({ counter: { ...quick, maxWait: HOUR } })
     const late = await connect({ counter: { ...quick, debounce: HOUR, maxWait: HOUR } })
     const names = Array.from({ length: 12 }, (_, n) => `n${n}`)
@@ -67,7 +67,7 @@ describe('a worker', () => {
     await expect.poll(() => queue.getJobCounts('completed', 'delayed')).toEqual({ completed: 1, delayed: 1 })
   })
 
-  test('lets a shard rest where nothing was due, since records are written all the time', async () => {
+  test('rests between two looks at a shard whose records are written all the time, so that none of them is due', async () => {
     const cache = await connect({ counter: { ...quick, debounce: 200, maxWait: HOUR } }, { sweepInterval: HOUR })
     await cache.startWorker()
     let isOver = false
@@ -92,7 +92,7 @@ describe('a worker', () => {
     expect(completed).toBeLessThanOrEqual((performance.now() - started) / 200 + 2)
   })
 
-  test('lets a shard rest between flushes, so that batches of a steady traffic are not of a record each', async () => {
+  test('rests between two flushes of a shard, so that steady traffic makes large batches', async () => {
     const cache = await connect({ counter: quick })
     let batches = 0
     cache.events.on('flushed', () => batches++)

@@ -88,7 +88,7 @@ ${ENUMERATION.replace(/\}$/, '  @@map("colors")\n  @@schema("books")\n}')}`
     expect(model(everything, 'parent')).toMatchObject({ key: ['b', 'a'], compoundKey: 'pair' })
   })
 
-  it('takes a key in @@id that is of one field by its name alone, as Prisma does', () => {
+  it('names a key in @@id that has one field by that field alone, as Prisma does', () => {
     expect(model(everything, 'sole')).toMatchObject({ key: ['code'] })
     expect(model(everything, 'sole')).not.toHaveProperty('compoundKey')
   })

@@ -38,7 +38,7 @@ async function judge(mutant: Mutant, tree: Tree, env: NodeJS.ProcessEnv): Promis
 async function firstFailure(test: string, tree: Tree, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const output = join(tree.path, 'report.json')
   rmSync(output, { force: true })
-  const options = ['--bail', '1', '--testTimeout', '40000', '--expect.poll.timeout', '8000', '--reporter', 'json', '--outputFile', output]
+  const options = ['--bail', '1', '--testTimeout', '40000', '--reporter', 'json', '--outputFile', output]
   await run(['node_modules/vitest/vitest.mjs', 'run', test, ...options], tree.path, env)
   if (!existsSync(output)) throw new Error(`${test} did not come to its end`)
   const report = JSON.parse(readFileSync(output, 'utf8')) as TestReport
@@ -75,7 +75,13 @@ function print({ mutant, caughtBy, problem }: Verdict): void {
 async function main(words: string): Promise<void> {
   const started = performance.now()
   const environment = await startEnvironment()
-  const env = { ...process.env, REDIS_URL: environment.redisUrl, DATABASE_URL: environment.databaseUrl, RUNS: process.env.RUNS ?? '100' }
+  const env = {
+    ...process.env,
+    REDIS_URL: environment.redisUrl,
+    DATABASE_URL: environment.databaseUrl,
+    RUNS: process.env.RUNS ?? '100',
+    POLL_TIMEOUT: '8000',
+  }
   const waiting = MUTANTS.filter(({ breaks, test }) => `${breaks} ${test}`.includes(words))
   const total = waiting.length
   let caught = 0

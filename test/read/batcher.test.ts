@@ -14,7 +14,7 @@ const TTL = { view: 60_000, missing: 5000 }
 
 const counters = new Counters()
 
-test('a read does not join a load whose rows Redis has already had', async () => {
+test('a read does not join a load whose rows have already gone to Redis', async () => {
   const { redis, namespace } = counters.connection
   const store = new Store(redis)
   const prefix = shardPrefix(namespace, 'Counter', 0)

@@ -14,7 +14,7 @@ const SCOPES: readonly (readonly [string, Scope])[] = [
 ]
 
 describe.each(SCOPES)('a hold of %s', (_, scope) => {
-  test('lasts as long as it is to, though others that are shorter come after it', async () => {
+  test('lasts its full time, even if shorter ones begin after it', async () => {
     const long = await holds().hold(scope)
     const short = await holds({ ttl: 50 }).hold(scope)
     await short.release()
@@ -37,7 +37,7 @@ describe.each(SCOPES)('a hold of %s', (_, scope) => {
     expect(await isStored()).toBe(true)
   })
 
-  test('keeps a load that began before it from storing what it read, whether that ends under the hold or after it', async () => {
+  test('keeps a load that began before it from storing what it read, whether the load ends during the hold or after it', async () => {
     const { result: hold } = await whileLoading(() => holds().hold(scope))
     expect(await isStored()).toBe(false)
     await hold.release()
@@ -49,7 +49,7 @@ describe.each(SCOPES)('a hold of %s', (_, scope) => {
     expect(await read()).toBe(3n)
   })
 
-  test('keeps a load that began under it from storing what it read, when it ends after it', async () => {
+  test('keeps a load that began during it from storing what it read, even after its end', async () => {
     const hold = await holds().hold(scope)
     await whileLoading(async () => {
       await set(2)
@@ -67,7 +67,7 @@ describe.each(SCOPES)('a hold of %s', (_, scope) => {
     expect([await isStored(), await isStored()]).toEqual([false, true])
   })
 
-  test('that has expired still drops at its release what was made meanwhile', async () => {
+  test('that has expired still drops, at its release, the view that was made meanwhile', async () => {
     const hold = await holds({ ttl: 20 }).hold(scope)
     await expect.poll(async () => [await isStored(), await isStored()]).toEqual([true, true])
     await set(2)
@@ -86,7 +86,7 @@ describe.each(SCOPES)('a hold of %s', (_, scope) => {
     expect([await isStored(), await isStored()]).toEqual([false, true])
   })
 
-  test('lays over the row what is pending, keeps it, and says which records are dirty', async () => {
+  test('lets reads see what is pending over the row, keeps the pending change, and says which records are dirty', async () => {
     await read()
     await cache.counter.increment({ name: 'a' }, { value: 10 })
     const hold = await holds().hold(scope)

@@ -21,7 +21,7 @@ describe('misses', () => {
     expect(snapshots.count).toBe(1)
   })
 
-  test('after the row changed do not join a load that began before', async () => {
+  test('after a change of the row do not join a load that began before it', async () => {
     const { loaded, result } = await whileLoading(async () => {
       const hold = await holds().hold(['a'])
       await set(2)
@@ -42,7 +42,7 @@ describe('misses', () => {
   })
 })
 
-test('a read that is sent twice, and arrives once more when its lease has gone, lets no old row be stored', async () => {
+test('a read command that arrives again after its lease has gone does not let an old row be stored', async () => {
   const model = models.counter
   const store = new Store(connection.redis)
   const sent: (() => Promise<unknown>)[] = []

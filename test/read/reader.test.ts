@@ -6,7 +6,7 @@ const counters = new Counters()
 const { connect, values } = counters
 
 describe('reads', () => {
-  test('go on from the ledger when Redis was emptied', async () => {
+  test('adopt the batch of the ledger when Redis was emptied', async () => {
     const cache = await connect({ counter: still })
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     await cache.flush()

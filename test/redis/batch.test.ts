@@ -37,7 +37,7 @@ async function acknowledge(batch: Batch | undefined): Promise<void> {
   await shard.store.acknowledge(shard.prefix, id, id, `next-${++ids}`, TTL, 1, false)
 }
 
-test('named records are claimed: those that are dirty, once each, in the order of their names', async () => {
+test('a claim of named records takes those that are dirty, once each, in the order in which they are named', async () => {
   await write('a', 'b', 'c', 'd')
   const batch = await claim({ keys: ['d', 'b', 'clean', 'd'] })
   expect(keysOf(batch)).toEqual(['d', 'b'])
@@ -46,7 +46,7 @@ test('named records are claimed: those that are dirty, once each, in the order o
   expect(keysOf(await claimAll())).toEqual(['a', 'c'])
 })
 
-test('a claim of named records leaves alone what lies before them in the index', async () => {
+test('a claim of named records leaves the records before them in the index alone', async () => {
   await write('a')
   await shard.putBack('a', 1_600_000_000_000, 1_600_000_000_000)
   await write('b', 'c')
@@ -62,7 +62,7 @@ test('a claim of named records keeps to the limits of a batch', async () => {
   expect((await claim({ keys }, { records: 9000, bytes: 2 ** 20 }))?.size).toBe(9000)
 })
 
-test('none of the named records is dirty: the reply says when something else is due', async () => {
+test('a claim of named records that are clean says when something else is due', async () => {
   await write('a')
   expect(await shard.store.claim(shard.prefix, 'id', LIMITS, { keys: ['b', 'c'] })).toMatchObject({ batch: undefined, putOff: 0 })
 })
@@ -84,7 +84,7 @@ test('all records of a batch are parked by one call, each with its reason', asyn
   expect((await shard.store.parked(shard.prefix)).map(({ reason }) => reason)).toEqual(Array(3).fill('the same'))
 })
 
-test('records set apart wait for their turn, and come with what is known of them', async () => {
+test('records that were set apart wait for their turn, and come with what is known of them', async () => {
   await write('a', 'b', 'c', 'd', 'e')
   const batch = await claimAll()
   await shard.store.split(shard.prefix, batch.id, 'good', [3, 1], ['of d', 'of b'])
@@ -102,7 +102,7 @@ test('records set apart wait for their turn, and come with what is known of them
   ])
 })
 
-test('a group set apart that is divided again is known no more', async () => {
+test('what is known of records that were set apart is forgotten when their group is divided again', async () => {
   await write('a', 'b', 'c')
   await shard.store.split(shard.prefix, (await claimAll()).id, 'good', [1, 2], ['of b', 'of c'])
   await acknowledge(await claim({ due: 0 }))
@@ -115,14 +115,14 @@ test('a group set apart that is divided again is known no more', async () => {
   expect([keysOf(other), other?.reasons]).toEqual([['c'], undefined])
 })
 
-test('a batch is not divided into all and nothing', async () => {
+test('a batch is not divided into all of its records and none', async () => {
   await write('a', 'b')
   const batch = await claimAll()
   await shard.store.split(shard.prefix, batch.id, 'other', [0, 1], ['x', 'y'])
   expect((await claim({ due: 0 }))?.id).toBe(batch.id)
 })
 
-test('each claim of a batch in flight counts, until it is forgiven; another batch is not forgiven with it', async () => {
+test('the claims of a batch in flight are counted, until they are forgiven; those of a later batch are not forgiven with them', async () => {
   await write('a')
   const batch = await claimAll()
   expect(batch.tries).toBe(1)

@@ -43,7 +43,7 @@ async function pending() {
 }
 
 describe('the view', () => {
-  test('that is not there allows nothing', async () => {
+  test('does not decide anything when there is none', async () => {
     expect(await writeIf(adds(1), 'there')).toBe('unknown')
     expect(await writeIf(creates(), 'missing')).toBe('unknown')
     expect(await pending()).toBeUndefined()
@@ -73,7 +73,7 @@ describe('the view', () => {
     expect(await writeIf(adds(1), 'there')).toEqual(['old', '6'])
   })
 
-  test('says nothing, and is dropped by an increment, if it lacks a field that the model has got since', async () => {
+  test('decides nothing, and is dropped by an increment, if it lacks a field that the model has got since', async () => {
     const loadOlder = () => shard.load(id, FIELDS.slice(0, 1), ['old'])
     const isView = async () => (await shard.connection.redis.exists(`${shard.prefix}view/${id}`)) === 1
     await loadOlder()
@@ -88,7 +88,7 @@ describe('the view', () => {
     expect(await isView()).toBe(false)
   })
 
-  test('of an earlier epoch says nothing, and one made by a write is of this epoch', async () => {
+  test('decides nothing if it is of an earlier epoch; one that a write makes is of the present epoch', async () => {
     await shard.store.hold(shard.prefix, 'hold', 1000, [])
     await shard.store.release(shard.prefix, 'hold', [])
     await load(undefined)
@@ -136,7 +136,7 @@ describe('a create', () => {
     await writeIf(creates(), 'missing')
   })
 
-  test('stays an insert under what follows, and a delete takes it back', async () => {
+  test('stays an insert under the changes that follow, and is taken back by a delete', async () => {
     await shard.write(adds(2), upserts(), compiler.update({ where, data: { name: 'newer' } }) as Operation)
     expect(await pending()).toMatchObject({ kind: 'insert', insert: ['newer', '4'] })
     await shard.write(deletes())

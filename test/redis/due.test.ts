@@ -82,7 +82,7 @@ describe.each([
   })
 })
 
-test('the slack is an eighth of a short debounce, and nothing of none', async () => {
+test('the slack is an eighth of a short debounce, and nothing without a debounce', async () => {
   for (const debounce of [0, 40]) {
     setPolicy(debounce, 5000)
     await shard.write(increment())
@@ -92,7 +92,7 @@ test('the slack is an eighth of a short debounce, and nothing of none', async ()
   }
 })
 
-test('most writes to a record that is written all the time leave its due time as it is', async () => {
+test('most writes to a busy record leave its due time as it is', async () => {
   setPolicy(DEBOUNCE)
   const times = new Set<number>()
   const [before, after] = await during(async () => {
@@ -130,7 +130,7 @@ test('a barrier takes what was written before the clock was put back', async () 
   })
 })
 
-test('a write takes over the due time of a debounce that was shortened', async () => {
+test('a write after the debounce was shortened is due by the shorter one', async () => {
   setPolicy(DEBOUNCE)
   await shard.write(increment())
   setPolicy(400)
@@ -172,7 +172,7 @@ describe('a record that is put off by later writes', () => {
     expect(await Promise.all([...'abcdefghijklm'].map(indexed))).toSatisfy((times: number[]) => times.every((time) => time > limit))
   })
 
-  test('lets a parked one pass that is due again, which comes alone', async () => {
+  test('lets a parked record pass that is due again, and that comes alone', async () => {
     await shard.write(other('p'))
     await shard.park('p')
     await putOff(['a'])

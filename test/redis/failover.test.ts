@@ -54,7 +54,7 @@ describe('a replica is promoted, and the old primary keeps its connections', () 
     expect(await row('a')).toBe(1n)
   })
 
-  test('a primary that is cut off from its replicas, and takes no writes for it, is left as well', async () => {
+  test('a primary that refuses writes because it has lost its replicas is left as well', async () => {
     const proxy = await proxyTo(server.port)
     const cache = await create(open({ port: proxy.port }), still)
     await redis.config('SET', 'min-replicas-to-write', 1)

@@ -77,7 +77,7 @@ test('no script names a key with a ":"', () => {
   }
 })
 
-test("parts of records' keys stay apart in names", async () => {
+test('keys whose parts differ have different names in Redis', async () => {
   const { cache } = await start()
   const keys = [
     ['a', 'b c'],

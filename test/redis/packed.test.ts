@@ -134,7 +134,7 @@ test('a sum outside 64 bits is refused, and leaves the change as it was', async 
   expect(await pending()).toMatchObject({ '+views': String(2n ** 63n - 6n) })
 })
 
-test('what was added before the sum that is refused is taken back, whatever it was', async () => {
+test('when a sum is refused, what the same operation had added before is taken back', async () => {
   const both = (views: bigint, bytes: bigint) => compiler.increment(where, { views, bytes })
   await shard.write(both(1n, 2n ** 63n - 1n))
   const before = await pending()
@@ -143,7 +143,7 @@ test('what was added before the sum that is refused is taken back, whatever it w
   expect(await pending()).toEqual(before)
 })
 
-test('long values make it a hash, of which a counter is changed alone', async () => {
+test('a change with long values is kept as a hash, in which a counter changes alone', async () => {
   const document = new Compiler(models.document)
   const id = '/'
   const saves = (body: string) => document.update({ where: { id }, data: { body, rank: { increment: 1 } } }) as Operation
@@ -169,7 +169,7 @@ function load(key: string, views: string): Promise<void> {
 const count = (path: string) => compiler.increment({ path }, { views: 1 })
 const viewsOf = (path: string) => shard.store.read(shard.prefix, 'lease', 1000, ['views'], [path])
 
-test('records of one call that are packed, hashes, clean and viewed each keep their own', async () => {
+test('a call for records that are packed, kept as hashes, clean or viewed keeps each of them apart', async () => {
   await shard.write(count('packed'), count('hash'))
   await shard.write(compiler.max({ path: 'hash' }, { views: 50 }))
   await load('viewed', '41')
@@ -194,7 +194,7 @@ test('the change of a record with a view is packed too, and the view follows it'
   expect(await viewsOf('/')).toEqual([['48']])
 })
 
-test('more than 32 records of a shard are kept as tables, however they came', async () => {
+test('Redis keeps more than 32 records of a shard as tables, however they came', async () => {
   const counter = new Compiler(models.counter)
   const names = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => String(from + n))
   const write = (from: number, to: number) => shard.write(...names(from, to).map((name) => counter.increment({ name }, { value: 1 })))
@@ -218,7 +218,7 @@ test('more than 32 records of a shard are kept as tables, however they came', as
   expect(await kept()).toEqual(expected(33, 'hashtable', 'skiplist'))
 })
 
-test('a view of a clean record follows a write that comes with others', async () => {
+test('the view of a clean record follows a write that comes in a call with others', async () => {
   await load('viewed', '41')
   await shard.write(count('clean'), count('viewed'))
   expect(await viewsOf('viewed')).toEqual([['42']])
@@ -234,7 +234,7 @@ test('a view that cannot hold a sum is dropped, and the packed change goes on wi
   expect(await viewsOf('/')).toEqual([{ lease: 'lease.' }])
 })
 
-test('a view that is made meanwhile is known to a packed change, and forgotten when it is dropped', async () => {
+test('a packed change knows of a view that is made meanwhile, until that is dropped', async () => {
   await shard.write(increments(1))
   await load('/', '1')
   expect(await pending()).toMatchObject({ '~': 'ivx' })
@@ -248,7 +248,7 @@ test('a view that is made meanwhile is known to a packed change, and forgotten w
   expect(await pending()).toMatchObject({ '+views': '3' })
 })
 
-test('a refused change is composed with a newer one into one', async () => {
+test('a refused change and a newer one become one change', async () => {
   await shard.write(increments(1))
   await shard.park('/', async () => {
     expect(await form()).toBe('none')

@@ -96,7 +96,7 @@ describe('an error of Redis', () => {
     expect(failure).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('max number of clients reached') })
   })
 
-  test('that will pass is waited for once', async () => {
+  test('that passes by itself is waited for once', async () => {
     const cache = await create(open({ port: server.port }), still, { writeTimeout: 2000 })
     await redis.config('SET', 'min-replicas-to-write', 1)
     const ended: string[] = []

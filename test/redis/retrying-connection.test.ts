@@ -30,7 +30,7 @@ test('a call without an answer ends when the timeout has passed', async () => {
   expect(retrying.load).toBe(0)
 })
 
-test('a refusal of a call that may have been carried out before says nothing', async () => {
+test('a refusal does not settle a call that may have been carried out before', async () => {
   const retrying = new RetryingConnection(redis, 3000)
   const refused = () => redis.eval('return redis.error_reply("OOM refused")', 0)
   await expect(retrying.call(refused)).rejects.toMatchObject({ name: 'ReplyError' })
@@ -42,7 +42,7 @@ test('a refusal of a call that may have been carried out before says nothing', a
   })
 })
 
-test('a call that is sent again keeps its deadline, which may be before those of younger calls', async () => {
+test('a call that is sent again keeps its deadline, even if younger calls have earlier ones', async () => {
   const retrying = new RetryingConnection(redis, 5000)
   await retrying.call(() => redis.ping())
   const call = (name: string) => retrying.call(forever(name)).catch(() => performance.now())

@@ -68,7 +68,7 @@ test.each(['zrank', 'hset', 'hdel', 'zremrangebyrank', 'del', 'set'])('a claim t
 })
 
 test.each(['hget', 'zadd', 'hset', 'set', 'hincrby', 'rename'])(
-  'a call of mixed shapes that may not run %s leaves what is written afterwards',
+  'a call that stops at %s loses nothing of what is written afterwards',
   async (command) => {
     await Promise.all(names.map(count))
     await rights(`-${command}`)

@@ -53,7 +53,7 @@ const codeOf = (call: Promise<unknown>) =>
 const row = async () => (await database.prisma.counter.findUnique({ where: { name: 'a' } }))?.value
 
 describe('an eviction policy that is changed after the start', () => {
-  test('stops writes by an error before they are sent, not flushes, until it is changed back', async () => {
+  test('refuses writes before they are sent, and lets flushes go on, until it is changed back', async () => {
     const cache = await create()
     await write(cache)
     await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
@@ -81,7 +81,7 @@ describe('an eviction policy that is changed after the start', () => {
     process.off('warning', listen)
   })
 
-  test('is found on a new connection before that carries a write', async () => {
+  test('is found on a new connection before it carries a write', async () => {
     const cache = await create({ sweepInterval: 3_600_000 })
     await write(cache)
     await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
@@ -92,7 +92,7 @@ describe('an eviction policy that is changed after the start', () => {
     expect(await cache.status()).toMatchObject([{ writes: 1 }])
   })
 
-  test('that has evicted keys meanwhile is told of, though it was changed back', async () => {
+  test('is reported when keys were evicted meanwhile, even if it was changed back', async () => {
     await create()
     await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
     for (let n = 0; n < 1000; n++) await redis.set(`junk ${n}`, 'x'.repeat(1000))
@@ -140,7 +140,7 @@ test('a node of a Redis Cluster is refused at the start', async () => {
   await node.stop()
 })
 
-test('what Redis does not tell this user is a warning', async () => {
+test('a warning names what Redis does not tell this user', async () => {
   const cache = await create()
   await redis.acl('SETUSER', 'default', '-info', '-config')
   const warnings: string[] = []

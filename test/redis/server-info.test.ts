@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { assess } from '../../src/redis/server-info.js'
 
-test('a policy that INFO leaves out is asked for, and is unknown where that is refused', () => {
+test('an eviction policy that INFO leaves out is taken from CONFIG, and is unknown where that is refused', () => {
   const info = 'redis_version:7.0.15\r\nrole:master\r\ncluster_enabled:0\r\naof_enabled:1\r\nevicted_keys:0\r\n'
   const unknown = 'Redis: it does not tell whether it may evict writes (maxmemory-policy)'
   expect(assess(info, undefined)).toMatchObject({ eviction: undefined, warnings: [expect.stringContaining(unknown)] })
@@ -14,7 +14,7 @@ test.each([
   ['redis_version:6.2.1', 'expected version 7 or later, got 6.2.1'],
   ['valkey_version:7.2.4\r\nredis_version:6.2.1', undefined],
   ['redis_version:7.2.4\r\nredis_mode:sentinel', 'expected a Redis, got a Sentinel'],
-])('%j is told apart', (info, problem) => {
+])('a server that says %j is recognised', (info, problem) => {
   expect(assess(info, undefined).problem).toEqual(problem === undefined ? undefined : expect.stringContaining(problem))
 })
 

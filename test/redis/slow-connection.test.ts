@@ -55,7 +55,7 @@ describe('a slow way to Redis', () => {
     expect(await cache.document.findUnique({ where })).toMatchObject({ body })
   })
 
-  test('that passes nothing on is given up, whatever else is sent meanwhile', async () => {
+  test('is given up when it passes nothing on, whatever else is sent meanwhile', async () => {
     const proxy = await proxyTo(server.port)
     const cache = await create(open({ port: proxy.port }), still, { writeTimeout: 6000 })
     proxy.halfOpen('request', 1, new Random(1))

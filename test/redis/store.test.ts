@@ -76,7 +76,7 @@ async function keys(): Promise<string[]> {
   return found.map((key) => key.slice(prefix.length)).filter((key) => !key.startsWith('writer/'))
 }
 
-test('every step is one command, so that a process can die before it or after it, not in it', async () => {
+test('every step is one command, so that a process can die before or after it, but not within it', async () => {
   const { redis } = connection
   await everyStep() // so that Redis knows the scripts
   await connection.empty()
@@ -95,7 +95,7 @@ async function expiring(): Promise<string[]> {
   return ttls.filter(({ ttl }) => ttl !== -1).map(({ key }) => key)
 }
 
-test('what is dirty carries no TTL, at no step', async () => {
+test('nothing of a dirty record has a TTL, at any step', async () => {
   await load('a', null, ['1'])
   expect(await expiring()).toEqual(['view/a'])
   await increment('a')
@@ -112,7 +112,7 @@ test('what is dirty carries no TTL, at no step', async () => {
   expect(await expiring()).toEqual(['view/a'])
 })
 
-test('what is dirty and has no view carries no TTL either', async () => {
+test('nothing of a dirty record without a view has a TTL', async () => {
   await increment('a', 'b')
   expect(await expiring()).toEqual([])
   await claimed('1')
@@ -120,7 +120,7 @@ test('what is dirty and has no view carries no TTL either', async () => {
   expect(await expiring()).toEqual([])
 })
 
-test('a parked record that is tried again is not due, so that nothing is overdue', async () => {
+test('a parked record that is tried again is not due, and so does not count as overdue', async () => {
   await increment('a')
   await store.park(prefix, await claimed('1'), ['reason'], '2')
   expect(await store.status(prefix)).toMatchObject({ dirty: 1, inFlight: false, firstDue: undefined })
@@ -130,7 +130,7 @@ test('a parked record that is tried again is not due, so that nothing is overdue
   expect(await store.status(prefix)).toMatchObject({ dirty: 2, firstDue: await store.due(prefix, 'b') })
 })
 
-test('a write tells of a shard that had no due record, unless a batch is in flight', async () => {
+test('a write says that its shard had nothing due, unless a batch is in flight', async () => {
   expect(await increment('a')).toMatchObject({ shardWasClean: true })
   expect(await increment('a', 'b')).toMatchObject({ shardWasClean: false })
   await store.split(prefix, await claimed('1'), '2')
@@ -143,7 +143,7 @@ test('a write tells of a shard that had no due record, unless a batch is in flig
   expect(await increment('d')).toMatchObject({ shardWasClean: true })
 })
 
-test('a view that is made of a claimed record gets its TTL when the record is clean, in whichever half of the batch', async () => {
+test('a view that is loaded while its record is claimed gets its TTL when the record is clean, in either half of a split batch', async () => {
   await increment('a', 'b')
   const first = await claimed('1')
   await load('a', null, ['1'])
@@ -156,7 +156,7 @@ test('a view that is made of a claimed record gets its TTL when the record is cl
   expect((await expiring()).sort()).toEqual(['view/a', 'view/b'])
 })
 
-test('views get the TTL of what they say, when their records are clean', async () => {
+test('the view of a clean record gets the TTL for a row or the TTL for a missing row', async () => {
   const ttls = () => Promise.all(['a', 'b'].map((key) => connection.redis.pttl(`${prefix}view/${key}`)))
   const { view, missing } = TTL
   await load('a', null, ['1'])
@@ -211,7 +211,7 @@ test('an acknowledgement, a split and a park that come late leave a newer batch 
   expect((await keys()).sort()).toEqual(before.sort())
 })
 
-test('a claim that is repeated is the same batch, without what was written since', async () => {
+test('a repeated claim returns the batch in flight, without what was written since', async () => {
   await increment('a')
   const first = await claim('1')
   await increment('a', 'b')
@@ -222,7 +222,7 @@ test('a claim that is repeated is the same batch, without what was written since
   expect(recordsOf(await claim('4'))).toMatchObject([one, one])
 })
 
-test('a claim that is sent again after its batch has gone is another batch: under the same id it would count as applied', async () => {
+test('a claim that is sent again after its batch has gone makes a batch with another id, since the ledger knows the old one', async () => {
   await increment('a')
   const first = await claim('1')
   await store.acknowledge(prefix, first?.id ?? '', first?.id ?? '', '2', TTL, 1, false)

@@ -60,7 +60,7 @@ test.each(DAMAGES)('a change that %s is parked as it is, and its neighbours go o
   expect(await shard.connection.redis.hgetBuffer(`${shard.prefix}unreadable`, 'bad')).toEqual(raw)
 })
 
-test.each(DAMAGES)('a write upon a change that %s destroys nothing, and stops none of its call', async (_, damage) => {
+test.each(DAMAGES)('a write to a record whose change %s destroys nothing, and stops no other write of the call', async (_, damage) => {
   await increment('bad')
   const raw = await spoil('bad', damage)
   const outcomes = await Promise.allSettled(['a', 'bad', 'b'].map((name) => cache.counter.increment({ name }, { value: 1 })))

@@ -4,7 +4,7 @@ import { Store } from '../../src/redis/store.js'
 import { checkClock } from '../../src/start/clock.js'
 import { createRedis } from '../fixture.js'
 
-test('a clock that is further than maxWait from that of Redis is said with both times', async () => {
+test('a clock that differs from that of Redis by more than maxWait is a warning with both times', async () => {
   const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   const { redis, clean } = createRedis()
   const calls = { connection: new RetryingConnection(redis, 10_000), store: new Store(redis) }

@@ -7,7 +7,7 @@ import { clientOf, closing, database, RIGHTS, start, useSchema } from '../databa
 
 useSchema()
 
-describe('what refuses a start that is no gap in the tables is named', () => {
+describe('a start that the database refuses says why:', () => {
   const nameOf = (url: string) => new URL(url).pathname.slice(1)
   const refusal = async (client: PrismaClient) => {
     const error = await start(client).catch((error: unknown) => error)
@@ -55,7 +55,7 @@ describe('what refuses a start that is no gap in the tables is named', () => {
   })
 })
 
-describe('a start that the database does not answer says why in its warning', () => {
+describe('a start that the database does not answer warns and says why:', () => {
   const nowhere = () => new PrismaClient({ adapter: new PrismaPg({ connectionString: 'postgresql://secret:secret@127.0.0.1:1/secret' }) })
 
   test.each<[string, () => PrismaClient | Promise<PrismaClient>, RegExp]>([

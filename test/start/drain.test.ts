@@ -38,7 +38,7 @@ const increment = (cache: Counters, all: readonly string[]) =>
   Promise.all(all.map((name) => cache.counter.increment({ name }, { value: 1 })))
 const rows = async () => (await database.query<{ name: string }>('select name from "Counter" order by name')).map(({ name }) => name)
 
-test('is of the own records, however many are dirty beside them', async () => {
+test('flushes what its own process wrote, however many other records are dirty', async () => {
   const [others, own] = [await connect(), await connect()]
   await increment(others, names(500))
   await increment(own, ['mine'])
@@ -52,7 +52,7 @@ test('is of the own records, however many are dirty beside them', async () => {
   expect(await database.query('select 1 from players')).toHaveLength(1)
 })
 
-test('is of all that the process wrote last, where others wrote the same record too', async () => {
+test('flushes what the process wrote last, even if others wrote the same record too', async () => {
   const [others, own] = [await connect(), await connect()]
   await increment(own, ['both'])
   await increment(others, ['both', 'theirs'])
@@ -61,7 +61,7 @@ test('is of all that the process wrote last, where others wrote the same record 
   expect(await database.query('select * from "Counter"')).toEqual([{ name: 'both', value: '3' }])
 })
 
-test('is of what other calls wrote: an update, a delete, and a call of the extension', async () => {
+test('flushes what an update, a delete and a call of the extension wrote', async () => {
   await database.query(`insert into "Counter" values ('updated', 1), ('deleted', 1), ('extended', 1)`)
   const [others, own] = [await connect(), await connect()]
   await increment(others, ['theirs'])
@@ -76,14 +76,14 @@ test('is of what other calls wrote: an update, a delete, and a call of the exten
   ])
 })
 
-test('is of whole shards where the process wrote more records than it remembers, and leaves none of its own', async () => {
+test('flushes whole shards if the process wrote more records than it remembers, and so leaves none of its own', async () => {
   const own = await connect()
   await increment(own, names(700))
   expect(await own.close()).toEqual({ flushed: 700, dirty: 0, parked: 0 })
   expect(await rows()).toHaveLength(700)
 })
 
-test('forgets what is in the database: records that others write later are theirs', async () => {
+test('does not flush a record that others wrote after its own write had reached the database', async () => {
   const [others, own] = [await connect(), await connect()]
   await increment(own, names(700))
   await own.flush()
@@ -93,7 +93,7 @@ test('forgets what is in the database: records that others write later are their
   expect(await own.close()).toMatchObject({ flushed: 8, dirty: 300 })
 })
 
-test('goes past a record that the database refuses, which is told', async () => {
+test('goes past a record that the database refuses, and reports it', async () => {
   await database.query('alter table "Counter" add constraint small check (value < 1000)')
   const [others, own] = [await connect(), await connect()]
   await increment(others, ['theirs'])
@@ -105,7 +105,7 @@ test('goes past a record that the database refuses, which is told', async () => 
   expect(failures).toMatchObject([{ step: 'flush', error: { code: 'PARKED', keys: ['a'] } }])
 })
 
-test('of a worker is of what it wrote itself, which is nothing', async () => {
+test('flushes nothing in a worker that wrote nothing', async () => {
   const [writer, worker] = [await connect(), await connect()]
   await worker.startWorker()
   await increment(writer, ['a'])

@@ -81,7 +81,7 @@ test('the same database is taken again, with more models, and by ten processes a
   expect(new Set(bound.map(([, value]) => value)).size).toBe(1)
 })
 
-test('of two databases that come at once, all processes of one are taken and all of the other refused', async () => {
+test('when processes of two databases start at once, all of one database are taken, and all of the other are refused', async () => {
   const other = await another()
   const attempts = await Promise.all(
     Array.from({ length: 10 }, (_, n) =>
@@ -103,7 +103,7 @@ test('a start that dies between the ledger and Redis is completed by the next on
   expect(await identity()).toEqual(before)
 })
 
-test('an emptied Redis is bound again, said, and views of before are not served', async () => {
+test('an emptied Redis is bound again with a warning, and views from before are not served', async () => {
   const cache = await start()
   await write(cache, 'a')
   await cache.flush()
@@ -159,7 +159,7 @@ test('two namespaces on one database do not disturb each other', async () => {
   await first.clean()
 })
 
-test('ledgers of two generators are bound apart: each model to its own', async () => {
+test('models with different ledgers are bound to them separately', async () => {
   await database.query('create table other_ledger (like write_behind_ledger including all)')
   const { redis, namespace } = connection
   const player = { ...models.player, ledger: { ...models.player.ledger, table: '"other_ledger"' } }
@@ -186,7 +186,7 @@ test('a layout of a later version is refused with both versions, even without th
   await expect(start()).rejects.toThrow('found something else')
 })
 
-test('a flush says nothing of a database that has not answered yet, though Redis holds nothing any more', async () => {
+test('a flush with nothing to write succeeds though the database has not answered yet', async () => {
   const owner = await start()
   const away: SqlClient = { $queryRawUnsafe: () => Promise.reject(new Error('connect ECONNREFUSED')) }
   const cache = await start({ prisma: away })
@@ -195,7 +195,7 @@ test('a flush says nothing of a database that has not answered yet, though Redis
   await expect(cache.flush({ timeout: 500 })).rejects.toMatchObject({ code: 'OUTAGE' })
 })
 
-test('without the database writes go on, nothing is flushed by one that is another, and its writes are then refused', async () => {
+test('writes go on without the database; another database in its place flushes nothing, and further writes are refused', async () => {
   await start()
   const other = await another()
   let isAway = true

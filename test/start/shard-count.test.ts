@@ -15,7 +15,7 @@ test('the number of shards cannot change while records are dirty', async () => {
   await connect({ counter: { ...still, shards: 3 } })
 })
 
-test('a view that is left from before the number of shards changed is none when it changes back', async () => {
+test('a view from before a change of the number of shards is not served when the number changes back', async () => {
   const name = ['a', 'b', 'c', 'd', 'e', 'f'].find((key) => shardOf(key, 2) !== shardOf(key, 5)) as string
   const value = async (cache: Cache<typeof models, { counter: typeof still }>) =>
     (await cache.counter.findUnique({ where: { name } }))?.value

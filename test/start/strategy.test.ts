@@ -5,7 +5,7 @@ import { connect, DIRECT, database, read, row, set, useDirectCaches, where } fro
 useDirectCaches()
 
 describe('a model whose strategy changes', () => {
-  test.each(DIRECT)('to %s has its dirty records flushed before the start ends', async (strategy) => {
+  test.each(DIRECT)('to %s flushes its dirty records before the start ends', async (strategy) => {
     const behind = await connect('write-behind')
     await set(behind, 5)
     await behind.counter.increment({ name: 'b' }, { value: 1 })
@@ -37,7 +37,7 @@ describe('a model whose strategy changes', () => {
     expect([await read(behind), await read(through), await row()]).toEqual([6n, 6n, 5])
   })
 
-  test('is refused where the word is none', async () => {
+  test('is refused if there is no such strategy', async () => {
     await expect(connect('write-back' as never)).rejects.toThrow(
       'policies.counter.strategy: expected "write-behind" or "write-through" or "write-around", got "write-back"',
     )

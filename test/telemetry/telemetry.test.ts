@@ -138,7 +138,7 @@ test('a flush by a job is in the trace of that job, if bullmq-otel is installed'
   await expect.poll(() => parent()?.name).toMatch(/^process .*Counter$/)
 })
 
-test('of many spans a batch is linked to the first ones only', async () => {
+test('a batch of many writes is linked to the spans of the first ones only', async () => {
   record()
   const cache = await connect({ counter: still })
   for (let call = 0; call < 3; call++)
@@ -147,7 +147,7 @@ test('of many spans a batch is linked to the first ones only', async () => {
   expect(linked(spans('write-behind.flush')[0])).toHaveLength(60)
 })
 
-test('where nobody records, nothing of it goes to Redis', async () => {
+test('no trace goes to Redis if nobody records traces', async () => {
   const cache = await connect({ counter: still })
   await cache.counter.increment({ name: 'a' }, { value: 1 })
   expect(await redis.keys(`${shardPrefix(namespace, 'Counter', 0)}traces`)).toEqual([])

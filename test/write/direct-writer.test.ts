@@ -103,7 +103,7 @@ describe.each(DIRECT)('%s', (strategy) => {
     expect(await read(caches[0] as Caches)).toBe(119n)
   })
 
-  test('is let end by a close', async () => {
+  test('ends before a close does', async () => {
     const cache = await connect(strategy)
     const writing = set(cache, 2)
     await cache.close()
@@ -112,7 +112,7 @@ describe.each(DIRECT)('%s', (strategy) => {
     await expect(set(cache, 3)).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
-  test('puts what another process has written behind into the database first, so that it comes after it', async () => {
+  test('first flushes what another process has written behind, so that the direct write comes after it', async () => {
     const cache = await connect(strategy)
     const behind = await connect('write-behind')
     await set(behind, 5)

@@ -75,7 +75,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
   })
 
   test.each(['hold', 'statement', 'release'] as const)(
-    'before its %s, while another writes and reads: views follow the commits',
+    'stopped before its %s while another process writes and reads: views follow the commits',
     async (point) => {
       const cache = await connect(strategy)
       await start(point, 'SIGSTOP')
@@ -88,7 +88,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
     },
   )
 
-  test('before its statement for longer than its hold lasts: drops at the end the view that was made meanwhile', async () => {
+  test('stopped before its statement until its hold has expired: drops at the end the view that was made meanwhile', async () => {
     const cache = await connect(strategy)
     await start('statement', 'SIGSTOP')
     await expire(cache)
@@ -98,7 +98,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
     expect([await row(), await read(cache), await read(cache)]).toEqual([7, 7n, 7n])
   })
 
-  test('before its release for longer than its hold lasts, while another writes', async () => {
+  test('stopped before its release until its hold has expired, while another process writes', async () => {
     const cache = await connect(strategy)
     await start('release', 'SIGSTOP')
     await expire(cache)
