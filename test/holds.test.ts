@@ -1,8 +1,8 @@
 /** Views of rows that change outside of write-behind: leases, holds, invalidate. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import type { SqlClient } from '../src/database/database.js'
 import { preparing } from '../src/database/failure.js'
+import type { SqlClient } from '../src/database/postgresql/database.js'
 import { createEvents, type FailureEvent } from '../src/events.js'
 import { type Cache, createWriteBehind } from '../src/index.js'
 import { shardOf } from '../src/model/key.js'
