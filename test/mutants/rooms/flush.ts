@@ -94,7 +94,13 @@ export const FLUSH: readonly Mutant[] = [
     "if (voided.outcome === 'elsewhere') return { ledger: voided.ledger }",
     "if (voided.outcome === 'elsewhere') return { ledger: head.previous }",
   ),
-  mutant('an emptied Redis blocks its shards', 'flush/flusher', 'flush/flusher.ts', 'head = { id: batch.id, previous: step.ledger }', 'return'),
+  mutant(
+    'an emptied Redis blocks its shards',
+    'flush/flusher',
+    'flush/flusher.ts',
+    'head = { id: batch.id, previous: step.ledger }',
+    'return',
+  ),
   mutant(
     'a shard that is flushed all the time',
     'flush/worker',
@@ -258,7 +264,13 @@ export const FLUSH: readonly Mutant[] = [
     'return isOverdue && (!isSet || overdue > policy.maxBackoff + PATIENCE * interval)',
     'return isOverdue && !isSet && PATIENCE > 0',
   ),
-  mutant('a broken queue is trusted', 'flush/queue-state', 'flush/sweeper.ts', "const isBroken = queue === 'broken'", 'const isBroken = false'),
+  mutant(
+    'a broken queue is trusted',
+    'flush/queue-state',
+    'flush/sweeper.ts',
+    "const isBroken = queue === 'broken'",
+    'const isBroken = false',
+  ),
   mutant(
     'a paused queue is flushed',
     'flush/queue-state',

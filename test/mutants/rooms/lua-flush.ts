@@ -196,7 +196,13 @@ redis.call('HSET', batchKey, unpack(batch))
     'putApart(key, changes[n])',
     '',
   ),
-  mutant('a record whose change lies apart is said to be persisted', 'redis/unreadable', 'redis/lua/due.lua', " or isApart(key) and 'inf'", ''),
+  mutant(
+    'a record whose change lies apart is said to be persisted',
+    'redis/unreadable',
+    'redis/lua/due.lua',
+    " or isApart(key) and 'inf'",
+    '',
+  ),
   mutant(
     'a change of any number of fields packed at once',
     'wide',
@@ -211,6 +217,12 @@ redis.call('HSET', batchKey, unpack(batch))
     '  local isFirstParked = due[1] and isParked(due[1])\n',
     '  local isFirstParked = due[1] and isParked(due[1])\n  if isFirstParked then return { due[1] } end\n',
   ),
-  mutant('a replica asked whether a record is dirty', 'redis/failover', 'redis/lua/due.lua', '#!lua flags=allow-oom', '#!lua flags=no-writes'),
+  mutant(
+    'a replica asked whether a record is dirty',
+    'redis/failover',
+    'redis/lua/due.lua',
+    '#!lua flags=allow-oom',
+    '#!lua flags=no-writes',
+  ),
   mutant('a full Redis lets no process start', 'redis/safety', 'redis/lua/share.lua', '#!lua flags=allow-oom', '#!lua'),
 ]

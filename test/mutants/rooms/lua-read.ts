@@ -25,7 +25,13 @@ export const LUA_READ: readonly Mutant[] = [
     "redis.call('GET', prefix .. 'lease/' .. named(key)) == lease",
     "type(key) == 'string'",
   ),
-  mutant('a lease of an earlier epoch is good', 'read/holds', 'redis/lua/load.lua', "string.sub(lease, -#epoch - 1) == '.' .. epoch and", ''),
+  mutant(
+    'a lease of an earlier epoch is good',
+    'read/holds',
+    'redis/lua/load.lua',
+    "string.sub(lease, -#epoch - 1) == '.' .. epoch and",
+    '',
+  ),
   mutant(
     'a hold that nobody looks at',
     'read/holds',

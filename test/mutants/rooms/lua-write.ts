@@ -32,7 +32,13 @@ export const LUA_WRITE: readonly Mutant[] = [
     "(first == false or first == 'inf') and",
     'first == false and',
   ),
-  mutant('a batch in flight is no alarm', 'redis/store', 'redis/lua/write.lua', " and call('EXISTS', prefix .. 'batch') == 0 then", ' then'),
+  mutant(
+    'a batch in flight is no alarm',
+    'redis/store',
+    'redis/lua/write.lua',
+    " and call('EXISTS', prefix .. 'batch') == 0 then",
+    ' then',
+  ),
   mutant('TTL on the view of a dirty record', 'redis/store', 'redis/lua/compose.lua', "  call('PERSIST', view)\n", ''),
   mutant('no writer sequence', 'redis/store', 'redis/lua/write.lua', '  if sequence <= seen then return reply end\n', ''),
   mutant(
@@ -56,7 +62,13 @@ export const LUA_WRITE: readonly Mutant[] = [
     '    scored, count = scored + 2, count + 2\n',
     '    count = count + 2\n    scores[scored + 1], scores[scored + 2] = nil, nil\n',
   ),
-  mutant('what makes a table of the changes stays among them', 'redis/packed', 'redis/lua/write.lua', "    call('HDEL', packedKey, long)\n", ''),
+  mutant(
+    'what makes a table of the changes stays among them',
+    'redis/packed',
+    'redis/lua/write.lua',
+    "    call('HDEL', packedKey, long)\n",
+    '',
+  ),
   mutant(
     'a record due a debounce after its first write, however often it is written',
     'redis/due',

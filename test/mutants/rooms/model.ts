@@ -23,7 +23,13 @@ export const MODEL: readonly Mutant[] = [
     'names.every((other) => !refersTo(name, other) || refersTo(other, name))',
     'names.length > 0 || refersTo(name, name)',
   ),
-  mutant('a date that writes itself down in its own way', 'extension/quacking', 'model/date.ts', ' || value.toISOString !== toISOString', ''),
+  mutant(
+    'a date that writes itself down in its own way',
+    'extension/quacking',
+    'model/date.ts',
+    ' || value.toISOString !== toISOString',
+    '',
+  ),
   mutant(
     'what only looks like a Decimal',
     'extension/quacking',
@@ -66,7 +72,13 @@ export const MODEL: readonly Mutant[] = [
     'if (isArguments(given)) return readArguments(given)',
     'if (isArguments(given)) return given',
   ),
-  mutant('shapes told apart by what they set alone', 'change/operation', 'change/operation.ts', '      areEqual(last.bases, bases) &&\n', ''),
+  mutant(
+    'shapes told apart by what they set alone',
+    'change/operation',
+    'change/operation.ts',
+    '      areEqual(last.bases, bases) &&\n',
+    '',
+  ),
   mutant('a write of any size is taken', 'sizes', 'change/size.ts', 'if (bytes > most) throw', 'if (false) throw'),
   mutant(
     'a result has the type that its row was made of',
@@ -78,7 +90,7 @@ export const MODEL: readonly Mutant[] = [
   mutant(
     'a time of the last change is left to the database',
     'generator/emit',
-    'generator/describe.ts',
+    'generator/models.ts',
     'else if (field.isUpdatedAt || isMadeByPrisma)',
     'else if (field.isRequired && isMadeByPrisma)',
   ),

@@ -62,7 +62,13 @@ export const REDIS: readonly Mutant[] = [
   ),
   mutant('a fault is repeated as if Redis were away', 'wide', 'redis/retrying-connection.ts', 'if (isFault(failure)) throw failure', ''),
   mutant('BullMQ can name the keys of a shard', 'redis/keys', 'redis/keys.ts', '}}/`', '}}:`'),
-  mutant('a demoted primary is kept', 'redis/failover', 'redis/connection.ts', '=> MOVED_ON.test(message)', '=> message === MOVED_ON.source'),
+  mutant(
+    'a demoted primary is kept',
+    'redis/failover',
+    'redis/connection.ts',
+    '=> MOVED_ON.test(message)',
+    '=> message === MOVED_ON.source',
+  ),
   mutant(
     'settings of the application that end or cut our connections',
     'redis/connector',

@@ -92,11 +92,17 @@ export const START: readonly Mutant[] = [
   mutant(
     'a refused connection taken for a ledger that takes no row',
     'start/confirmation',
-    'start/reason.ts',
+    'database/postgresql/reason.ts',
     'if (await refusesAll(ask, code))',
     "if (code === '')",
   ),
-  mutant('a column of the ledger that gets no value, not named', 'start/confirmation', 'start/reason.ts', 'REFUSED_ROWS[code] ?? ', ''),
+  mutant(
+    'a column of the ledger that gets no value, not named',
+    'start/confirmation',
+    'database/postgresql/reason.ts',
+    'REFUSED_ROWS[code] ?? ',
+    '',
+  ),
   mutant(
     'a refusal within a script without its word',
     'redaction',
@@ -132,5 +138,11 @@ export const START: readonly Mutant[] = [
     "if (drain === 'own') await this.#barrier.flushOwn(this.#parts, deadline, count)",
     "if (drain === 'own') await this.#barrier.flush(this.#parts, deadline, count)",
   ),
-  mutant('no new epoch when the number of shards changes', 'start/shard-count', 'start/shard-count.ts', 'store.invalidate(prefix, [])', 'store.now()'),
+  mutant(
+    'no new epoch when the number of shards changes',
+    'start/shard-count',
+    'start/shard-count.ts',
+    'store.invalidate(prefix, [])',
+    'store.now()',
+  ),
 ]

@@ -44,7 +44,13 @@ export const WRITE: readonly Mutant[] = [
     'reply instanceof RedisRefusal ? !reply.isUnread : isReply(reply)',
     'reply instanceof RedisRefusal || isReply(reply)',
   ),
-  mutant('close forgets its own records past those that it names', 'start/drain', 'write/own-records.ts', "this.#areTooMany ? 'all' : [", '['),
+  mutant(
+    'close forgets its own records past those that it names',
+    'start/drain',
+    'write/own-records.ts',
+    "this.#areTooMany ? 'all' : [",
+    '[',
+  ),
   mutant(
     'a refusal before the script taken for an unknown outcome',
     'redis/reply',
