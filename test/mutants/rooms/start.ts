@@ -7,7 +7,7 @@ export const START: readonly Mutant[] = [
     'a switch of the strategy that leaves dirty records',
     'start/strategy',
     'create.ts',
-    '  await drainSwitched(parts, shared.barrier)\n',
+    '  await drainSwitched(cached, shared.barrier)\n',
     '',
   ),
   mutant(
@@ -135,8 +135,8 @@ export const START: readonly Mutant[] = [
     "close drains everybody's records",
     'start/drain',
     'write-behind.ts',
-    "if (drain === 'own') await this.#barrier.flushOwn(this.#parts, deadline, count)",
-    "if (drain === 'own') await this.#barrier.flush(this.#parts, deadline, count)",
+    "if (drain === 'own') await this.#barrier.flushOwn(this.#models, deadline, count)",
+    "if (drain === 'own') await this.#barrier.flush(this.#models, deadline, count)",
   ),
   mutant(
     'no new epoch when the number of shards changes',
