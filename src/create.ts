@@ -4,8 +4,8 @@ import { ConfigurationError, UnavailableError } from './errors.js'
 import { createEvents, type Events } from './events.js'
 import { Barrier } from './flush/barrier.js'
 import { Flusher, type FlushLimits } from './flush/flusher.js'
-import { Limit } from './flush/limit.js'
 import { Scheduler } from './flush/scheduler.js'
+import { Semaphore } from './flush/semaphore.js'
 import { Sweeper } from './flush/sweeper.js'
 import { FlushWorker } from './flush/worker.js'
 import type { Model, Models } from './model/model.js'
@@ -160,7 +160,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
       () => confirmation.ready(),
     ),
     queueConnection: connect(QUEUE_CONNECTION),
-    limits: { claims: new Limit(CLAIMS_UNDER_WAY), statements: new Limit(options.concurrency) },
+    limits: { claims: new Semaphore(CLAIMS_UNDER_WAY), statements: new Semaphore(options.concurrency) },
   }
   const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
   shared.barrier.serve(parts)

@@ -3,7 +3,7 @@ import type { Condition, Operation } from '../change/operation.js'
 import { InvalidInputError, PersistError } from '../errors.js'
 import { shardOf } from '../model/key.js'
 import { RowDecoder } from '../model/row.js'
-import type { View } from '../redis/replies.js'
+import type { CachedRow } from '../redis/replies.js'
 import type { Answer } from '../write/writer.js'
 import type { Part } from '../write-behind.js'
 import { type Arguments, hasOthers } from './call.js'
@@ -109,7 +109,7 @@ export class Records {
     return undefined
   }
 
-  #view(key: string): Promise<View> {
+  #view(key: string): Promise<CachedRow> {
     return this.#part.reader.find(shardOf(key, this.#part.shards.count), key, (view) => view)
   }
 
