@@ -2,7 +2,13 @@
 import { type Mutant, mutant } from '../mutant.js'
 
 export const START: readonly Mutant[] = [
-  mutant('all shards are claimed at once', 'flush/limit', 'create.ts', 'claims: new Limit(CLAIMS_UNDER_WAY)', 'claims: new Limit(64)'),
+  mutant(
+    'all shards are claimed at once',
+    'flush/limit',
+    'create.ts',
+    'claims: new Semaphore(CLAIMS_UNDER_WAY)',
+    'claims: new Semaphore(64)',
+  ),
   mutant(
     'a switch of the strategy that leaves dirty records',
     'start/strategy',
