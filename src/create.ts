@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { Database, type SqlClient } from './database/database.js'
+import { Database, type SqlClient } from './database/postgresql/database.js'
 import { ConfigurationError, UnavailableError } from './errors.js'
 import { createEvents, type Events } from './events.js'
 import { Barrier } from './flush/barrier.js'
