@@ -139,7 +139,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     'first == false and',
   ),
   mutant('a batch in flight is no alarm', 'steps', 'redis/lua/write.lua', " and call('EXISTS', prefix .. 'batch') == 0 then", ' then'),
-  mutant('TTL on the view of a dirty record', 'steps', 'redis/lua/compose.lua', "  call('PERSIST', view)\n", ''),
+  mutant('TTL on the view of a dirty record', 'steps', 'redis/lua/include/compose.lua', "  call('PERSIST', view)\n", ''),
   mutant('no writer sequence', 'write', 'redis/lua/write.lua', '  if sequence <= seen then return reply end\n', ''),
   mutant(
     'claim not frozen: what it took stays pending, and later writes are added to it',
@@ -158,7 +158,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
   mutant(
     'deletes and upserts reordered: an insert forgets the delete before it',
     'steps',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     "newState, newExtras = state == 'd' and 'r' or kind == 'create' and 'c' or 'i', '-'",
     "newState, newExtras = 'i', '-'",
   ),
@@ -325,7 +325,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
   mutant(
     'a claimed record counts as clean',
     'barrier',
-    'redis/lua/claims.lua',
+    'redis/lua/include/claims.lua',
     'return keys and (string.find(keys, key, 1, true) or rest and string.find(rest, key, 1, true))',
     'return keys and false',
   ),
@@ -383,7 +383,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
   mutant(
     'maxWait forgotten where a change is a hash',
     'due',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     'since < late and since + maxWait or latest',
     'latest',
   ),
@@ -440,14 +440,14 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
   mutant(
     'what was added before the sum that is refused stays',
     'packed',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     "      call('DEL', draft)\n      return 'overflow'\n",
     "      return replace(pend, key, packed) or 'overflow'\n",
   ),
   mutant(
     'a view that lacks a field counts as whole where it decides',
     'condition',
-    'redis/lua/condition.lua',
+    'redis/lua/include/condition.lua',
     '    if not row[n] then return false end\n',
     '',
   ),
@@ -468,7 +468,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
   mutant(
     'an increment makes the field that a view lacks',
     'condition',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     'if not value or value ~= NULL and',
     'if value ~= NULL and',
   ),
@@ -580,7 +580,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a packed change that goes before its hash is there',
     'prefixes',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     `  call('RENAME', draft, pend)
   call('HDEL', packedKey, key)
 `,
@@ -591,7 +591,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a packed change beside its hash, of which nobody knows',
     'prefixes',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     `  call('SET', prefix .. 'intent', 'open:' .. key)
 `,
     ``,
@@ -599,7 +599,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a hash is changed where it is, command by command',
     'prefixes',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     `  copyChange(pend, packed)
   return draft, false
 `,
@@ -646,7 +646,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a command that may not run counts as a sum outside 64 bits',
     'rights',
-    'redis/lua/addto.lua',
+    'redis/lua/include/addto.lua',
     `if not (string.find(sum.err, 'overflow', 1, true)`,
     `if false and not (string.find(sum.err, 'overflow', 1, true)`,
   ),
@@ -902,7 +902,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a packed change that is added to loses its bases',
     'packed',
-    'redis/lua/addup.lua',
+    'redis/lua/include/addup.lua',
     "(held[2] == -1 and '' or sub(change, held[2] + 1))",
     "''",
   ),
@@ -917,7 +917,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a parked change that leaves the newer one where it was',
     'packed',
-    'redis/lua/putback.lua',
+    'redis/lua/include/putback.lua',
     "      redis.call('HDEL', prefix .. 'packed', key)\n",
     '',
   ),
@@ -943,7 +943,7 @@ redis.call('HSET', batchKey, unpack(batch))
     "local late = format('%d', math.max(1e12, now + debounce + slack - maxWait))",
     "local late = ''",
   ),
-  mutant('no limit of the backlog', 'write', 'redis/lua/enter.lua', "if dirty >= maxDirty then return 'backlog' end", ''),
+  mutant('no limit of the backlog', 'write', 'redis/lua/include/enter.lua', "if dirty >= maxDirty then return 'backlog' end", ''),
   mutant(
     'values in the reasons',
     'poison',
@@ -961,28 +961,28 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a null becomes the bound that came last',
     'operations',
-    'redis/lua/bounds.lua',
+    'redis/lua/include/bounds.lua',
     "redis.call('HSET', change, mark .. '?' .. name, '1')",
     'local _ = upperFirst',
   ),
   mutant(
     'bounds compared as doubles',
     'operations',
-    'redis/lua/bounds.lua',
+    'redis/lua/include/bounds.lua',
     '  if not sign or not otherSign then\n',
     '  if tonumber(a) and tonumber(b) then return tonumber(a) < tonumber(b) end\n  if not sign or not otherSign then\n',
   ),
   mutant(
     'increments that leave the bounds before them where they were',
     'operations',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     "ipairs(extras == 'a' and BOUNDS or {})",
     'ipairs({})',
   ),
   mutant(
     'sets that leave the bounds before them',
     'operations',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     "    if extras == 'a' then call('HDEL', pend, '^' .. name, '_' .. name, '?' .. name) end\n",
     '',
   ),
@@ -1024,14 +1024,14 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a view that does not follow what is added to a packed change',
     'packed',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     '.. changeView(viewPrefix .. named(key)) .. sub(packed, 29)',
     ".. 'v' .. sub(packed, 29)",
   ),
   mutant(
     'a packed change that does not know of the view it began with',
     'packed',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     '.. follow(view, keepView(view)) ..',
     ".. (follow(view, keepView(view)) and '-') ..",
   ),
@@ -1207,7 +1207,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'what waits of a record grows without end',
     'sizes',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     'return bytes > MAX_WAITING * largest',
     'return false',
   ),
@@ -1250,14 +1250,14 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a change that cannot be read is dropped when it is parked',
     'unreadable',
-    'redis/lua/putback.lua',
+    'redis/lua/include/putback.lua',
     'putApart(key, changes[n])',
     '',
   ),
   mutant(
     'a write takes the place of a change that cannot be read',
     'unreadable',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     "if packed and not flatten(packed) then return 'unreadable' end",
     '',
   ),
@@ -1265,7 +1265,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'damaged numbers are added to',
     'unreadable',
-    'redis/lua/addup.lua',
+    'redis/lua/include/addup.lua',
     ' or string.byte(change, from + 1) ~= 0xa0 + #a or not tonumber(a)',
     '',
   ),
@@ -1289,7 +1289,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'BullMQ can name the keys of a record whose key has two fields',
     'names',
-    'redis/lua/named.lua',
+    'redis/lua/include/named.lua',
     "string.gsub(key, ':', ' ')",
     'key',
   ),
@@ -1522,7 +1522,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a refusal within the script taken for one before it',
     'connections',
-    'redis/reply.ts',
+    'redis/refusal.ts',
     'REFUSED_UNREAD.test(error.message) && !WITHIN_A_SCRIPT.test(error.message)',
     'true',
   ),
