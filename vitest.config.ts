@@ -8,7 +8,7 @@ const ALONE = [
   'test/{application,bench,chaos,demo,environment,equivalence,examples,failpoint-processes,failpoints,package,prefixes}.test.ts',
   'test/{protocol,redaction,schedules,secrets,sizes,strategy-schedules,wide}.test.ts',
   'test/{dashboard,telemetry}/*.test.ts',
-  'test/flush/{crafted-jobs,limit,queue-state,worker}.test.ts',
+  'test/flush/{crafted-jobs,queue-state,semaphore,sweeper,worker}.test.ts',
   'test/start/{clock,confirmation}.test.ts',
   'test/write/stopped-process.test.ts',
 ]

@@ -3,7 +3,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import { describe, expect, test, vi } from 'vitest'
 import { PrismaClient } from '../../generated/client/client.js'
 import { ConfigurationError } from '../../src/index.js'
-import { clientOf, closing, database, RIGHTS, start, useSchema } from '../database/schema.js'
+import { clientOf, closing, database, RIGHTS, start, useSchema } from '../database/postgresql/schema.js'
 
 useSchema()
 

@@ -33,7 +33,7 @@ export const FLUSH: readonly Mutant[] = [
   ),
   mutant(
     'a refused record blocks the others',
-    'flush/refuser',
+    'flush/refusal-handler',
     'flush/refusal-handler.ts',
     'return store.split(prefix, batch.id, randomUUID(), positions, reasons)',
     'throw new Error(batch.id)',
@@ -138,7 +138,7 @@ export const FLUSH: readonly Mutant[] = [
   ),
   mutant(
     'a barrier that passes where another worker was told of the refusal',
-    'flush/refuser',
+    'flush/refusal-handler',
     'flush/barrier.ts',
     'return this.#untilUp(part, deadline, () => this.#store.isParked(part.shards.prefix(shard), key))',
     'return report.parked.has(key)',
@@ -167,21 +167,21 @@ export const FLUSH: readonly Mutant[] = [
   ),
   mutant(
     'a failure that comes again is an outage for ever',
-    'flush/suspicion',
+    'flush/poison-detector',
     'flush/poison-detector.ts',
     'if (!isProven || times <= this.#enough(shard, name, error)) return false',
     'if (!isProven || known.last > 0) return false',
   ),
   mutant(
     'a few records whose failure may be that of all are an outage for ever',
-    'flush/suspicion',
+    'flush/poison-detector',
     'flush/refusal-handler.ts',
     'if (isOpen && !(await this.#holdsUpOthers(shard, batch))) throw error',
     'if (isOpen) throw error',
   ),
   mutant(
     'a record that takes the database down is tried for ever',
-    'flush/suspicion',
+    'flush/poison-detector',
     'flush/refusal-handler.ts',
     'const isTried = !(takesTooLong(error) || isKnown || isDeadly)',
     'const isTried = !(takesTooLong(error) || isKnown)',
@@ -287,7 +287,7 @@ export const FLUSH: readonly Mutant[] = [
   ),
   mutant(
     'errors of Redis leave a flush as they are',
-    'redis/reply',
+    'redis/refusal',
     'flush/barrier.ts',
     'return cause instanceof WriteBehindError ? cause : new UnavailableError(model, named(cause))',
     'return cause as WriteBehindError',

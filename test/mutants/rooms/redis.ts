@@ -11,7 +11,7 @@ export const REDIS: readonly Mutant[] = [
   ),
   mutant(
     'a connection that is closed at once says no more than that',
-    'redis/reply',
+    'redis/refusal',
     'redis/connection.ts',
     'if (isUnanswered) problems',
     'if (false) problems',
@@ -106,14 +106,14 @@ export const REDIS: readonly Mutant[] = [
   ),
   mutant(
     'a refusal within the script taken for one before it',
-    'redis/reply',
+    'redis/refusal',
     'redis/refusal.ts',
     'REFUSED_UNREAD.test(error.message) && !WITHIN_A_SCRIPT.test(error.message)',
     'true',
   ),
   mutant(
     'the reason why there is no connection is forgotten',
-    'redis/reply',
+    'redis/refusal',
     'redis/connection.ts',
     'problems.set(connection, explain(connection, error))',
     '',

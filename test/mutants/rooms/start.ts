@@ -4,7 +4,7 @@ import { type Mutant, mutant } from '../mutant.js'
 export const START: readonly Mutant[] = [
   mutant(
     'all shards are claimed at once',
-    'flush/limit',
+    'flush/semaphore',
     'create.ts',
     'claims: new Semaphore(CLAIMS_UNDER_WAY)',
     'claims: new Semaphore(64)',
@@ -75,7 +75,7 @@ export const START: readonly Mutant[] = [
   ),
   mutant(
     'the tables are compared with nothing',
-    'database/inspection',
+    'database/postgresql/inspection',
     'start/confirmation.ts',
     'await inspect(ask, models)',
     'if (performance.now() < 0) await inspect(ask, models)',

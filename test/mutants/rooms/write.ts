@@ -39,7 +39,7 @@ export const WRITE: readonly Mutant[] = [
   ),
   mutant(
     'what Redis did not begin counts as stopped half-way: the write waits for it twice',
-    'redis/reply',
+    'redis/refusal',
     'write/writer.ts',
     'reply instanceof RedisRefusal ? !reply.isUnread : isReply(reply)',
     'reply instanceof RedisRefusal || isReply(reply)',
@@ -53,7 +53,7 @@ export const WRITE: readonly Mutant[] = [
   ),
   mutant(
     'a refusal before the script taken for an unknown outcome',
-    'redis/reply',
+    'redis/refusal',
     'write/writer.ts',
     ': isRefusedUnread(error)',
     ': false',

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { describe, expect, test } from 'vitest'
-import { PrismaClient } from '../../generated/client/client.js'
-import { models } from '../../generated/write-behind.js'
-import { createWriteBehind } from '../../src/index.js'
+import { PrismaClient } from '../../../generated/client/client.js'
+import { models } from '../../../generated/write-behind.js'
+import { createWriteBehind } from '../../../src/index.js'
 import { closing, connection, database, policies, RIGHTS, startAs, useSchema } from './schema.js'
 
 useSchema()

@@ -3,10 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { PrismaClient } from '../../generated/client/client.js'
-import { models } from '../../generated/write-behind.js'
-import { createWriteBehind, type Model } from '../../src/index.js'
-import { createDatabase, createRedis, type TestDatabase } from '../fixture.js'
+import { PrismaClient } from '../../../generated/client/client.js'
+import { models } from '../../../generated/write-behind.js'
+import { createWriteBehind, type Model } from '../../../src/index.js'
+import { createDatabase, createRedis, type TestDatabase } from '../../fixture.js'
 
 /** Before, in and after the time when clocks are an hour ahead. */
 const MOMENTS = ['2026-01-01T00:30:00.000Z', '2026-07-01T22:30:00.125Z', '2026-12-31T23:59:59.999Z'].map((text) => new Date(text))
@@ -64,7 +64,7 @@ async function mendedAdapter(): Promise<typeof PrismaPg> {
     `+ (ms ? "." + String(ms).padStart(3, "0") : "") + "+00:00";\n}\nfunction formatDate(`,
   ] as const
   for (const [found] of [read, write]) expect(source.split(found)).toHaveLength(2)
-  const path = new URL('../../generated/mended-adapter.mjs', import.meta.url)
+  const path = new URL('../../../generated/mended-adapter.mjs', import.meta.url)
   writeFileSync(path, source.replace(...read).replace(...write))
   return (await import(path.href)).PrismaPg
 }

@@ -1,13 +1,13 @@
 /** How rows travel in the statement: an array a column. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { models } from '../../generated/write-behind.js'
-import { ArrayLiteral } from '../../src/database/postgresql/array-literal.js'
-import { Database } from '../../src/database/postgresql/database.js'
-import type { RowChange } from '../../src/database/postgresql/statement.js'
-import { NULL } from '../../src/model/codec.js'
-import type { Field } from '../../src/model/model.js'
-import { createDatabase, type TestDatabase } from '../fixture.js'
+import { models } from '../../../generated/write-behind.js'
+import { ArrayLiteral } from '../../../src/database/postgresql/array-literal.js'
+import { Database } from '../../../src/database/postgresql/database.js'
+import type { RowChange } from '../../../src/database/postgresql/statement.js'
+import { NULL } from '../../../src/model/codec.js'
+import type { Field } from '../../../src/model/model.js'
+import { createDatabase, type TestDatabase } from '../../fixture.js'
 
 const TEXT: Field = { name: 'text', column: 'text', type: 'String', sqlType: 'text', nullable: true, list: false }
 

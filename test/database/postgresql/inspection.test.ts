@@ -1,7 +1,7 @@
 /** What the tables lack is named at the start, with what to do, and not by the first flush. */
 import { describe, expect, test } from 'vitest'
-import { models } from '../../generated/write-behind.js'
-import { ConfigurationError, createWriteBehind } from '../../src/index.js'
+import { models } from '../../../generated/write-behind.js'
+import { ConfigurationError, createWriteBehind } from '../../../src/index.js'
 import { connection, database, start, useSchema } from './schema.js'
 
 useSchema()

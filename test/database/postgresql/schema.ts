@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { afterEach, beforeEach } from 'vitest'
-import { PrismaClient } from '../../generated/client/client.js'
-import { models } from '../../generated/write-behind.js'
-import { createWriteBehind, type Models } from '../../src/index.js'
-import { createDatabase, createRedis, type TestDatabase } from '../fixture.js'
+import { PrismaClient } from '../../../generated/client/client.js'
+import { models } from '../../../generated/write-behind.js'
+import { createWriteBehind, type Models } from '../../../src/index.js'
+import { createDatabase, createRedis, type TestDatabase } from '../../fixture.js'
 
 export const policies = { counter: {}, pageView: {}, reading: {}, player: {}, document: {} } as const
 export let connection: ReturnType<typeof createRedis>
