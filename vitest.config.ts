@@ -5,8 +5,7 @@ import { defineConfig } from 'vitest/config'
  * All others share a few processes, since what a file imports costs more than most files do.
  */
 const ALONE = [
-  'test/{application,bench,chaos,demo,environment,equivalence,examples,failpoint-processes,failpoints,package,prefixes}.test.ts',
-  'test/{protocol,redaction,schedules,secrets,sizes,strategy-schedules,wide}.test.ts',
+  'test/{bench,chaos,demo,examples,failpoint-processes,failpoints,package,prefixes,redaction,secrets,sizes}.test.ts',
   'test/{dashboard,telemetry}/*.test.ts',
   'test/flush/{crafted-jobs,queue-state,semaphore,sweeper,worker}.test.ts',
   'test/start/{clock,confirmation}.test.ts',

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { createWriteBehind, UnsafeRedisError } from '../../src/index.js'
 import { identityKey } from '../../src/redis/keys.js'
@@ -15,9 +15,14 @@ let database: TestDatabase
 let user: string
 let closing: (() => Promise<unknown>)[]
 
-beforeEach(async () => {
-  connection = createRedis()
+beforeAll(async () => {
   database = await createDatabase()
+})
+
+afterAll(() => database.drop())
+
+beforeEach(() => {
+  connection = createRedis()
   user = `user-${connection.namespace}`
   closing = []
 })
@@ -26,7 +31,7 @@ afterEach(async () => {
   for (const close of closing) await close()
   await connection.redis.call('ACL', 'DELUSER', user)
   await connection.clean()
-  await database.drop()
+  await database.query('truncate "Counter"')
 })
 
 /** As that user, with these rules. */
