@@ -38,8 +38,11 @@ export type ClaimedReply = [
   reasons: Buffer | null | undefined,
 ]
 
+/** Read once, because each connection defines all of them. */
+const TEXTS = SCRIPTS.map((script) => [script, readScript(script)] as const)
+
 export function defineScripts(redis: Redis): Redis & Commands {
-  for (const script of SCRIPTS) redis.defineCommand(`writeBehind_${script}`, { numberOfKeys: 1, lua: readScript(script) })
+  for (const [script, lua] of TEXTS) redis.defineCommand(`writeBehind_${script}`, { numberOfKeys: 1, lua })
   return redis as Redis & Commands
 }
 
