@@ -1,4 +1,4 @@
-/** The short form of `npm run chaos`, and that its checker finds what it is there to find. */
+/** The checker of `npm run chaos` finds what it is there to find; and a run of a few seconds. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
@@ -14,7 +14,7 @@ const REDIS_LOST_ITS_MEMORY: Amnesty = { until: 1000, mayRepeat: true }
 
 type Call = readonly [id: number, kind: OperationKind, record: string, amount: number, outcome: Outcome, at?: number]
 
-/** What the checker says of these calls and of what came of them. */
+/** What the checker says about these calls and their results. */
 function harms(calls: readonly Call[], after: Readonly<Record<string, Partial<RowState>>>, more: Partial<Evidence> = {}): string[] {
   const history = new History()
   for (const [id, kind, record, amount, outcome, at = 0] of calls) {

@@ -1,4 +1,4 @@
-/** What reads, barriers and a close refuse at the call. Writes: write/invalid-input.test.ts. */
+/** Reads, barriers and a close refuse bad input at the call. For writes see write/invalid-input.test.ts. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { type Cache, createWriteBehind, InvalidInputError } from '../src/index.js'

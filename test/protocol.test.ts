@@ -1,4 +1,4 @@
-/** The protocol as a model, in random interleavings; a seed plays one again. What each rule is for shows when it is left out. */
+/** The protocol as a model, in random interleavings, which a seed repeats. Leaving a rule out shows what it is for. */
 import { describe, expect, test } from 'vitest'
 import type { Rule } from './protocol/parts.js'
 import { type Fault, type Findings, play } from './protocol/play.js'

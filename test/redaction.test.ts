@@ -1,4 +1,4 @@
-/** What leaves of an error of another library. */
+/** What the library passes on of an error of another library. */
 
 import { Redis } from 'ioredis'
 import { describe, expect, test } from 'vitest'

@@ -13,7 +13,7 @@ import { type Calls, connectServers, type Servers, World } from './schedules/wor
 
 const RUNS = Number(process.env.RUNS ?? 60)
 const COUNTERS = ['a', 'b', 'c', 'e'] as const
-/** Written by the first writer alone: set, deleted, inserted again. */
+/** A record that only the first writer sets, deletes and inserts again. */
 const DOCUMENT = 'd'
 
 type Counter = (typeof COUNTERS)[number]

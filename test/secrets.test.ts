@@ -1,4 +1,4 @@
-/** No sink has a password, a value of a row, or what a malformed URL is made of; and spans have no keys of records. */
+/** No sink gets a password, a value of a row, or a part of a malformed URL. Spans get no keys of records. */
 import { execFile } from 'node:child_process'
 import { inspect } from 'node:util'
 import { describe, expect, inject, test } from 'vitest'

@@ -1,4 +1,4 @@
-/** Models of as many columns as PostgreSQL has: no limit of Lua, of cmsgpack, of Node's calls or of PostgreSQL's row sources stops a record. */
+/** Models with as many columns as PostgreSQL allows: no limit of Lua, cmsgpack, Node or PostgreSQL stops a record. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { createWriteBehind, type WriteBehind } from '../src/index.js'

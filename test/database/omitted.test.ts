@@ -7,7 +7,7 @@ import { createDatabase, createRedis, type TestDatabase } from '../fixture.js'
 
 const still = { shards: 1, debounce: 3_600_000, maxWait: 3_600_000 }
 const { redis, namespace, empty, clean } = createRedis()
-/** As the generator gives it with `omit = ["Document.note", "Document.flag"]`. */
+/** What the generator makes of `omit = ["Document.note", "Document.flag"]`. */
 const document: Model = {
   ...models.document,
   fields: models.document.fields.filter(({ name }) => name !== 'note' && name !== 'flag'),

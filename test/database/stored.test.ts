@@ -1,4 +1,4 @@
-/** What the database holds and no call could have written is read as Prisma reads it, or its row is refused, and no other. */
+/** Values in the database that no call could have written: they are read as Prisma reads them, or their row is refused, and no other row. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { type Cache, createWriteBehind, PersistError } from '../../src/index.js'

@@ -1,4 +1,4 @@
-/** Columns that the database fills in where an insert leaves them out, and what the Prisma schema knows of that. */
+/** Columns that the database fills in if an insert leaves them out, and what the Prisma schema knows of that. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { ConfigurationError, createWriteBehind, type Model } from '../../src/index.js'
@@ -43,7 +43,7 @@ const withoutRank: Model = {
   omitted: ['rank'],
 }
 
-/** The row but for its name, and the time that it was made at. */
+/** The row without its name and the time at which it was made. */
 async function row(id: string): Promise<object> {
   const found = await database.query<{ row: object }>(`select to_jsonb(d) - 'id' - 'createdAt' as row from "Document" d where id = $1`, [
     id,

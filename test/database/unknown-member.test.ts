@@ -1,4 +1,4 @@
-/** A member of an enum that a newer release has written: this one says that it does not know it, and stops nothing. */
+/** A newer release has written a member of an enum that this one does not know: it says so, and nothing stops. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { createWriteBehind, type Model } from '../../src/index.js'
@@ -6,7 +6,7 @@ import { DEFERRED, key, outcome } from '../extension/stage.js'
 import { createDatabase, createRedis, type TestDatabase } from '../fixture.js'
 
 const fields = models.document.fields.map((field) => ('enum' in field ? { ...field, enum: { ...field.enum, NEWER: 'newer' } } : field))
-/** As the newer release knows it. */
+/** The model that the newer release has. */
 const document = { ...models.document, fields } as const satisfies Model
 const { redis, namespace, clean } = createRedis()
 let database: TestDatabase
@@ -30,7 +30,7 @@ beforeAll(async () => {
     policies: { document: DEFERRED },
   })
   newer = other.document as unknown as typeof newer
-  // What a start has seen may go later.
+  // A type may lose a member after the start has seen it.
   await database.query(`delete from pg_enum where enumtypid = '"DocumentState"'::regtype and enumlabel = 'newer'`)
   close = () => other.close()
 })
@@ -71,7 +71,7 @@ test.each(['pending', 'flushed', 'loaded'] as const)('a row that has it and is %
   const refused = { name: 'PrismaClientKnownRequestError', code: 'P2023' }
   expect(await outcome(db.document.findUnique({ where }))).toMatchObject(refused)
   expect(await db.document.update({ where, data: { rank: { increment: 1 } }, select: { rank: true } })).toEqual({ rank: 2 })
-  // Prisma, too, has written when it finds that it does not know the row.
+  // Prisma, too, writes before it finds that it cannot read the row.
   await expect(db.document.update({ where, data: { rank: { increment: 1 } } })).rejects.toMatchObject({ code: 'REFUSED', message })
   await cache.flush()
   expect(await database.query('select rank, state::text from "Document" where id = $1', [where.id])).toEqual([{ rank: 3, state: 'newer' }])

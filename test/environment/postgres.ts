@@ -9,15 +9,15 @@ import { findPostgres, type PostgresBinaries, postgresUser } from './postgres-bi
 import { freePort, Server, temporaryFolder, type User } from './server.js'
 
 export interface PostgresOptions {
-  /** Of postgresql.conf, over the defaults below. */
+  /** Settings of postgresql.conf, which override the defaults below. */
   readonly settings?: Readonly<Record<string, string>>
 }
 
 export interface PostgresServer {
-  /** Of the database `postgres`. */
+  /** The URL of the database `postgres`. */
   readonly url: string
   readonly port: number
-  /** Of the postmaster that runs now. It throws when none does. */
+  /** The process id of the postmaster. Throws when none runs. */
   readonly pid: number
   /** Ends it and removes its data. */
   stop(): Promise<void>
@@ -95,7 +95,7 @@ async function initialise(binaries: PostgresBinaries, folder: string, data: stri
   }
 }
 
-/** For a moment the processes of a killed server still hold its memory, and a new one refuses to start. */
+/** A new server refuses to start for a moment, while the processes of a killed one still hold its memory. */
 async function restart(server: Server): Promise<void> {
   await server.kill('SIGINT')
   const deadline = Date.now() + RESTART_TIMEOUT

@@ -11,7 +11,7 @@ export interface RedisOptions {
 export interface RedisServer {
   readonly url: string
   readonly port: number
-  /** Of the process that runs now. It throws when none does. */
+  /** The id of the server's process. Throws when none runs. */
   readonly pid: number
   /** Where its append-only file is; removed by `stop`. */
   readonly folder: string
@@ -71,7 +71,7 @@ function serverArguments(port: number, folder: string): string[] {
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
 }
 
-/** That it is this process that answers, and not another which had the port first, and that it has loaded its data. */
+/** Whether this process answers, not another that had the port first, and has loaded its data. */
 async function answers(port: number, pid: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1').setEncoding('utf8').setTimeout(1_000)
   socket.on('timeout', () => socket.destroy())

@@ -1,4 +1,4 @@
-/** Maxima and minima, which Prisma does not have: what plain code makes of them, having read the row. */
+/** Maxima and minima, which Prisma does not have: plain code that reads the row and computes them. */
 import { Decimal } from '@prisma/client/runtime/client'
 import fc from 'fast-check'
 import type { Field, Model } from '../../src/index.js'

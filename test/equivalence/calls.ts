@@ -1,4 +1,4 @@
-/** Calls of Prisma's client on the few records of a run, as data: so that a counterexample can be read. */
+/** Calls of Prisma's client on the few records of a run. They are data, so that a counterexample can be read. */
 import fc from 'fast-check'
 import type { Model } from '../../src/index.js'
 import { KEYS_A_RUN, keyFields } from './keys.js'
@@ -37,7 +37,7 @@ export function writtenKeys(call: Call): readonly number[] {
 export function callFor(model: Model): fc.Arbitrary<Call> {
   const key = fc.nat(KEYS_A_RUN - 1)
   const keys = fc.uniqueArray(key, { minLength: 1 })
-  // Mostly no record of the run, so that most calls name a record by its key alone.
+  // Rarely a record of the run, so that most calls name a record by its key alone.
   const other = fc.oneof({ weight: 5, arbitrary: fc.constant(-1) }, { weight: 1, arbitrary: key })
   const shape = shapeFor(model)
   const data = updateFor(model)

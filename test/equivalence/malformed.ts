@@ -13,7 +13,7 @@ export interface Malformed {
   readonly args: unknown
 }
 
-/** What may stand anywhere in place of what is expected there. */
+/** Values that may stand anywhere instead of the one that is expected. */
 const STRANGE: readonly unknown[] = [
   undefined,
   null,
@@ -108,7 +108,7 @@ function validFor(model: Model, wheres: readonly Json[]): fc.Arbitrary<{ method:
   )
 }
 
-/** Where something can go wrong: at the arguments, at each of them, and at what they name; also where nothing stands yet. */
+/** The places where something can go wrong: the arguments, each of them, what they name, and names that are not there yet. */
 function pathsIn(model: Model, args: Json): readonly (readonly string[])[] {
   const fields = [...model.fields.map(({ name }) => name), 'nosuch']
   const top = [...Object.keys(args), 'select', 'omit', 'include', 'nosuch']

@@ -2,7 +2,7 @@ import { type Json, normal } from './rows.js'
 
 export type Outcome = { readonly value: unknown } | Refusal
 
-/** What an application can tell from an error; of the message its last line, as the others quote the source of the call. */
+/** What an application can tell from an error. Only the last line of the message counts, because the others quote the source of the call. */
 export interface Refusal {
   readonly error: string
   readonly code: string | undefined

@@ -1,4 +1,4 @@
-/** Values that look like others, or are others than they look like: each made anew, and what it stands for in the data of a document. */
+/** Values that are not what they look like. Each case makes its value anew, and puts it into the data of a document. */
 import vm from 'node:vm'
 import { Decimal } from '@prisma/client/runtime/client'
 import { Prisma } from '../../generated/client/client.js'
@@ -152,7 +152,7 @@ const NUMBERS: readonly Make[] = [
   () => ({ increment: 1 }),
 ]
 
-/** Also what stands inside of a JSON value. */
+/** Values that are also tried inside a JSON value. */
 const PARTS: readonly Make[] = [
   // biome-ignore lint/suspicious/noSparseArray: that is the point
   () => [1, , 2],

@@ -5,7 +5,7 @@ import { Prisma } from '../../generated/client/client.js'
 import type { Field, Model } from '../../src/index.js'
 import type { Json } from './rows.js'
 
-/** Every field that is not of the key. */
+/** The fields that are not in the key. */
 export function plainFields(model: Model): Field[] {
   return model.fields.filter(({ name }) => !model.key.includes(name))
 }

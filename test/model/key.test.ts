@@ -33,6 +33,6 @@ test('records spread evenly over shards, and each always falls into the same one
   const counts = Array(8).fill(0)
   for (let n = 0; n < 8000; n++) counts[shardOf(`/page/${n}`, 8)]++
   expect(Math.min(...counts)).toBeGreaterThan(800)
-  // Part of the stored format: a change of the hash would leave dirty records where nobody looks.
+  // The hash is a part of the stored format: after a change nobody would look where dirty records are.
   expect(['/', 'a', 'ü', ''].map((key) => shardOf(key, 8))).toEqual([6, 4, 3, 5])
 })

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { Store } from '../../src/redis/store.js'
 
-/** What a command says that fails for the test. */
+/** The reply of a command that fails for the test. */
 export const INJECTED = 'NOPERM injected'
 
 /**
@@ -24,7 +24,7 @@ local redis = (function(real)
 end)(redis)
 `
 
-/** The store, with scripts of which any command can be made to fail: see `fail`. */
+/** The store, with scripts that can fail at any of their commands: see `fail`. */
 export function createFailingStore(redis: Redis): Store {
   const define = redis.defineCommand.bind(redis)
   redis.defineCommand = (name, { lua, numberOfKeys = 1, readOnly }) => {
@@ -35,7 +35,7 @@ export function createFailingStore(redis: Redis): Store {
   return new Store(redis)
 }
 
-/** Has the command of this number fail in whatever script is called next on the shard; 0: none. */
+/** The next script that is called on the shard fails at the command of this number. With 0, none fails. */
 export async function fail(redis: Redis, prefix: string, command: number): Promise<void> {
   await redis.pipeline().set(`${prefix}fail`, command).del(`${prefix}failed`).exec()
 }

@@ -65,7 +65,7 @@ export const raises: Deed = {
   does: (row) => (row === null ? { views: 50n, lastStatus: null } : { ...row, views: row.views > 50n ? row.views : 50n }),
 }
 
-/** Of a row that the view must allow; what the view does not allow is refused, and does nothing. */
+/** An operation that the view must allow: without that it is refused, and does nothing. */
 function conditional(deed: Deed, condition: Condition): Deed {
   const row = ['100', '0', '1', '\0', new Date(0).toISOString()]
   const args = condition === 'known' ? [row] : []

@@ -24,7 +24,7 @@ const OF_WHAT_IS_DIRTY = ['packed', 'dirty', 'batch', 'parked', 'intent']
 export interface Servers {
   readonly redis: Redis
   readonly store: Store
-  /** Of which a command fails: see failing-store.ts. */
+  /** A store whose scripts can fail at a command: see failing-store.ts. */
   readonly failing: Store
 }
 
@@ -39,9 +39,9 @@ type Write = readonly [key: string, deed: Deed]
 export class Play {
   readonly title: string
   readonly prefix: string
-  /** Of the database, in the order of the batches. */
+  /** What the database gets, in the order of the batches. */
   readonly flushed: (readonly RowChange[])[] = []
-  /** What the row of a record may be when all is flushed; what it is before the play. */
+  /** What the row of a record may be when all is flushed. At first, the row before the play. */
   readonly possible = new Map<string, State[]>()
   readonly before = new Map<string, State>()
   /** What the views said at the end. */
@@ -88,7 +88,7 @@ export class Play {
     }
   }
 
-  /** Writes of which nobody knows whether they were done: all of a record's, none, or the first of them. The application drops their views. */
+  /** Nobody knows which writes of a call were done: for each record all, none, or the first ones. The application drops their views. */
   async writeInVain(store: Store, ...writes: Write[]): Promise<void> {
     for (const [key, deed] of writes) {
       const possible = this.#possible(key)
@@ -135,7 +135,7 @@ export class Play {
     return store.acknowledge(this.prefix, id, id, this.newId(), TTL, size, false)
   }
 
-  /** Runs a step of which a command fails. Returns whether it had so many commands. */
+  /** Runs a step that fails at this command. Returns whether the step had so many commands. */
   async failAt(command: number, step: (store: Store) => Promise<unknown>): Promise<boolean> {
     const { redis, failing } = this.#servers
     await fail(redis, this.prefix, command)
@@ -168,7 +168,7 @@ export class Play {
     return keys.length === 0 ? undefined : this.claim(this.store, { keys })
   }
 
-  /** No view says what is not possible. */
+  /** Checks that each view shows a possible row. */
   async look(): Promise<void> {
     const keys = [...this.possible.keys()]
     const found = await this.store.read(

@@ -62,7 +62,7 @@ const splitsLess: Preparation = async (play) => {
   await play.store.split(play.prefix, id, play.newId(), [0], ['reason'])
 }
 
-/** As many records as are dirty, `a` being one of them. */
+/** This many dirty records, one of which is `a`. */
 const many =
   (records: number): Preparation =>
   async (play) => {
@@ -108,7 +108,7 @@ export const STATES: Readonly<Record<string, Preparation>> = {
 const WRITES_OF_MANY = ['writes of several runs', 'writes of many records']
 const CLAIMS_OF_MANY = ['acknowledge', 'claim of what is due', 'claim of named records']
 
-/** At 33 the index and the changes become tables; lists of a thousand are cut. Other steps would have a command or more a record. */
+/** From 33 records on Redis keeps the index and the changes as tables, and lists of a thousand are cut. Other steps would need a command for each record. */
 export const STATES_OF_MANY: Readonly<Record<string, { prepare: Preparation; steps: readonly string[] }>> = {
   'almost a table': { prepare: many(32), steps: [...WRITES_OF_MANY, ...CLAIMS_OF_MANY] },
   'a table': { prepare: many(40), steps: [...WRITES_OF_MANY, ...CLAIMS_OF_MANY] },

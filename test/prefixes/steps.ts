@@ -1,4 +1,4 @@
-/** The steps of which each command is made to fail. */
+/** The steps. The test lets each command of each step fail. */
 import type { Store } from '../../src/redis/store.js'
 import { DEEDS, deletes, increment, incrementTwo, sets, upserts } from './operations.js'
 import type { Play } from './play.js'
@@ -58,7 +58,7 @@ export const STEPS: Readonly<Record<string, Step>> = {
   read: async (play) => (store) => store.read(play.prefix, play.newId(), 1000, ['views'], [play.path('a')]),
 }
 
-/** A batch in flight, a new one if there is none. */
+/** The batch in flight, or a new one if there is none. */
 async function inFlight(play: Play): Promise<boolean> {
   return (await play.claim()) !== undefined
 }

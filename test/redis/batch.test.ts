@@ -1,4 +1,4 @@
-/** What a flusher can do with parts of what is dirty: claim named records, set some of a batch apart, park them all, count its claims. */
+/** What a flusher can do with a part of the dirty records: claim named ones, set some of a batch apart, park them all, count its claims. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { Compiler } from '../../src/change/compiler.js'

@@ -1,4 +1,4 @@
-/** A Redis for each test, and caches that reach it in the way that a test makes. */
+/** A Redis for each test, and caches that reach it through whatever the test puts between. */
 import { Redis, type RedisOptions } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { models } from '../../generated/write-behind.js'
@@ -13,7 +13,7 @@ export type Caches = Cache<typeof models, { counter: Policy; document: Policy }>
 
 export let database: TestDatabase
 export let server: RedisServer
-/** To the server, past any proxy. */
+/** Reaches the server directly, past any proxy. */
 export let redis: Redis
 export let opened: { close(): Promise<unknown> }[]
 

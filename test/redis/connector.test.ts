@@ -1,4 +1,4 @@
-/** What of the application's connection ours take over: how to reach Redis, and nothing else. */
+/** Our connections take over from that of the application how to reach Redis, and nothing else. */
 import { connect, type Socket } from 'node:net'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { describe, expect, test } from 'vitest'

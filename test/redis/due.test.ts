@@ -1,11 +1,11 @@
-/** When a record is due: a packed change says it; the index has that time or an earlier one, so that most writes leave it alone. */
+/** When a record is due. A packed change says it. The index has that time or an earlier one, so that most writes need not change it. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { Compiler } from '../../src/change/compiler.js'
 import { TestShard } from '../shard.js'
 
 const DEBOUNCE = 8000
-/** How much later than it has to be a record that is written again may be due: at most an eighth of the debounce, and 100 ms. */
+/** A record that is written again may be due later than a debounce after that: by an eighth of the debounce, and by 100 ms at most. */
 const SLACK = 100
 const compiler = new Compiler(models.counter)
 const increment = () => compiler.increment({ name: 'a' }, { value: 1 })
@@ -40,7 +40,7 @@ function claimDue(time: number, records = 10) {
   return shard.store.claim(shard.prefix, 'id', { records, bytes: 1000 }, { due: time }, DEBOUNCE)
 }
 
-/** Runs something, and says between which times of Redis' clock it ran. */
+/** Runs the task. Resolves to the times of Redis' clock between which it ran. */
 async function during(run: () => Promise<unknown>): Promise<[number, number]> {
   const before = await shard.store.now()
   await run()

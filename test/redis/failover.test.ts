@@ -1,4 +1,4 @@
-/** A replica takes the place of the primary: our connections find it. */
+/** A replica takes the place of the primary, and our connections find it. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { TcpProxy } from '../chaos/proxy.js'
 import { type RedisServer, startRedis } from '../environment/redis.js'

@@ -1,4 +1,4 @@
-/** BullMQ joins by ":" what a job says of queues, parents and ids: none of our keys may have one. */
+/** BullMQ joins names of queues, parents and ids with ":". None of our keys may contain one, or a job could name that key. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
@@ -55,7 +55,7 @@ test('no key of ours has a ":", whatever is stored', async () => {
 
   const own = [...found].filter((key) => !key.startsWith(`${queuePrefix(namespace)}:`))
   expect(own.filter((key) => key.includes(':'))).toEqual([])
-  // What was looked at is what there is.
+  // The test has seen each kind of key.
   for (const part of [
     '/packed',
     '/pend/boiler celsius%3A2',
@@ -103,7 +103,7 @@ test('a job that names a key of ours as its parent writes nothing into it', asyn
   for await (const keys of redis.scanStream({ match: `{${namespace}/*` }) as AsyncIterable<string[]>) names.push(...keys)
   const before = await dump(names)
   for (const key of names) {
-    // Wherever it is cut, and whatever BullMQ appends.
+    // The key is cut at each place, because BullMQ joins two parts and may append something.
     for (let cut = namespace.length + 1; cut <= key.length; cut++) {
       const parent = { queue: key.slice(0, cut), id: key.slice(cut) }
       for (const option of [{ failParentOnFailure: true }, { removeDependencyOnFailure: true }, { ignoreDependencyOnFailure: true }])

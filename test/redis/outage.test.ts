@@ -57,7 +57,7 @@ describe('a Redis', () => {
   test('that is away for a moment keeps writes waiting, and stores each once', async () => {
     const cache = await createWriteBehind({ prisma: database.prisma, redis, models, policies: { counter: quiet } })
     await cache.counter.increment({ name: 'away' }, { value: 1 })
-    // While it waits for an fsync of its file, as at its start, Redis answers before it writes.
+    // Redis answers before it writes to its file while it waits for an fsync, as it does at its start.
     await expect.poll(() => redis.info('persistence')).toContain('aof_buffer_length:0')
     await server.kill('SIGKILL')
     const writes = Promise.all(Array.from({ length: 10 }, () => cache.counter.increment({ name: 'away' }, { value: 1 })))

@@ -1,4 +1,4 @@
-/** A pending change is packed, or a hash: what it says must not depend on that. */
+/** A pending change is packed, or it is a hash. Its meaning must not depend on that. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { Compiler } from '../../src/change/compiler.js'
@@ -68,7 +68,7 @@ async function makeHash(): Promise<void> {
   await shard.connection.redis.hset(`${shard.prefix}pend//`, ...flat)
 }
 
-/** The view apart from its flag: what it says of the row, and whether it expires. */
+/** The view without its flag: what it says about the row, and whether it expires. */
 async function view(): Promise<unknown> {
   const key = `${shard.prefix}view//`
   return [await shard.connection.redis.hgetall(key), await shard.connection.redis.ttl(key)]

@@ -1,4 +1,4 @@
-/** A Redis user that lacks a right is found at the start, by name. */
+/** The start names the rights that the user in Redis lacks. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
@@ -34,7 +34,7 @@ afterEach(async () => {
   await database.query('truncate "Counter"')
 })
 
-/** As that user, with these rules. */
+/** Starts as that user, with these rules. */
 async function start(...rules: string[]) {
   await connection.redis.call('ACL', 'SETUSER', user, 'reset', 'on', '>secret', ...rules)
   const address = new URL(inject('redisUrl'))
@@ -58,7 +58,7 @@ function readText(path: string): string {
   return readFileSync(new URL(path, import.meta.url), 'utf8')
 }
 
-/** What scripts call, by whatever name they have the call; BullMQ's variables are among what it calls by name, too. */
+/** The names of the commands that scripts call, under whichever name they keep `redis.call`. */
 function commandsIn(folder: URL): string[] {
   const texts = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.(lua|js)$/.test(file))

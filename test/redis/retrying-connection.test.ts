@@ -1,4 +1,4 @@
-/** The connection's own deadline, on connections whose sockets have none: commands that Redis never answers. */
+/** Commands that Redis never answers end by the deadline of the connection, since their sockets have none. */
 import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { NoAnswer, RetryingConnection } from '../../src/redis/retrying-connection.js'
@@ -49,7 +49,7 @@ test('a call that is sent again keeps its deadline, even if younger calls have e
   const id = await redis.client('ID')
   const older = call('older')
   await pause(1000)
-  // The younger one has to come after the connection was seen to break, and so is sent before the older one is again.
+  // The younger call has to begin after the connection was seen to break: then it is sent before the older one is sent again.
   const closed = once(redis, 'close')
   await connection.redis.client('KILL', 'ID', id)
   await closed

@@ -1,4 +1,4 @@
-/** Rights of the user that Redis takes away, and gives again: scripts stop at the command that is refused. */
+/** A right of the user is taken away in Redis and given back: scripts stop at the command that is refused. */
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest'

@@ -1,4 +1,4 @@
-/** What is done about a Redis that is not safe, from the start or later, or is full. */
+/** What the library does about a Redis that is not safe, at the start or later, or that is full. */
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
@@ -87,7 +87,7 @@ describe('an eviction policy that is changed after the start', () => {
     await redis.config('SET', 'maxmemory-policy', 'allkeys-lru')
     await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
     const writing = Array.from({ length: 20 }, (_, n) => codeOf(cache.counter.increment({ name: `${n}` }, { value: 1 })))
-    // Of one that was sent before the old connection was seen to break, it is not known that it was not stored.
+    // A write that was sent before the old connection was seen to break may have been stored.
     for (const code of await Promise.all(writing)) expect(['UNSAFE_REDIS', 'OUTCOME_UNKNOWN']).toContain(code)
     expect(await cache.status()).toMatchObject([{ writes: 1 }])
   })

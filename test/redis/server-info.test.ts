@@ -1,4 +1,4 @@
-/** What the answers of a server say of its safety. */
+/** What the answers of a server tell about its safety. */
 import { expect, test } from 'vitest'
 import { assess } from '../../src/redis/server-info.js'
 

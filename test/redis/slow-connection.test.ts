@@ -6,7 +6,7 @@ import { type Caches, create, failureOf, open, opened, proxyTo, server, still, u
 
 useConnections()
 
-/** Passes on so many bytes a second, in one direction. */
+/** A proxy that passes on this many bytes a second in one direction. Resolves to its port. */
 async function throttle(target: number, rate: number, slow: 'request' | 'reply'): Promise<number> {
   const sockets: Socket[] = []
   const pump = (from: Socket, to: Socket, isSlow: boolean) => {

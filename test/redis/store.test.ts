@@ -1,4 +1,4 @@
-/** What makes each step in Redis safe. All steps together: failpoints.test.ts and schedules.test.ts. */
+/** What makes each step in Redis safe. For all steps together see failpoints.test.ts and schedules.test.ts. */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { Compiler } from '../../src/change/compiler.js'
@@ -38,7 +38,7 @@ async function claim(id: string) {
   return batch
 }
 
-/** Per record its key and the flat list of its change. */
+/** For each record its key, and its change as a flat list. */
 function recordsOf(batch: Batch | undefined) {
   const { records, texts } = unpackRecords(batch?.packed as PackedRecords)
   return records.map((record) => {
@@ -78,12 +78,12 @@ async function keys(): Promise<string[]> {
 
 test('every step is one command, so that a process can die before or after it, but not within it', async () => {
   const { redis } = connection
-  await everyStep() // so that Redis knows the scripts
+  await everyStep() // Redis knows the scripts from then on.
   await connection.empty()
   const sent: string[] = []
   const send = redis.sendCommand.bind(redis)
   redis.sendCommand = (command, ...rest) => {
-    if (command.name !== 'time') sent.push(command.name) // which only this test asks for
+    if (command.name !== 'time') sent.push(command.name) // Only this test asks for the time.
     return send(command, ...rest)
   }
   await everyStep()

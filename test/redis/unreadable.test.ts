@@ -1,4 +1,4 @@
-/** Changes in Redis that no script can read: they stop nobody, are parked as they are, and are said to be there. */
+/** Changes in Redis that no script can read stop nobody. They are parked as they are, and reported. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { Compiler } from '../../src/change/compiler.js'
@@ -68,7 +68,7 @@ test.each(DAMAGES)('a write to a record whose change %s destroys nothing, and st
   expect(outcomes[1]).toMatchObject({ reason: { code: 'REFUSED', key: 'bad' } })
   await expect(cache.counter.delete({ where: { name: 'bad' } })).rejects.toMatchObject({ code: 'REFUSED' })
   await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED' })
-  // Parked it lies apart: what is written from now on is flushed.
+  // A parked change lies apart, so that what is written from now on is flushed.
   await cache.counter.set({ name: 'bad' }, { value: 7 })
   await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED', keys: ['bad'] })
   expect(await rows()).toEqual({ a: 1n, b: 1n, bad: 7n })

@@ -1,4 +1,4 @@
-/** What a read may see: every write acknowledged before it began, and none that was not begun before it ended. */
+/** What a read may see: every write that was acknowledged before the read began, and no write that began after the read ended. */
 
 /** A counter that several writers add to. */
 export class Sum {

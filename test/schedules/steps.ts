@@ -17,10 +17,10 @@ const METHODS = new Set<PropertyKey>([
   'invalidate',
 ])
 
-/** A load that has to read again does so after a pause of at most 50 ms. */
+/** A load that has to read again pauses for at most 50 ms before it does so. */
 const LONGEST_PAUSE = 200
 
-/** What happens to a step besides: nothing, its reply is lost, or the process that took it dies. */
+/** What else happens to a step: nothing, its reply is lost, or the process that took it dies. */
 export type Fault = 'none' | 'lost' | 'crash'
 
 /**
@@ -88,13 +88,13 @@ export class Steps {
     await this.#scheduler.schedule(Promise.resolve(name), name)
     const fault = this.#faults.shift() ?? 'none'
     const result = await this.#run(run)
-    // A reader may learn late what it read. A writer or flusher that learns late is one that goes on late.
+    // A reader may get its reply late. A writer or a flusher that gets its reply late is the same as one that goes on late.
     if (name === 'load' || name === 'read') await this.#scheduler.schedule(Promise.resolve(name), `reply to ${name}`)
     if (fault === 'crash' && crash !== undefined) {
       crash()
       return new Promise(() => {})
     }
-    // Calls of the application are repeated; a flush ends, and its batch is for the next.
+    // The application repeats its calls. A flush ends, and leaves its batch to the next one.
     if (fault === 'lost') throw new Error('Connection terminated unexpectedly')
     if (name === 'load' && (result as LoadReply).rows.includes(undefined)) this.#owed++
     return result
@@ -110,7 +110,7 @@ export class Steps {
     }
   }
 
-  /** So that due times have the order of the steps. */
+  /** Gives due times the order of the steps. */
   async #nextMillisecond(): Promise<void> {
     const now = Date.now()
     while (Date.now() <= now) await new Promise((resolve) => setImmediate(resolve))

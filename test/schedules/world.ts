@@ -50,7 +50,7 @@ export function connectServers(database: TestDatabase, redis: Redis): Servers {
   return { database, redis, store: new Store(redis), connection: new QuickLink(redis, 60_000) }
 }
 
-/** One shard of PageView with the library's own parts, made of steps. Everything is due at once. */
+/** One shard of PageView, served by the library's own parts, whose calls are steps. Everything is due at once. */
 export class World {
   readonly #servers: Servers
   readonly #steps: Steps
@@ -144,12 +144,12 @@ export class World {
     return new Flusher({ ...context, store: this.#steps.store(store, crash), database: statements })
   }
 
-  /** What a TTL does, at any time. */
+  /** Does what the TTL of views does at any time. */
   async expire(key: string): Promise<void> {
     await this.#servers.redis.eval(EXPIRE, 1, this.#shards.prefix(0), this.path(key))
   }
 
-  /** What the TTL of holds does, whether their holders live or not. */
+  /** Does what the TTL of holds does, whether their holders live or not. */
   async expireHolds(): Promise<void> {
     const prefix = this.#shards.prefix(0)
     await this.#servers.redis.del(`${prefix}holds`, ...(await this.#names('hold/')))
@@ -191,7 +191,7 @@ export class World {
     )
   }
 
-  /** No row goes back on the way; counters only grow here. */
+  /** Checks that no row goes back to an earlier state. Counters only grow here. */
   async #look(): Promise<void> {
     for (const { path, views } of await this.rows()) {
       if (path.endsWith('/d')) continue

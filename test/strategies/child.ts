@@ -1,4 +1,4 @@
-/** A process that sets one value through the cache, and stops or kills itself on its way. Says on its standard output when it does. */
+/** A process that sets one value through the cache, and stops or kills itself on the way. It says so on its standard output. */
 import { writeSync } from 'node:fs'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { Redis } from 'ioredis'
@@ -7,7 +7,7 @@ import { models } from '../../generated/write-behind.js'
 import { createWriteBehind } from '../../src/index.js'
 import { Store } from '../../src/redis/store.js'
 
-/** `hold` before anything, `statement` under the hold, `release` when the row is committed. */
+/** `hold`: before anything. `statement`: under the hold. `release`: when the row is committed. */
 export type Point = 'hold' | 'statement' | 'release'
 
 export interface ChildArguments {

@@ -54,7 +54,7 @@ async function connect<const P extends Policies<typeof models>>(policies: P): Pr
   return cache
 }
 
-/** Runs a request, which has a trace of its own. Resolves to the trace's id. */
+/** Runs a request in a trace of its own. Resolves to the id of that trace. */
 async function request(run: () => Promise<unknown>): Promise<string> {
   return trace.getTracer('test').startActiveSpan('request', async (span: Span) => {
     await run()

@@ -1,4 +1,4 @@
-/** What the tables lack is named at the start, with what to do, and not by the first flush. */
+/** The start, not the first flush, names what the tables lack, and what to do about it. */
 import { describe, expect, test } from 'vitest'
 import { models } from '../../../generated/write-behind.js'
 import { ConfigurationError, createWriteBehind } from '../../../src/index.js'

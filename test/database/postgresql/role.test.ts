@@ -1,4 +1,4 @@
-/** The rights of the role in PostgreSQL: those that lack are named at the start. */
+/** The start names the rights that the role in PostgreSQL lacks. */
 import { randomUUID } from 'node:crypto'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { describe, expect, test } from 'vitest'

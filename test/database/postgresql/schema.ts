@@ -34,7 +34,7 @@ export async function start(prisma: PrismaClient = database.prisma, used: Models
   return cache
 }
 
-/** As a role of its own, with these rights. */
+/** Starts as a new role with these rights. */
 export async function startAs(...rights: string[]) {
   return start(await clientOf(rights))
 }

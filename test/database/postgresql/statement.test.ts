@@ -1,4 +1,4 @@
-/** How rows travel in the statement: an array a column. */
+/** How rows travel in the statement: as one array for each column. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../../../generated/write-behind.js'
@@ -19,7 +19,7 @@ beforeAll(async () => {
 
 afterAll(() => database.drop())
 
-/** Texts that the syntax of arrays may mistake for something else, among others. */
+/** Texts, some of which the syntax of arrays could mistake for something else. */
 const texts = fc.array(
   fc.oneof(
     fc.string({ unit: 'binary', maxLength: 8 }).filter((text) => !text.includes('\0')),

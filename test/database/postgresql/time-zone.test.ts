@@ -8,12 +8,12 @@ import { models } from '../../../generated/write-behind.js'
 import { createWriteBehind, type Model } from '../../../src/index.js'
 import { createDatabase, createRedis, type TestDatabase } from '../../fixture.js'
 
-/** Before, in and after the time when clocks are an hour ahead. */
+/** Times before, during and after summer time. */
 const MOMENTS = ['2026-01-01T00:30:00.000Z', '2026-07-01T22:30:00.125Z', '2026-12-31T23:59:59.999Z'].map((text) => new Date(text))
 
 const fields = models.pageView.fields.map((field) => (field.type === 'DateTime' ? { ...field, sqlType: 'timestamptz' as const } : field))
 const pageView = { ...models.pageView, fields }
-/** Known by a time, and with a list of them. */
+/** A model whose key is a time, and that has a list of times. */
 const visit = {
   ...pageView,
   name: 'Visit',

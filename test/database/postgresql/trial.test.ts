@@ -1,4 +1,4 @@
-/** What a trial finds out of a batch's rows, one by one, without changing any. */
+/** A trial finds out which rows of a batch the database refuses, without changing any. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../../../generated/write-behind.js'
 import { Database } from '../../../src/database/postgresql/database.js'
