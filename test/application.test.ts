@@ -15,10 +15,10 @@ type Strategy = NonNullable<Policy['strategy']>
 
 const MIGRATIONS = new URL('application/prisma/migrations/', import.meta.url)
 
-/** Flushed while the tests run, and before what they ask of many records. */
+/** Models that are flushed while the tests run, and before a query over many records. */
 const soon = { debounce: 20, maxWait: 100, shards: 2, queries: 'flush' } as const
 
-/** An address must be its user's own, which only the database can say: users are no data for write-behind. */
+/** Users are not written behind, because only the database can say whether an address is taken. */
 const POLICIES: Readonly<Record<Strategy, Policies<typeof models>>> = {
   'write-behind': { user: { ...soon, strategy: 'write-around' }, post: soon, like: soon, postStat: soon },
   'write-through': everything('write-through'),
@@ -60,7 +60,7 @@ describe.each(Object.entries(POLICIES))('with the extension, %s', (_, policies) 
     await database.drop()
   })
 
-  // The application as it is takes the type of its own client: test/extension/types.test.ts compiles it with this one.
+  // The application takes the type of its own client. test/extension/types.test.ts compiles it with this one.
   testApplication(async () => ({ app: createApp(connection.db as unknown as Client), close: async () => {} }))
 
   test('nothing is left parked, and no view is other than its row', async () => {

@@ -106,7 +106,7 @@ test('what the host takes is a share of the time', async () => {
   expect(stolen()).toBeLessThanOrEqual(1)
 })
 
-/** A host that takes these shares of the time away, round by round. */
+/** A host that takes these shares of the time away, one in each round. */
 function host(...shares: number[]): () => () => number {
   return () => () => shares.shift() as number
 }

@@ -111,7 +111,7 @@ describe.each(Object.entries(models) as [keyof typeof models, Model][])('%s', (n
 async function play(strategy: Strategy, model: Model, step: Step, keys: readonly Json[], calls: Calls, reference: Delegate): Promise<void> {
   if (step.do === 'flush') {
     fault = step.fault
-    // Where there is nothing to flush, the fault is the next write's.
+    // If there is nothing to flush, the fault meets the next write.
     if (strategy !== 'write-behind') return
     const flushed = await caches[strategy].flush({ timeout: fault === 'none' ? 30_000 : 1 }).catch((error: { code: string }) => error)
     fault = 'none'
@@ -183,7 +183,7 @@ async function writeReference(model: Model, step: WriteStep, where: Json, refere
   }
 }
 
-/** Written behind, a write is acknowledged whatever the database says later. Otherwise it is done or refused, or was lost on either way. */
+/** With write-behind, a write is acknowledged whatever the database says later. With the other strategies it is done, refused, or lost on the way there or back. */
 async function writeBoth(strategy: Strategy, call: () => Promise<unknown>, callReference: () => Promise<void>): Promise<void> {
   const lost = fault
   const failure = await call().then(

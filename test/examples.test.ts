@@ -36,7 +36,7 @@ test('a service whose Redis is away ends, too', async () => {
   const service = await Service.start(['--import', 'tsx', 'examples/express/service.ts'], environment)
   services.push(service)
   await redis.kill('SIGKILL')
-  // Its connections begin to wait between their tries.
+  // By then its connections wait between their tries.
   await new Promise((resolve) => setTimeout(resolve, 1000))
   await service.stop('an unknown number of')
   await redis.stop()

@@ -1,4 +1,4 @@
-/** Every failpoint × every action × alone and with another writer. What must hold after each case is in failpoints/case.ts. */
+/** Every failpoint with every action, alone and beside another writer. What must hold afterwards stands in failpoints/case.ts. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Case, isWhole, prepareDatabase } from './failpoints/case.js'
 import { Failpoint, installFailpoints, POINTS, withFailpoint } from './failpoints/failpoints.js'

@@ -1,4 +1,4 @@
-/** An editor shows names, and not all that a type was made of: what the compiler writes into declarations is what it shows. */
+/** An editor shows the names of types, not all that they are made of. It shows what the compiler writes into declarations. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

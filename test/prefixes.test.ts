@@ -1,4 +1,4 @@
-/** A script stops at any of its commands, in any state of a shard: what was acknowledged, before and afterwards, is in the database once. */
+/** A script stops at any of its commands, in any state of a shard. What was acknowledged before and after that is in the database once. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { Database } from '../src/database/postgresql/database.js'
@@ -117,7 +117,7 @@ async function inTurns<T>(all: readonly T[], run: (each: T) => Promise<void>): P
   await Promise.all(Array.from({ length: AT_A_TIME }, work))
 }
 
-/** The rows that the plays say to have been there from the beginning. */
+/** Inserts the rows that the plays have had from the beginning. */
 async function begin(plays: readonly Play[]): Promise<void> {
   const rows = plays.flatMap((play) => [...play.before].flatMap(([key, row]) => (row === null ? [] : [{ path: play.path(key), ...row }])))
   await database.query(
@@ -127,7 +127,7 @@ async function begin(plays: readonly Play[]): Promise<void> {
   )
 }
 
-/** The first batches of all plays together, then the second ones, and so on. */
+/** Persists the first batches of all plays together, then the second ones, and so on. */
 async function persist(plays: readonly Play[]): Promise<void> {
   const statements = new Database(database.prisma, models.pageView, 60_000)
   const ledger = plays[0]?.prefix as string
@@ -143,7 +143,7 @@ async function persist(plays: readonly Play[]): Promise<void> {
   }
 }
 
-/** Of rows and views from what is possible, and from each other. */
+/** Rows and views that are not possible, or that differ from each other. */
 async function differences(plays: readonly Play[]): Promise<string[]> {
   const found = await database.query<{ path: string; views: string; status: number | null }>(
     'select path, views::text, last_status as status from page_views',

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 
-/** Lets a process go on, to its end, that says a moment before that it stops itself: a SIGCONT that comes in between does nothing. */
+/** Lets a process that has stopped itself go on until it ends. It says that it stops a moment before it does, so that a single SIGCONT might come too early. */
 export function resume(child: ChildProcess): void {
   const telling = setInterval(() => child.kill('SIGCONT'), 20)
   child.once('exit', () => clearInterval(telling))

@@ -5,7 +5,7 @@ import { freePort } from './environment/server.js'
 
 const VIEWS = 50
 
-/** A process that serves page views, as all examples do. */
+/** The process of an example: it serves page views. */
 export class Service {
   readonly #process: ChildProcess
   readonly #url: string
@@ -33,7 +33,7 @@ export class Service {
     return service
   }
 
-  /** Writes, reads, asks for what is refused. Resolves to the number of views that it counted of the page. */
+  /** Writes, reads, and asks for what is refused. Resolves to the number of views that it has counted for the page. */
   async use(page: string): Promise<number> {
     const answers = await Promise.all(Array.from({ length: VIEWS }, () => this.#count(page)))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]))
@@ -46,7 +46,7 @@ export class Service {
     return VIEWS
   }
 
-  /** Tells it to end, and expects that it ends in order. */
+  /** Tells the process to end, and expects that it ends in order. */
   async stop(dirty = '0'): Promise<void> {
     this.#process.kill('SIGTERM')
     expect((await this.#ended)[0], this.#said).toBe(0)

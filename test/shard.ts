@@ -24,12 +24,12 @@ export class TestShard {
     return this.store.write(this.prefix, 'writer', ++this.#sequence, operations.length, this.limits, operations)
   }
 
-  /** The last call, as a client that got no reply sends it again. */
+  /** Sends the last call again, as a client does that got no reply. */
   writeAgain(...operations: Operation[]) {
     return this.store.write(this.prefix, 'writer', this.#sequence, operations.length, this.limits, operations)
   }
 
-  /** Makes the view, of a row as the database would hold it. */
+  /** Makes a view of a row with these values. */
   async load(
     key: string,
     fields: readonly { name: string; start: string }[],
@@ -41,7 +41,7 @@ export class TestShard {
     await this.store.load(this.prefix, TTL, fields, { ledger, rows: [{ key, values }] }, [(found as Lease).lease], '')
   }
 
-  /** As if the record, which is dirty, had been written first at another time, and become due at another. */
+  /** Changes a dirty record as if it had been first written, and due, at other times. */
   async putBack(key: string, since: number, due: number): Promise<void> {
     const { redis } = this.connection
     const packed = await redis.hgetBuffer(`${this.prefix}packed`, key)
@@ -51,7 +51,7 @@ export class TestShard {
     await redis.zadd(`${this.prefix}dirty`, due, key)
   }
 
-  /** Claims the record, and has the database refuse it, with `between` done meanwhile. */
+  /** Claims the record, does `between`, and parks the record as if the database had refused it. */
   async park(key: string, between: () => Promise<unknown> = async () => {}): Promise<void> {
     const { batch } = await this.store.claim(this.prefix, `batch-${++this.#sequence}`, { records: 10, bytes: 1000 }, { key })
     await between()

@@ -76,7 +76,7 @@ export function hear(what: unknown): void {
     )
 }
 
-/** Jobs, with their logs; their data and results are what others see of them. */
+/** Hears the jobs and their logs: others see their data and their results. */
 async function hearRedis(): Promise<void> {
   for (const key of await redis.keys(`{${namespace}}:queues*`)) {
     const type = await redis.type(key)

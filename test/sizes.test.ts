@@ -1,4 +1,4 @@
-/** Poison by size: what no worker could carry is refused at the call, and what is in Redis already stops neither workers nor neighbours. */
+/** What no worker could carry is refused at the call. What is too large and in Redis already stops neither workers nor neighbours. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'

@@ -87,7 +87,7 @@ class Play {
     expect(await this.#world.leftInRedis()).toEqual([])
   }
 
-  /** A process that dies leaves the rest of its writes to another. */
+  /** A process that dies leaves the rest of its writes to another one. */
   async #writeAll(list: readonly Write[]): Promise<void> {
     for (const write of list) {
       await new Promise<void>((resolve, reject) => {
@@ -180,7 +180,7 @@ function program(): fc.Arbitrary<Program> {
       others: list(others, 8),
       faults: fc.array(fault(kind), { minLength: 60, maxLength: 60 }),
     })
-  // A holder that is paused for longer than its hold lasts, and then dies, is what holds cannot help against: one or the other.
+  // Either of both happens: holds do not help against a holder that is paused until its hold has expired, and then dies.
   const expiry = fc.constant({ do: 'expire holds' as const })
   return fc.oneof(program(other, 'crash'), program(fc.oneof(other, expiry, expiry), 'none'))
 }

@@ -1,4 +1,4 @@
-/** What the compiler knows of a call: checked by `tsc`, which `npm test` runs first; the bodies never run. */
+/** What the compiler knows about a call. `tsc` checks it, which `npm test` runs first. The bodies never run. */
 import type { Decimal } from '@prisma/client/runtime/client'
 import { expectTypeOf, test } from 'vitest'
 import { Prisma } from '../generated/client/client.js'
@@ -96,7 +96,7 @@ test('what starts from a default of the database or of Prisma is counted only in
     await cache.pageView.update({ where: { path: '/' }, data: { views: { increment: 1 } } })
     // @ts-expect-error a missing row could not be inserted, as only the database knows what views begins with
     await cache.pageView.increment({ path: '/' }, { bytes: 1 })
-    // @ts-expect-error in a row that is missing it would start from nobody knows what
+    // @ts-expect-error nobody knows where it would start in a row that is missing
     await cache.pageView.increment({ path: '/' }, { views: 1 })
   }
   expectTypeOf(calls).toBeFunction()

@@ -1,4 +1,4 @@
-/** Increments, maxima and minima of one value compose to one function of it: what one after the other would do. */
+/** Increments, maxima and minima of a value compose to one function, which does what they would do one after the other. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Adjustment, adjust, compose, isLess, larger, smaller } from '../../src/change/bound.js'

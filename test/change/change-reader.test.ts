@@ -26,7 +26,7 @@ test.each([
   expect([isRegular(largest), isRegular(tooLarge)]).toEqual([true, false])
 })
 
-/** Models, and one whose numbers are narrower. */
+/** The models of this project, one with narrower numbers, and one with another default. */
 const MODELS: readonly Model[] = [
   models.pageView,
   models.reading,

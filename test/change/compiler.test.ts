@@ -1,4 +1,4 @@
-/** set, decrement, max and min: what they do to a row that is there, to one that is missing, and to each other. */
+/** set, decrement, max and min: what they do to a row, to a missing row, and to each other. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'

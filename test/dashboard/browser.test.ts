@@ -23,7 +23,7 @@ describe('in the browser', () => {
   })
   afterAll(() => browser?.close())
 
-  /** Fails the test at its end when the page had asked anybody but the dashboard for anything. */
+  /** At its end the test fails if the page has asked anybody but the dashboard for anything. */
   async function open(url: string): Promise<Page> {
     const page = await browser.newPage({ viewport: { width: 1500, height: 900 } })
     page.setDefaultTimeout(ACTION_TIMEOUT)

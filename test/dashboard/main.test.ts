@@ -79,7 +79,7 @@ describe('npm start', () => {
     withoutRedis.kill('SIGTERM')
     expect(await withoutRedis.line('stopped')).toContain('Redis did not say how many records stay dirty')
     expect(await withoutRedis.exit).toBe(0)
-    // Alone, since Redis has but a second to say what is left.
+    // One after the other, because Redis has only a second to say what is left.
     withoutTable.kill('SIGTERM')
     expect(await withoutTable.line('stopped')).toContain('stopped after it flushed 0 record(s); 1 record(s) stay dirty')
     expect(await withoutTable.exit).toBe(0)
@@ -107,7 +107,7 @@ describe('npm start', () => {
     return {
       exit,
       kill: (signal: NodeJS.Signals) => child.kill(signal),
-      /** The line of stderr that contains this, when it comes. */
+      /** Resolves to the line of stderr that contains this, as soon as it comes. */
       line: (part: string) => vi.waitFor(() => find(part), { timeout: SERVICE_TIMEOUT }),
     }
   }

@@ -9,7 +9,7 @@ useDashboards()
 
 describe('what is served of the board', () => {
   const JOB = { kind: 'shard', model: 'Counter', shard: 0 }
-  /** Of all that Bull Board has, what must not pass. */
+  /** The routes of Bull Board that must not pass. */
   const REFUSED: Record<string, readonly string[]> = {
     post: ['/api/queues/:queueName/add'],
     patch: [

@@ -21,7 +21,7 @@ export function useDashboards(): void {
   })
 }
 
-/** A cache on a database of its own. Without a policy of `options`, nothing but the job itself brings a change to the database. */
+/** A cache on a database of its own. Unless `options` say otherwise, only the job brings a change of a page view to the database. */
 export async function startCache({ database, ...options }: { database?: TestDatabase; pageView?: Policy } & Options = {}) {
   const own = database ?? (await createDatabase())
   if (database === undefined) ending.push(() => own.drop())
@@ -47,7 +47,7 @@ interface Answer {
   readonly body: string
 }
 
-/** Unlike fetch, sends the headers that it is told to, `Host` and `Sec-Fetch-Site` too. */
+/** Sends all headers that it is given, even `Host` and `Sec-Fetch-Site`, which fetch does not. */
 export async function send(
   url: string,
   options: { method?: string; headers?: Record<string, string>; body?: string } = {},

@@ -1,4 +1,4 @@
-/** Where the extension differs from plain Prisma, as docs/extension.md says: what only the database can know, and queries left stale. */
+/** The differences between the extension and plain Prisma that docs/extension.md names. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createRelatedStage } from './stage.js'

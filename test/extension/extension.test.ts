@@ -1,4 +1,4 @@
-/** The client extension: what goes through the cache, and what goes to the database, and that both say what Prisma says. */
+/** The client extension answers calls about one record from the cache, in the way of Prisma. */
 import { PrismaPg } from '@prisma/adapter-pg'
 import { Decimal, skip } from '@prisma/client/runtime/client'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'

@@ -1,4 +1,4 @@
-/** A transaction that sees the database as it was before its first statement sees all that was acknowledged before that. */
+/** A transaction may see the database as it was before its first statement. It still sees all that was acknowledged before that. */
 import { PrismaPg } from '@prisma/adapter-pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PrismaClient } from '../../generated/client/client.js'
@@ -23,7 +23,7 @@ afterAll(async () => {
   await database.drop()
 })
 
-/** @param session settings of the database's sessions */
+/** @param session settings for the sessions of the database */
 async function connect(options: { isolationLevel?: Level; session?: string; max?: number } = {}) {
   const { isolationLevel, session = '', max = 5 } = options
   const address = new URL(database.url)

@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 afterAll(() => stage.close())
 
-/** A chain of three, pending, whose children were written first. */
+/** Three pending records that form a chain. The children were written first. */
 beforeEach(async () => {
   const { db } = stage
   authorId = key()
@@ -176,7 +176,7 @@ describe('a flush', () => {
 })
 
 describe('a call fails where what was written before cannot be flushed:', () => {
-  /** Refused until `mend`: the author is missing. */
+  /** A record that is refused until `mend`, because its author is missing. */
   let orphan: string
   let missing: string
 

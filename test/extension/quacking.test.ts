@@ -1,4 +1,4 @@
-/** What looks like a value, and is another or none: Prisma's answer, or a refusal; never something else that is stored. */
+/** Values that are not what they look like get Prisma's answer, or are refused. Nothing else is ever stored. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Delegate } from '../equivalence/calls.js'
 import { outcome } from '../equivalence/outcome.js'
@@ -7,7 +7,7 @@ import { type Json, normal } from '../equivalence/rows.js'
 import { createTwins, type Twins } from './twins.js'
 
 let twins: Twins
-/** As any query extension gets it: Prisma copies the arguments for one, dates as the times that they hold. */
+/** A client with another query extension: Prisma copies the arguments for it, and dates become the times that they hold. */
 let extendedOnly: Twins['plain']
 let number = 0
 

@@ -1,4 +1,4 @@
-/** Nothing that Prisma refuses is accepted, by the extension or by the cache's own calls, to be found out at the flush. */
+/** What Prisma refuses, the extension and the calls of the cache refuse at the call, not at the flush. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
@@ -75,7 +75,7 @@ function send(delegate: Delegate, { method, args }: Malformed): () => Promise<un
   return async () => delegate[method]?.(args)
 }
 
-/** What the cache's own calls leave to the flush, or take although Prisma does not: the key may be left out of the row to insert. */
+/** What the calls of the cache accept although Prisma does not: they leave some checks to the flush, and the row to insert may lack its key. */
 function isAllowed(model: Model, { code, message }: Refusal): boolean {
   if (code === 'P2025' || code === 'P2002') return true
   return (

@@ -1,4 +1,4 @@
-/** What a call in the database does by relations: keys that are given by them, rows that go along, rows that are referred to. */
+/** What a call in the database does through relations: keys that relations give, rows that are deleted along, rows that are referred to. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../../generated/application/write-behind.js'

@@ -10,13 +10,13 @@ import { createRelationsStage, DEFERRED, key } from './stage.js'
 const RUNS = Number(process.env.RUNS ?? 25)
 const NOTES = 3
 
-/** Statements of the cache until one fails, and how; 0: none does. */
+/** The statement of the cache that fails, and how. With 0, none fails. */
 let statements = 0
 let fault: 'before' | 'after' = 'before'
 let stage: Awaited<ReturnType<typeof connect>>
 let plain: Awaited<ReturnType<typeof connect>>
 let postId: string
-/** What the ledger was found to hold unexpectedly. */
+/** What the ledger held unexpectedly. */
 let adopted: unknown[]
 
 function connect() {
@@ -110,7 +110,7 @@ test('a child that keeps its parent does not stop the neighbours in the batch', 
   const [kept, other] = [key(), key()]
   const parked: string[] = []
   stage.cache.events.on('parked', (event) => void parked.push(event.key))
-  // No row is updated, not even to find out which one is refused.
+  // No row is updated, even to find out which one is refused.
   await stage.query(`create function never() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$`)
   await stage.query('create trigger never before update of text on "Note" for each row execute function never()')
   await stage.query('create table kept (note text references "Note" (id) on delete restrict)')

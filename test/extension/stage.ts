@@ -31,7 +31,7 @@ export async function createStage() {
   return { ...database, redis, namespace, cache, db: database.prisma.$extends(cache.extension()), close }
 }
 
-/** The models of test/application, which hang together; comments are not cached. */
+/** The models of test/application, which refer to each other. Comments are not cached. */
 export async function createRelatedStage() {
   const { redis, namespace, clean } = createRedis()
   const database = await createMigratedDatabase(new URL('../application/prisma/migrations/', import.meta.url))
@@ -74,7 +74,7 @@ export async function createRelationsStage<const P extends Policies<typeof relat
   return { ...database, prisma, redis, namespace, cache, db: prisma.$extends(cache.extension()), close }
 }
 
-/** What a call of plain Prisma and the same of the extension say, to be compared; the place in the source is left out. */
+/** What a call answers, in a form that can be compared between plain Prisma and the extension: without the place in the source. */
 export async function outcome(call: Promise<unknown>): Promise<unknown> {
   try {
     return await call

@@ -1,4 +1,4 @@
-/** In a transaction nothing is deferred: what it concerns is flushed before, and no view of it outlives the end. */
+/** A transaction defers nothing: what it concerns is flushed before it, and no view of that outlives it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createStage, key } from './stage.js'
 
@@ -10,7 +10,7 @@ beforeAll(async () => {
 
 afterAll(() => stage.close())
 
-/** Names of the holds that are open. */
+/** The names of the open holds. */
 async function holds(): Promise<string[]> {
   return stage.redis.keys(`{${stage.namespace}*hold*`)
 }
@@ -111,7 +111,7 @@ describe('an interactive transaction', () => {
     await cache.flush({ model: 'counter', key: { name } })
     await cache.counter.increment({ name }, { value: 1 })
     const transaction = db.$transaction(async (tx) => {
-      // Raw SQL that does not show the name of the table.
+      // This raw SQL does not show the name of the table.
       await tx.$executeRawUnsafe(`do $$ begin execute 'update "Cou' || 'nter" set value = 5 where name = ''${name}''' ; end $$`)
       await tx.counter.update({ where: { name }, data: { value: 9 } })
     })

@@ -12,7 +12,7 @@ export type Client = Readonly<Record<Name, Delegate>> & {
 
 export type Twins = Awaited<ReturnType<typeof createTwins>>
 
-/** Plain Prisma, and Prisma with the extension over a database of its own. Nothing is flushed but by the extension or on demand. */
+/** Plain Prisma, and Prisma with the extension, each on a database of its own. Only the extension and explicit calls flush. */
 export async function createTwins(policy: Policy) {
   const { redis, namespace, clean } = createRedis()
   const [underneath, beside] = [await createDatabase(), await createDatabase()]

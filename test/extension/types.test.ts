@@ -1,4 +1,4 @@
-/** The application of test/application, with only its client's construction changed, before the compiler. */
+/** The compiler takes the application of test/application when only the construction of its client is changed. */
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,7 +9,7 @@ import type { PrismaClient } from '../../generated/application/client/client.js'
 import type { Client as PlainClient } from '../application/client.js'
 import type { Client as ExtendedClient } from '../application/extended-client.js'
 
-/** Beside the application's own sources: what its calls infer, compared. */
+/** A file beside the sources of the application: it compares what their calls infer. */
 const COMPARISON = `
 import { expectTypeOf } from 'vitest'
 import type { answers as plain } from '../plain/answers.js'
@@ -53,7 +53,7 @@ test('a call takes and returns what it does without the extension', () => {
   expectTypeOf<Awaited<ReturnType<typeof calls>>>().toEqualTypeOf<{ reputation: number; role: 'READER' | 'AUTHOR' | 'EDITOR' }>()
 })
 
-/** As with any extension of Prisma's: `typeof db` is the type to pass around, and `prisma` itself remains for what it lacks. */
+/** As with any extension of Prisma, the type to pass around is `typeof db`, and `prisma` itself remains for what that lacks. */
 test('an extended client is no PrismaClient by name', () => {
   expectTypeOf<PlainClient>().toEqualTypeOf<PrismaClient>()
   expectTypeOf<ExtendedClient>().not.toExtend<PrismaClient>()

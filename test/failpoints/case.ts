@@ -1,7 +1,7 @@
 import type { TestDatabase } from '../fixture.js'
 import { connectCache, DELETED, eventually, pathOf, REFUSED, ROUNDS, rowAfter, SHARED, type SubjectCache, type Target } from './subject.js'
 
-/** Enough for the subject's life, and few enough for the shard to come to rest on a busy machine. */
+/** Enough to last as long as the subject, and few enough for the shard to come to rest on a busy machine. */
 const OTHER_WRITES = 60
 
 /** Prepares a database for cases: what is listed in `refused` is refused. */
@@ -12,7 +12,7 @@ export async function prepareDatabase(database: TestDatabase): Promise<void> {
   await database.query('create trigger refuse before insert or update on page_views for each row execute function refuse()')
 }
 
-/** One case: what is beside the process under test, and what has to be true when all is over. */
+/** One case: what runs beside the process under test, and what must be true at the end. */
 export class Case {
   readonly target: Target
   begun = 0
@@ -60,7 +60,7 @@ export class Case {
     }
   }
 
-  /** Ends the writers beside, flushes all, and looks. */
+  /** Ends the other writers, flushes everything, and checks Redis and the rows. */
   async check(): Promise<void> {
     this.#stopped = true
     await this.#writing
@@ -80,7 +80,7 @@ export class Case {
     return this.#helper as SubjectCache
   }
 
-  /** Whether nothing is left; records that are refused are. */
+  /** Whether nothing is left. Refused records are left. */
   async #flush(): Promise<boolean> {
     try {
       await this.#cache.flush({ timeout: 60_000 })
@@ -143,7 +143,7 @@ export class Case {
   }
 }
 
-/** Whether the subject came to its end, so that a point which it never passed was really never passed. */
+/** Whether the subject came to its end. Only then a point that it did not pass is one that it never passes. */
 export function isWhole({ done }: Case): boolean {
   return done === ROUNDS
 }

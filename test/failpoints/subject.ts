@@ -9,10 +9,10 @@ import { withStatementFailpoints } from './failpoints.js'
  * of a round go to Redis in one call, so that all of a round is stored or nothing.
  */
 
-/** A slow database halves a batch. Twice, before that of the refused record, it will hardly do: batches of one are never split. */
+/** A slow database halves a batch. It will hardly do so twice before the batch of the refused record, which must not be alone: batches of one are never split. */
 const POLICY = { shards: 1, batchSize: 4, debounce: 20, maxWait: 100, backoff: 20, maxBackoff: 60, viewTtl: 60_000 }
 export const ROUNDS = 3
-/** Refused by the database until somebody takes it off the list. */
+/** A record that the database refuses until somebody takes it off the list. */
 export const REFUSED = 'bad'
 /** Records that the subject changes and others too. */
 export const SHARED = ['a', 'b', 'c', REFUSED] as const

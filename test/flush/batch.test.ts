@@ -25,7 +25,7 @@ afterEach(async () => {
   await database.query('truncate "Document"')
 })
 
-/** Writes documents with these notes, flushes them, and tells how many records each batch had. */
+/** Writes documents with these notes, and flushes them. Resolves to the number of records in each batch. */
 async function flush(notes: readonly string[], policy: Policy = {}): Promise<number[]> {
   const policies = { document: { shards: 1, debounce: HOUR, maxWait: HOUR, ...policy } }
   const { redis, namespace } = connection

@@ -32,7 +32,7 @@ describe('a job that is not ours', () => {
   test('fails once, each time that it is started, and holds up nobody', async () => {
     const { cache, queue, write, said } = await start()
     await cache.startWorker()
-    // A parent that is there: BullMQ fails it with its children.
+    // A parent that exists: BullMQ fails it with its children.
     const { id = '' } = await queue.add('parent', null, { delay: NEVER })
     const parent = { id, queue: queue.qualifiedName }
     const opts = { attempts: 50, backoff: 1, removeOnFail: false, parent, failParentOnFailure: true }

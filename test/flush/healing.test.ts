@@ -1,4 +1,4 @@
-/** Many records that the database refuses: they are parked, tried again and healed together, by a few statements. */
+/** Many refused records are parked, tried again and healed together, with a few statements. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { createWriteBehind, ParkedError } from '../../src/index.js'
@@ -6,7 +6,7 @@ import { createDatabase, createRedis, type TestDatabase } from '../fixture.js'
 
 const HOUR = 3_600_000
 const REFUSED = 300
-/** Nothing comes by itself, but for the first flush. */
+/** After the first flush nothing happens by itself. */
 const policies = { counter: { shards: 1, debounce: 50, maxWait: 100, backoff: HOUR, maxBackoff: HOUR } } as const
 const names = Array.from({ length: REFUSED }, (_, n) => `refused${n}`)
 

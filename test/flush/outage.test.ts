@@ -101,7 +101,7 @@ test('when somebody keeps the table locked, nothing is parked, and all records a
   expect(await cache.parked()).toEqual([])
   release()
   await locked
-  // What was under way when a flush ran out of time may have brought some.
+  // A statement that was under way when a flush ran out of time may have written some.
   await cache.flush()
   expect(await rows()).toEqual(['one', 'two'])
   await cache.close()

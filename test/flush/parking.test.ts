@@ -1,4 +1,4 @@
-/** Data that the database refuses, in the six ways that happen: it costs the good records nothing, is never dropped, and heals. */
+/** The database refuses data in six ways. That costs the good records nothing, and what is refused is never dropped, and heals. */
 import { PrismaPg } from '@prisma/adapter-pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { PrismaClient } from '../../generated/client/client.js'
@@ -8,11 +8,11 @@ import { createDatabase, createRedis, type TestDatabase } from '../fixture.js'
 
 const RECORDS = 6000
 const BAD_IN = 1000
-/** The defaults, but for the wait before a flush. */
+/** The defaults, except for the wait before a flush. */
 const soon = { debounce: 100, maxWait: 500 }
 const policies = { document: soon, counter: soon } as const
 
-/** Stands in every value that is refused; the reasons must not contain it. */
+/** Every refused value contains it; no reason may. */
 const SECRET = 'SECRET'
 
 type DocumentData = {
@@ -68,7 +68,7 @@ beforeAll(async () => {
 
 afterAll(() => database.drop())
 
-/** An enum that lacks a value at the start would be refused. */
+/** A start would refuse an enum that lacks a value. */
 async function startOnWholeEnum<T>(start: () => Promise<T>): Promise<T> {
   await database.query(`alter type "DocumentState" rename value 'gone' to 'ARCHIVED'`)
   const started = await start()
@@ -93,7 +93,7 @@ test('six of six thousand records are refused: they are listed with their reason
   const took = await timeToWrite('good', KINDS, RECORDS - KINDS.length)
   await expect.poll(parkedIds).toEqual(BAD_IDS)
   for (const { key, reason } of await cache.parked()) expect(reason).toMatch(kindOf(key).reason)
-  // Time says nothing on a busy machine: `TIMED=1 npx vitest run test/flush/parking.test.ts` asks for it.
+  // Only with TIMED=1, because times say nothing on a busy machine.
   if (process.env.TIMED === '1') expect(took).toBeLessThan(2000)
 })
 
@@ -192,7 +192,7 @@ test('the operator repairs the table and starts the jobs on the board: the value
   await database.query('alter table "Document" add constraint one_blob unique (blob)')
 })
 
-/** Writes records of which one in a thousand is bad, and says in how many ms after the last acknowledgement the good ones were there. */
+/** Writes records, one in a thousand of which is bad. Resolves to the ms from the last acknowledgement until the good ones were in the database. */
 async function timeToWrite(name: string, bad: readonly Kind[], total: number): Promise<number> {
   const writes = Array.from({ length: RECORDS }, (_, n) => {
     const kind = n % BAD_IN === BAD_IN / 2 ? bad[Math.floor(n / BAD_IN)] : undefined

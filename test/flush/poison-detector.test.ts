@@ -8,7 +8,7 @@ const { connect, rows } = misbehaviour
 
 const raise = (state: string) => `do $r$ begin raise exception sqlstate '${state}' using message = 'SECRET'; end $r$`
 
-/** Of classes that say nothing of a row, and of one that PostgreSQL does not know. */
+/** States of classes that say nothing about a row, and one of a class that PostgreSQL does not know. */
 const STATES = [
   '45000',
   'XX000',

@@ -7,10 +7,10 @@ import { createDatabase, createRedis, type TestDatabase } from '../fixture.js'
 export const YEARS = 3e11
 export const NEVER = 3_600_000
 export const quick = { shards: 1, debounce: 20, maxWait: 50, attempts: 2, backoff: 20, maxBackoff: 200 } satisfies Policy
-/** What a job of ours says for the only shard. */
+/** The data of our job for the only shard. */
 export const SHARD = { kind: 'shard', model: 'Counter', shard: 0 }
 
-/** For each test a database, and a namespace whose queue the test reaches past the library. */
+/** For each test a database and a namespace. The test reaches the queue past the library. */
 export class QueueStage {
   database!: TestDatabase
   connection!: ReturnType<typeof createRedis>

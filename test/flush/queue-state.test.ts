@@ -36,7 +36,7 @@ describe('a queue', () => {
     await write('a')
     await expect.poll(async () => (await cache.status())[0]?.overdue).toBeGreaterThan(1500)
     expect(await cache.status()).toMatchObject([{ queue: 'paused', dirty: 1 }])
-    // Whatever else is wrong with it.
+    // A paused queue is reported as paused, even if something else is wrong with it.
     await stage.connection.redis.set(queue.toKey('prioritized'), 'text')
     await new Promise((resolve) => setTimeout(resolve, 500))
     await stage.connection.redis.del(queue.toKey('prioritized'))
@@ -58,7 +58,7 @@ describe('a queue', () => {
     if (action === 'clean') for (const state of ['delayed', 'wait', 'failed'] as const) await queue.clean(0, 1000, state)
     if (action === 'promote') await queue.promoteJobs()
     if (action === 'retry') await queue.retryJobs()
-    // An obliterated queue is a paused one for a moment.
+    // An obliterated queue is paused for a moment.
     await queue.resume()
     await write('b')
     await expect.poll(names).toEqual(['a', 'b'])
@@ -83,7 +83,7 @@ describe('a queue', () => {
     cache.events.on('failure', ({ error }) => error.message.includes('WRONGTYPE') && times.push(performance.now()))
     await cache.startWorker()
     await expect.poll(names).toEqual(['a'])
-    // At once BullMQ would ask thousands of times a second.
+    // Without a pause, BullMQ would ask thousands of times a second.
     await expect.poll(() => times.length).toBeGreaterThan(4)
     expect((times[4] as number) - (times[0] as number)).toBeGreaterThan(1000)
   })

@@ -1,4 +1,4 @@
-/** What a sweep finds that no job brings to an end. */
+/** A sweep finds what no job brings to an end. */
 import type { Queue } from 'bullmq'
 import { describe, expect, test } from 'vitest'
 import type { models } from '../../generated/write-behind.js'
@@ -76,7 +76,7 @@ describe('a sweep', () => {
     await Promise.all(caches.map((each) => each.startWorker()))
     const [queue] = cache.queues as [Queue]
     await expect.poll(() => queue.getFailedCount()).toBeGreaterThan(10)
-    // Six sweeps find at once that their pause is over.
+    // Now six sweeps find at the same time that the pause of the jobs is over.
     for (let round = 0; round < 20; round++) {
       for (const job of await queue.getFailed()) await counters.connection.redis.hset(queue.toKey(job.id as string), 'finishedOn', 1)
       await new Promise((resolve) => setTimeout(resolve, 50))

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url))
 
-/** As `npm install` does it, or by links to the packages of this repository, which takes no time. */
+/** How packages get into the project: as `npm install` does it, or by links to those of this repository, which takes no time. */
 export type Install = 'npm' | 'links'
 
 /** Of one command, ms. */
@@ -100,7 +100,7 @@ export async function run(
   cwd = REPOSITORY,
   environment: NodeJS.ProcessEnv = {},
 ): Promise<string> {
-  // npm passes its own settings on to what it runs: a project of its own must not inherit them.
+  // npm passes its settings on to the commands that it runs, and the project must not inherit them.
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('npm_'))
   const env = { ...Object.fromEntries(inherited), ...environment }
   try {

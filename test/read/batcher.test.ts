@@ -38,7 +38,7 @@ test('a read does not join a load whose rows have already gone to Redis', async 
   })
   const early = reader.find(0, 'a', (view) => view)
   await gate.reached
-  await redis.del(`${prefix}view/a`) // as its TTL may
+  await redis.del(`${prefix}view/a`) // This is what its TTL may do.
   await store.write(prefix, 'writer', 1, 1, LIMITS, [new Compiler(models.counter).increment({ name: 'a' }, { value: 1 })])
   const late = reader.find(0, 'a', (view) => view)
   await new Promise((resolve) => setTimeout(resolve, 50))

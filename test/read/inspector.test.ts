@@ -1,4 +1,4 @@
-/** `pending`: what of a record is not in the database yet. */
+/** `pending` tells what of a record is not in the database yet. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'

@@ -29,7 +29,7 @@ describe('misses', () => {
       return read()
     })
     expect(result).toBe(2n)
-    expect(loaded).toBe(2n) // as there is a view of the row by then
+    expect(loaded).toBe(2n) // There is a view of the row by then.
     expect(await read()).toBe(2n)
   })
 
@@ -46,7 +46,7 @@ test('a read command that arrives again after its lease has gone does not let an
   const model = models.counter
   const store = new Store(connection.redis)
   const sent: (() => Promise<unknown>)[] = []
-  // As a retrying connection does when a connection is lost on the way.
+  // This is what a retrying connection does when a connection is lost on the way.
   const retrying = {
     ask: <T>(_: unknown, send: () => Promise<T>) => send().finally(() => sent.push(send)),
   } as unknown as RetryingConnection

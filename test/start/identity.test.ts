@@ -1,4 +1,4 @@
-/** A namespace belongs to one database: whatever else is brought is refused before it writes anything. */
+/** A namespace belongs to one database. Another one is refused before it writes anything. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { ConfigurationError, createWriteBehind, releaseNamespace, type SqlClient } from '../../src/index.js'

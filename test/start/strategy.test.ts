@@ -1,4 +1,4 @@
-/** A model gets another strategy: what waits is written first. */
+/** When a model gets another strategy, what waits is written first. */
 import { describe, expect, test } from 'vitest'
 import { connect, DIRECT, database, read, row, set, useDirectCaches, where } from '../write/direct.js'
 

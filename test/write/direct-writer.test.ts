@@ -142,7 +142,7 @@ describe('a Redis', () => {
   let redis: Redis
 
   beforeEach(async () => {
-    // What is acknowledged is on the disk, when Redis is killed too: by everysec it may not even have been written then.
+    // With `always`, what is acknowledged is on the disk when Redis is killed. With `everysec` it may not even have been written by then.
     server = await startRedis({ arguments: ['--appendfsync', 'always'] })
     redis = new Redis(server.url, { maxRetriesPerRequest: null })
     redis.on('error', () => {})

@@ -13,7 +13,7 @@ export type Caches = Cache<typeof models, { counter: Policy; player: Policy }>
 
 export let database: TestDatabase
 export let connection: ReturnType<typeof createRedis>
-/** Statements of the library: what a test puts around each of them, and how many took a snapshot. */
+/** What a test puts around each statement of the library, and how many statements took a snapshot. */
 export const statements = { around: send, snapshots: 0 }
 let opened: Caches[]
 

@@ -1,4 +1,4 @@
-/** A process dies or stops in a direct write: what the next reads see. */
+/** What the next reads see when a process dies or stops in a direct write. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -33,7 +33,7 @@ describe.each(DIRECT)('a process that stops in a %s', (strategy) => {
     throw new Error(`the child ended without saying ${word}`)
   }
 
-  /** Has the hold end now, as in a minute by itself. */
+  /** Lets the hold end now. By itself it would end within a minute. */
   async function expire(cache: Caches): Promise<void> {
     const [hold, ...others] = await connection.redis.keys(`{${connection.namespace}/Counter*}/hold/*`)
     expect([hold, others]).toEqual([expect.stringMatching(/\/hold\//), []])
