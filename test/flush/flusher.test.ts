@@ -9,12 +9,15 @@ const { connect, values } = counters
 describe('a flush', () => {
   test('retries an outage with the same batch until the database is back, and parks nothing', async () => {
     const cache = await connect({ counter: quick })
+    const parked: unknown[] = []
+    cache.events.on('parked', (event) => parked.push(event))
     await cache.startWorker()
     counters.gate.fail(4, 'before')
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     await expect.poll(values).toEqual([{ name: 'a', value: '1' }])
     expect(counters.gate.failed).toBe(4)
     expect(await cache.parked()).toEqual([])
+    expect(parked).toEqual([])
   })
 
   test('counts a batch once when the reply to its commit was lost', async () => {

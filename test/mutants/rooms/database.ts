@@ -51,7 +51,7 @@ export const DATABASE: readonly Mutant[] = [
     "return code === 'OUTAGE' && !NOT_CARRIED_OUT.test(databaseCode ?? '')",
     "return code === 'OUTAGE' && databaseCode === 'none'",
   ),
-  mutant('an outage parks records', 'flush/flusher', 'database/failure.ts', "  return 'OUTAGE'\n", "  return 'REFUSED'\n"),
+  mutant('an outage parks records', 'flush/sweeper', 'database/failure.ts', "  return 'OUTAGE'\n", "  return 'REFUSED'\n"),
   mutant(
     'what a trigger refuses counts as an outage',
     'database/failure',
