@@ -47,7 +47,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
   ),
   mutant(
     'a claimed record counts as clean',
-    'flush/barrier',
+    'read/inspector',
     'redis/lua/include/claims.lua',
     'return keys and (string.find(keys, key, 1, true) or rest and string.find(rest, key, 1, true))',
     'return keys and false',
