@@ -5,7 +5,8 @@ import { defineConfig } from 'vitest/config'
  * All others share a few processes, since what a file imports costs more than most files do.
  */
 const ALONE = [
-  'test/{bench,chaos,demo,examples,failpoint-processes,failpoints,package,prefixes,redaction,secrets,sizes}.test.ts',
+  'test/{bench,chaos,demo,equivalence,examples,failpoint-processes,failpoints,package,prefixes}.test.ts',
+  'test/{redaction,schedules,secrets,sizes,strategy-schedules}.test.ts',
   'test/{dashboard,telemetry}/*.test.ts',
   'test/flush/{crafted-jobs,queue-state,semaphore,sweeper,worker}.test.ts',
   'test/start/{clock,confirmation}.test.ts',
