@@ -8,6 +8,7 @@ const ALONE = [
   'test/{bench,chaos,demo,equivalence,examples,failpoint-processes,failpoints,package,prefixes}.test.ts',
   'test/{redaction,schedules,secrets,sizes,strategy-schedules}.test.ts',
   'test/{dashboard,telemetry}/*.test.ts',
+  'test/extension/quacking.test.ts',
   'test/flush/{crafted-jobs,queue-state,semaphore,sweeper,worker}.test.ts',
   'test/start/{clock,confirmation}.test.ts',
   'test/write/stopped-process.test.ts',
@@ -21,7 +22,7 @@ export default defineConfig({
     globalSetup: 'test/environment/setup.ts',
     pool: 'forks',
     // More than there are cores, as many tests wait most of the time.
-    maxWorkers: 4,
+    maxWorkers: 5,
     coverage: { provider: 'v8', include: ['src/**/*.ts'] },
     projects: [
       { test: { ...PATIENCE, name: 'alone', include: ALONE } },
