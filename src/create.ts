@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
-import { Database, type SqlClient } from './database/postgresql/database.js'
+import type { Database, Dialect, SqlClient } from './database/database.js'
+import { dialectOf } from './database/dialects.js'
 import { ConfigurationError, UnavailableError } from './errors.js'
 import { createEvents, type Events } from './events.js'
 import { Barrier } from './flush/barrier.js'
@@ -85,11 +86,12 @@ export async function createWriteBehind<const M extends Models, const P extends 
   const clash = resolved.find(({ name }) => name in WriteBehind.prototype || name === 'events')
   if (clash !== undefined) throw new ConfigurationError(`policies: a model named ${clash.name} would hide cache.${clash.name}`)
 
+  const dialect = dialectOf(resolved.map(({ name }) => models[name] as Model))
   const events = createEvents()
   const connections: Redis[] = []
   const connect = connectLike(redis, events, connections)
   try {
-    return await assemble({ prisma, models, resolved, options, events, connections, connect })
+    return await assemble({ prisma, models, resolved, options, events, connections, connect, dialect })
   } catch (error) {
     for (const connection of connections) disconnect(connection)
     throw redact(error)
@@ -104,6 +106,7 @@ interface Assembly<M extends Models> {
   readonly events: Events
   readonly connections: readonly Redis[]
   readonly connect: Connect
+  readonly dialect: Dialect
 }
 
 /**
@@ -171,15 +174,15 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
 }
 
 function confirmationOf(
-  { prisma, models, resolved, options, events }: Assembly<Models>,
+  { prisma, models, resolved, options, events, dialect }: Assembly<Models>,
   calls: Calls & { redis: Redis },
   retrying: readonly RetryingConnection[],
 ): Confirmation {
   const used = resolved.map(({ name }) => models[name] as Model)
-  return new Confirmation({ ...options, prisma, models: used, calls, retrying, events })
+  return new Confirmation({ ...options, prisma, dialect, models: used, calls, retrying, events })
 }
 
-interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect'> {
+interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect' | 'dialect'> {
   /** For the application's calls, whose latency counts: apart from the flushes' connection. */
   readonly calls: Calls & { readonly redis: Redis }
   /** The same, and more of its kind. */
@@ -194,10 +197,10 @@ interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' 
 }
 
 function assemblePart(shared: Shared, name: string, model: Model, policy: ResolvedPolicy): Part {
-  const { prisma, options, events, connect, store, limits, barrier, telemetry, queueTelemetry } = shared
+  const { prisma, dialect, options, events, connect, store, limits, barrier, telemetry, queueTelemetry } = shared
   const { namespace, concurrency, sweepInterval, writeTimeout, statementTimeout } = options
   const shards = new ShardNames(namespace, model.name, policy.shards)
-  const database = new Database(prisma, model, statementTimeout)
+  const database = dialect.database(prisma, model, statementTimeout)
   const scheduler = new Scheduler(namespace, model.name, policy, shared.queueConnection, queueTelemetry)
   scheduler.queue.on('error', (error) => events.emit('failure', { step: 'queue', model: model.name, error }))
   const flusher = new Flusher({ model, policy, shards, store, database, events, limits, telemetry })
@@ -276,7 +279,7 @@ function assembleReader({ calls, events }: Shared, model: Model, policy: Resolve
 }
 
 function assembleHolds(
-  { calls, events, options }: Shared,
+  { calls, events, options, dialect }: Shared,
   model: Model,
   policy: ResolvedPolicy,
   shards: ShardNames,
@@ -288,6 +291,7 @@ function assembleHolds(
     model: model.name,
     shards,
     ttl: HOLD_STATEMENTS * options.statementTimeout,
+    classify: dialect.classify,
     load: policy.strategy === 'write-through' ? (keys) => reader.load(keys) : undefined,
   })
 }

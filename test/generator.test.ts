@@ -73,7 +73,7 @@ describe('the schema of this project', () => {
   })
 
   it('gives mapped tables and columns their database names', () => {
-    expect(model(project, 'pageView')).toMatchObject({ name: 'PageView', table: '"page_views"', key: ['path'] })
+    expect(model(project, 'pageView')).toMatchObject({ name: 'PageView', table: 'page_views', key: ['path'] })
     expect(field(project, 'pageView', 'lastStatus')).toEqual({
       name: 'lastStatus',
       column: 'last_status',
@@ -90,7 +90,7 @@ describe('the schema of this project', () => {
   })
 
   it('gives types their limits and casts', () => {
-    expect(field(project, 'player', 'id')).toMatchObject({ column: 'player_id', sqlType: 'uuid' })
+    expect(field(project, 'player', 'id')).toMatchObject({ column: 'player_id', sqlType: 'uuid', uuid: true })
     expect(field(project, 'player', 'name')).toMatchObject({ sqlType: 'text', maxLength: 40 })
     expect(field(project, 'document', 'price')).toMatchObject({
       sqlType: 'numeric',
@@ -108,7 +108,7 @@ describe('the schema of this project', () => {
     })
     expect(field(project, 'document', 'state')).toMatchObject({
       type: 'Enum',
-      sqlType: '"DocumentState"',
+      sqlType: 'DocumentState',
       enum: { DRAFT: 'DRAFT', PUBLISHED: 'published', ARCHIVED: 'ARCHIVED' },
     })
   })
@@ -119,7 +119,7 @@ describe('the schema of this project', () => {
   })
 
   it('gives every model the ledger', () => {
-    const ledger = { table: '"write_behind_ledger"', shard: 'shard', batch: 'batch', recent: 'recent' }
+    const ledger = { table: 'write_behind_ledger', shard: 'shard', batch: 'batch', recent: 'recent' }
     for (const { ledger: given } of Object.values(project.models)) expect(given).toEqual(ledger)
   })
 
@@ -202,12 +202,12 @@ ${ENUMERATION.replace(/\}$/, '  @@map("colors")\n  @@schema("books")\n}')}`
 
   it('takes the models that are named, and the ledger that is named', () => {
     expect(Object.keys(everything.models)).toEqual(['thing', 'parent', 'sole'])
-    expect(model(everything, 'thing').ledger).toEqual({ table: '"books"."ledger"', shard: 's', batch: 'b', recent: 'r' })
+    expect(model(everything, 'thing').ledger).toEqual({ schema: 'books', table: 'ledger', shard: 's', batch: 'b', recent: 'r' })
   })
 
   it('quotes and qualifies tables and enums', () => {
-    expect(model(everything, 'thing').table).toBe('"shop"."odd ""name"""')
-    expect(field(everything, 'thing', 'color')?.sqlType).toBe('"books"."colors"')
+    expect(model(everything, 'thing')).toMatchObject({ schema: 'shop', table: 'odd "name"' })
+    expect(field(everything, 'thing', 'color')).toMatchObject({ sqlType: 'colors', sqlSchema: 'books' })
   })
 
   it('takes a custom name of a compound key', () => {

@@ -1,8 +1,9 @@
 /** Views of rows that change outside of write-behind: leases, holds, invalidate. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { preparing } from '../src/database/failure.js'
-import type { SqlClient } from '../src/database/postgresql/database.js'
+import type { SqlClient } from '../src/database/database.js'
+import { preparing } from '../src/database/outcome.js'
+import { classify } from '../src/database/postgresql/sqlstate.js'
 import { createEvents, type FailureEvent } from '../src/events.js'
 import { type Cache, createWriteBehind } from '../src/index.js'
 import { shardOf } from '../src/model/key.js'
@@ -64,7 +65,15 @@ function connect(): Promise<Cache<typeof models, typeof policies>> {
 }
 
 function holds({ ttl = 60_000, redis = connection.redis, events = createEvents() } = {}): Holds {
-  return new Holds({ model: 'Counter', shards, store: new Store(redis), connection: new RetryingConnection(redis, 3000), events, ttl })
+  return new Holds({
+    model: 'Counter',
+    shards,
+    store: new Store(redis),
+    connection: new RetryingConnection(redis, 3000),
+    events,
+    ttl,
+    classify,
+  })
 }
 
 /** Somebody else's statement. */

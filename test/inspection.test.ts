@@ -182,9 +182,9 @@ describe('what works is taken', () => {
     await database.query(
       'create schema "o""dd"; alter table "Counter" set schema "o""dd"; alter table "o""dd"."Counter" rename to "c.""x"; alter table write_behind_ledger set schema "o""dd"',
     )
-    const ledger = { ...models.counter.ledger, table: '"o""dd"."write_behind_ledger"' }
+    const ledger = { ...models.counter.ledger, schema: 'o"dd', table: 'write_behind_ledger' }
     const used = Object.fromEntries(Object.entries(models).map(([name, model]) => [name, { ...model, ledger }]))
-    const cache = await start(database.prisma, { ...used, counter: { ...models.counter, ledger, table: '"o""dd"."c.""x"' } })
+    const cache = await start(database.prisma, { ...used, counter: { ...models.counter, ledger, schema: 'o"dd', table: 'c."x' } })
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     await cache.flush()
     expect(await database.query('select name from "o""dd"."c.""x"')).toEqual([{ name: 'a' }])
@@ -193,7 +193,7 @@ describe('what works is taken', () => {
   test('a name that PostgreSQL cuts', async () => {
     const long = 'x'.repeat(70)
     await database.query(`alter table "Counter" rename to "${long}"`)
-    const cache = await start(database.prisma, { ...models, counter: { ...models.counter, table: `"${long}"` } })
+    const cache = await start(database.prisma, { ...models, counter: { ...models.counter, table: long } })
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     await cache.flush()
   })
@@ -240,7 +240,7 @@ describe('a role', () => {
     const tables = 'select, insert, update, delete on "Counter", "Document", "Reading", players, page_views'
     await expect(startAs(tables, 'select on write_behind_ledger')).rejects.toThrow('GRANT INSERT, UPDATE ON "write_behind_ledger"')
     await database.query('create schema hidden; alter table "Counter" set schema hidden')
-    const used = { ...models, counter: { ...models.counter, table: '"hidden"."Counter"' } }
+    const used = { ...models, counter: { ...models.counter, schema: 'hidden', table: 'Counter' } }
     const { redis, namespace } = connection
     const role = `role_${randomUUID().replaceAll('-', '')}`
     await database.query(`create role ${role} login password 'secret'; grant ${RIGHTS[0]} to ${role}`)

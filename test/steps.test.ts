@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { Compiler } from '../src/change/compiler.js'
-import { Database } from '../src/database/postgresql/database.js'
+import { PostgresqlDatabase } from '../src/database/postgresql/database.js'
 import { createWriteBehind } from '../src/index.js'
 import { Reader } from '../src/read/reader.js'
 import { ShardNames, shardPrefix } from '../src/redis/keys.js'
@@ -267,7 +267,7 @@ test('rows are written in the order of their keys, so that two writers of the sa
 })
 
 test('a batch that knows of one before it is not applied when the ledger has lost its row', async () => {
-  const persisted = new Database(database.prisma, models.counter, 30_000)
+  const persisted = new PostgresqlDatabase(database.prisma, models.counter, 30_000)
   expect(await persisted.persist(`${connection.namespace}:0`, { id: '2', previous: '1' }, persisted.prepare([]))).toEqual({
     outcome: 'elsewhere',
     ledger: null,
@@ -286,7 +286,7 @@ test('a read does not join a load whose rows Redis has already had', async () =>
   }
   const read: Store['read'] = (...args) => store.read(...args)
   const shards = new ShardNames(connection.namespace, 'Counter', 1)
-  const rows = new Database(database.prisma, models.counter, 30_000)
+  const rows = new PostgresqlDatabase(database.prisma, models.counter, 30_000)
   const reader = new Reader({
     model: models.counter,
     store: Object.assign(Object.create(Store.prototype) as Store, { load, read }),

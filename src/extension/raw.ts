@@ -1,24 +1,25 @@
+import type { Dialect } from '../database/database.js'
+import { dialectOf } from '../database/dialects.js'
 import type { Part } from '../write-behind.js'
-
-/** Words of SQL that change rows, or may call something that does. Found in a comment they cost a flush, no more. */
-const CHANGES = /\b(insert|update|delete|merge|truncate|alter|drop|create|copy|call|do|execute|lock)\b/i
 
 /** What raw SQL is about, as far as its text says. */
 export class RawTables {
   readonly #tables: readonly { part: Part; pattern: RegExp }[]
+  readonly #dialect: Dialect
 
   constructor(parts: readonly Part[]) {
-    this.#tables = parts.map((part) => ({ part, pattern: namedIn(part.model.table) }))
+    this.#tables = parts.map((part) => ({ part, pattern: wordOf(part.model.table) }))
+    this.#dialect = dialectOf(parts.map(({ model }) => model))
   }
 
   /** The models whose tables the text names. */
   named(sql: string): Part[] {
     return this.#tables.filter(({ pattern }) => pattern.test(sql)).map(({ part }) => part)
   }
-}
 
-export function mayChange(operation: string, sql: string): boolean {
-  return operation.startsWith('$execute') || CHANGES.test(sql)
+  mayChange(operation: string, sql: string): boolean {
+    return operation.startsWith('$execute') || this.#dialect.mayChange(sql)
+  }
 }
 
 /** The text of what Prisma's raw calls are given: a tagged template, a typed query, or a string and its values. */
@@ -30,8 +31,7 @@ export function textOf(args: unknown): string {
   return Array.isArray(strings) ? strings.join('?') : String(given)
 }
 
-/** @param table quoted and perhaps qualified: its last part is looked for as a word */
-function namedIn(table: string): RegExp {
-  const name = (/"((?:[^"]|"")+)"$/.exec(table)?.[1] ?? table).replaceAll('""', '"')
-  return new RegExp(`(?<![\\w$])${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w$])`, 'i')
+/** Finds the name of a table as a word, in quotes or without. */
+function wordOf(table: string): RegExp {
+  return new RegExp(`(?<![\\w$])${table.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w$])`, 'i')
 }

@@ -1,72 +1,37 @@
 /** The types of calls and results, derived from a model's metadata; they take what Prisma's own calls take. */
-import type { DbNull, Decimal, JsonNull } from '@prisma/client/runtime/client'
+import type { Decimal } from '@prisma/client/runtime/client'
+import type { JsonValue } from './json.js'
 import type { Field, Model, Models } from './model.js'
+import type { Arithmetic, ScalarTypes } from './scalars.js'
 
-export type { Decimal }
-
-export type JsonValue = string | number | boolean | null | JsonValue[] | { [name: string]: JsonValue }
-/** As Prisma's InputJsonValue: no null at the top, where it would be ambiguous. */
-export type InputJson =
-  | string
-  | number
-  | boolean
-  | readonly (InputJson | null)[]
-  | { readonly [name: string]: InputJson | null | undefined }
-  | { toJSON(): unknown }
-
-interface Output {
-  String: string
-  Boolean: boolean
-  Int: number
-  BigInt: bigint
-  Float: number
-  Decimal: Decimal
-  DateTime: Date
-  Json: JsonValue
-  Bytes: Uint8Array
-}
-
-interface Input {
-  String: string
-  Boolean: boolean
-  Int: number
-  BigInt: bigint | number
-  Float: number
-  Decimal: Decimal | number | string
-  DateTime: Date | string
-  Json: InputJson | typeof JsonNull
-  Bytes: Uint8Array
-}
+export type { Decimal, JsonValue }
 
 type FieldOf<M extends Model> = M['fields'][number]
 type Named<M extends Model, N> = Extract<FieldOf<M>, { readonly name: N }>
 type KeyName<M extends Model> = M['key'][number]
 type PlainField<M extends Model> = Exclude<FieldOf<M>, { readonly name: KeyName<M> }>
 
-type Scalar<F extends Field, Types> = F extends { readonly type: 'Enum'; readonly enum: infer E }
+type Scalar<F extends Field, Side extends 'input' | 'output'> = F extends { readonly type: 'Enum'; readonly enum: infer E }
   ? keyof E
-  : F['type'] extends keyof Types
-    ? Types[F['type']]
-    : never
+  : ScalarTypes[F['type']][Side]
 type Nullable<F extends Field, V> = F['nullable'] extends true ? V | null : V
-type Value<F extends Field> = F['list'] extends true ? Scalar<F, Output>[] : Nullable<F, Scalar<F, Output>>
+type Value<F extends Field> = F['list'] extends true ? Scalar<F, 'output'>[] : Nullable<F, Scalar<F, 'output'>>
 type InputValue<F extends Field> = F['list'] extends true
-  ? readonly Scalar<F, Input>[]
-  : F['type'] extends 'Json'
-    ? F['nullable'] extends true
-      ? Input['Json'] | typeof DbNull
-      : Input['Json']
-    : Nullable<F, Scalar<F, Input>>
+  ? readonly Scalar<F, 'input'>[]
+  : F['nullable'] extends true
+    ? Scalar<F, 'input'> | ScalarTypes[F['type']]['null']
+    : Scalar<F, 'input'>
 
-type Counter<F extends Field> = F['list'] extends true ? never : F['type'] extends 'Int' | 'BigInt' ? F : never
-/** Counters whose value in a row that is missing is known: not made by the database, or by Prisma alone. */
-type Started<F extends Field> = F extends { readonly default: { readonly kind: 'foreign' } } ? never : Counter<F>
-type Comparable<F extends Field> = F['list'] extends true
+/** The fields that have such an arithmetic. */
+type With<F extends Field, A extends Arithmetic> = F['list'] extends true
   ? never
-  : F['type'] extends 'Int' | 'BigInt' | 'Float' | 'Decimal' | 'DateTime'
+  : ScalarTypes[F['type']]['arithmetic'] extends A
     ? F
     : never
-type Amount<F extends Field> = F['type'] extends 'Int' ? number : bigint | number
+type Counter<F extends Field> = With<F, 'integer'>
+/** Counters whose value in a row that is missing is known: not made by the database, or by Prisma alone. */
+type Started<F extends Field> = F extends { readonly default: { readonly kind: 'foreign' } } ? never : Counter<F>
+type Comparable<F extends Field> = With<F, Exclude<Arithmetic, 'none'>>
 /** An object is a value of it. */
 type Ambiguous<F extends Field> = F['list'] extends true ? never : F['type'] extends 'Json' ? F : never
 type OperationName = 'set' | 'increment' | 'decrement' | 'max' | 'min'
@@ -74,8 +39,8 @@ type OperationName = 'set' | 'increment' | 'decrement' | 'max' | 'min'
 type Only<N extends OperationName, V> = { [K in N]: V } & { [K in Exclude<OperationName, N>]?: undefined }
 type Change<F extends Field> =
   | (Ambiguous<F> extends never ? Only<'set', InputValue<F>> : never)
-  | (Counter<F> extends never ? never : Only<'increment', Amount<F>> | Only<'decrement', Amount<F>>)
-  | (Comparable<F> extends never ? never : Only<'max', Scalar<F, Input>> | Only<'min', Scalar<F, Input>>)
+  | (Counter<F> extends never ? never : Only<'increment', Scalar<F, 'input'>> | Only<'decrement', Scalar<F, 'input'>>)
+  | (Comparable<F> extends never ? never : Only<'max', Scalar<F, 'input'>> | Only<'min', Scalar<F, 'input'>>)
 
 type Optional<F extends Field> = F extends { readonly default: { readonly kind: 'foreign' } }
   ? never
@@ -139,11 +104,13 @@ export type Values<M extends Model> = { [F in PlainField<M> as F['name']]?: Inpu
 
 /** Values that fields are to be at least, or at most. */
 export type Bounds<M extends Model> = {
-  [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, Input> | undefined
+  [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, 'input'> | undefined
 }
 
 /** Amounts to add; negative ones subtract. */
-export type Increments<M extends Model> = { [F in PlainField<M> as Started<F> extends never ? never : F['name']]?: Amount<F> | undefined }
+export type Increments<M extends Model> = {
+  [F in PlainField<M> as Started<F> extends never ? never : F['name']]?: Scalar<F, 'input'> | undefined
+}
 
 export type Select<M extends Model> = { [F in FieldOf<M> as F['name']]?: boolean | undefined }
 
@@ -198,9 +165,9 @@ export interface PendingRecord<M extends Model> {
   /** What is added to values of a row which is there; past 64 bits only where the database will refuse it. */
   readonly increment: { readonly [F in PlainField<M> as Counter<F> extends never ? never : F['name']]?: bigint }
   /** What such a value then becomes at least; a null becomes the bound. */
-  readonly max: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, Output> }
+  readonly max: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, 'output'> }
   /** And at most. */
-  readonly min: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, Output> }
+  readonly min: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, 'output'> }
   /** What was written since the record was claimed. */
   readonly next?: PendingRecord<M>
 }

@@ -1,4 +1,9 @@
 import { Decimal } from '@prisma/client/runtime/client'
+import { invalid } from './describe.js'
+import type { Field, Model } from './model.js'
+
+const DEFAULT_PRECISION = 65
+const DEFAULT_SCALE = 30
 
 /** Digits behind the point of a text that PostgreSQL takes for a number. */
 const MAX_FRACTION = 16_383
@@ -9,6 +14,15 @@ const MAX_CHARACTERS = 200_000
 const NUMBER = /^[+-]?\d*(?:\.(\d*))?(?:e([+-]?\d+))?$/i
 /** As digits may be grouped. */
 const GROUPED = /(\d)_(?=\d)/g
+
+/** @throws InvalidInputError if the column could not hold the number */
+export function encodeDecimal(model: Pick<Model, 'name'>, field: Field, value: unknown): string {
+  const { precision = DEFAULT_PRECISION, scale = DEFAULT_SCALE } = field
+  const rounded = decimalOf(value)?.toDecimalPlaces(scale, Decimal.ROUND_HALF_UP)
+  if (rounded === undefined || (!rounded.isZero() && rounded.e >= precision - scale))
+    throw invalid(model, field, `a finite decimal of at most ${precision - scale} digits before the point`, value)
+  return rounded.isZero() ? '0' : rounded.toFixed()
+}
 
 /** The decimal that Prisma reads in a number, a text or a Decimal of any copy of the library; undefined where it reads none, or PostgreSQL takes none. */
 export function decimalOf(value: unknown): Decimal | undefined {

@@ -3,6 +3,7 @@
  */
 import { NULL } from '../../model/codec.js'
 import type { Field } from '../../model/model.js'
+import { dropsZone } from './types.js'
 
 /** What has to be quoted: the syntax of arrays, and white space, which may be trimmed. */
 const SYNTAX = /[{}",\\\s]/
@@ -22,17 +23,21 @@ const FIRST_SIZE = 1024
 /** Characters that are looked at one by one: a longer text is hardly plain. */
 const MAX_COPIED = 128
 
+/** Whatever is put in one array. */
+export const TEXTS = { type: 'String', sqlType: 'text', list: false } as const
+const TIMES = { type: 'DateTime', sqlType: 'timestamp', list: false } as const
+
 /** An array of a field's stored texts, element by element. Every text is one element, also one that the column's type does not take. */
 export class ArrayLiteral {
-  readonly #isTime: boolean
+  readonly #dropsZone: boolean
   readonly #isList: boolean
   #bytes = Buffer.allocUnsafe(FIRST_SIZE)
   #size = 0
 
   /** @param keepsZone see TimeZones */
-  constructor({ type, sqlType, list }: Pick<Field, 'type' | 'list'> & Partial<Field>, keepsZone = false) {
-    this.#isTime = type === 'DateTime' && !(keepsZone && sqlType === 'timestamptz')
-    this.#isList = list
+  constructor(field: Pick<Field, 'type' | 'sqlType' | 'list'>, keepsZone = false) {
+    this.#dropsZone = dropsZone(field, keepsZone)
+    this.#isList = field.list
   }
 
   add(text: string): void {
@@ -50,7 +55,7 @@ export class ArrayLiteral {
 
   /** Adds a text as it is, if it is plain: of a string only ASCII is. */
   #isPut(source: string | Buffer, from: number, to: number): boolean {
-    const end = this.#isTime && to > from && codeAt(source, to - 1) === ZONE ? to - 1 : to
+    const end = this.#dropsZone && to > from && codeAt(source, to - 1) === ZONE ? to - 1 : to
     const length = end - from
     if (this.#isList || length === 0 || length > MAX_COPIED || mayBeNull(codeAt(source, from), length)) return false
     const mostCode = typeof source === 'string' ? 0x7f : 0xff
@@ -66,7 +71,7 @@ export class ArrayLiteral {
   }
 
   #putEncoded(text: string): void {
-    const element = elementText(text, this.#isTime, this.#isList)
+    const element = elementText(text, this.#dropsZone, this.#isList)
     if (element === NULL) this.#putPlain('NULL')
     else if (isPlain(element)) this.#putPlain(element)
     else this.#putQuoted(Buffer.from(element))
@@ -117,8 +122,8 @@ function mayBeNull(first: number, length: number): boolean {
 }
 
 /** What an element of an array says in the place of a stored text. */
-export function elementText(text: string, isTime: boolean, isList: boolean): string {
-  return isList ? listLiteral(text, isTime) : isTime ? withoutZone(text) : text
+export function elementText(text: string, dropZone: boolean, isList: boolean): string {
+  return isList ? listLiteral(text, dropZone) : dropZone ? withoutZone(text) : text
 }
 
 function countEscaped(element: Buffer): number {
@@ -137,11 +142,11 @@ function isPlain(text: string): boolean {
 }
 
 /** A list's stored text is JSON. A text that is not, of a field that was no list before, is left for the database to refuse. */
-function listLiteral(text: string, isTime: boolean): string {
+function listLiteral(text: string, dropZone: boolean): string {
   try {
     const elements: unknown = JSON.parse(text)
     if (Array.isArray(elements)) {
-      const literal = new ArrayLiteral({ type: isTime ? 'DateTime' : 'String', list: false })
+      const literal = new ArrayLiteral(dropZone ? TIMES : TEXTS)
       for (const element of elements) literal.add(String(element))
       return literal.toString()
     }

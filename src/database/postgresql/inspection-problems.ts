@@ -1,4 +1,5 @@
-import type { FoundColumn, FoundTable, WantedColumn, WantedTable } from './inspection.js'
+import type { FoundColumn, FoundTable, WantedColumn, WantedTable } from './catalog.js'
+import { quote } from './quote.js'
 
 const MIGRATE = 'apply the migrations (prisma migrate deploy)'
 
@@ -51,7 +52,7 @@ function describeColumn({ subject, quoted }: WantedTable, wanted: WantedColumn, 
       `${subject}: the enum ${type} of ${column} lacks ${labels.join(', ')}; ${MIGRATE}, or run ALTER TYPE ${type} ADD VALUE ${labels[0]}`,
     ]
   }
-  if (found.fits === true && digitsOf(found.type ?? '') >= wanted.digits) return []
+  if (found.fits === true && digitsIn(found.type ?? '') >= wanted.digits) return []
   const digits = wanted.digits > 0 && found.fits === true ? ` with ${wanted.digits} digits behind the point` : ''
   const expected = `${wanted.type ?? `the enum ${quote(wanted.typeName ?? '')}`}${wanted.list ? '[]' : ''}${digits}`
   return [`${subject}: expected ${column} to be ${expected}, found ${found.type}; ${MIGRATE}, or correct the schema`]
@@ -73,7 +74,7 @@ function describeFilling({ subject, quoted }: WantedTable, { name, leftOut }: Wa
 }
 
 /** Of `numeric(12,2)` and `timestamp(0) without time zone`; without a modifier, and of other types, as many as may be. */
-function digitsOf(type: string): number {
+function digitsIn(type: string): number {
   const digits = /^(?:numeric\(\d+,(-?\d+)\)|timestamp\((\d+)\))/.exec(type)
   return digits === null ? Number.POSITIVE_INFINITY : Number(digits[1] ?? digits[2])
 }
@@ -87,8 +88,4 @@ function missingRights(wanted: WantedTable, { columns, mayDelete }: FoundTable):
     return [lacking.length === needing.length ? right : `${right} (${lacking.join(', ')})`]
   })
   return mayDelete === false ? [...rights, 'DELETE'] : rights
-}
-
-function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }

@@ -18,7 +18,7 @@ export class LedgerProbe {
   readonly #sql: string
 
   constructor(model: Model) {
-    const { table, shard, batch, recent } = quoteLedger(model)
+    const { table, shard, batch, recent } = quoteLedger(model.ledger)
     this.#model = model.name
     const beginning = `with fence as (\n  insert into ${table} as l`.replaceAll("'", "''")
     this.stopGivenUp = `select count(pg_cancel_backend(pid)) from pg_stat_activity

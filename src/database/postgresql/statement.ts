@@ -7,40 +7,36 @@ import {
   type ChangeShape,
   counterStart,
   isChanging,
-  isCounter,
   isInserting,
   type Mark,
   operandsOf,
   type RecordChange,
   startOf,
 } from '../../change/change.js'
-import type { CopiedChange } from '../../change/copy.js'
 import { PersistError } from '../../errors.js'
 import { splitKey } from '../../model/key.js'
 import type { Model } from '../../model/model.js'
-import { type Column, cast, columnsOf, quoteLedger } from './columns.js'
+import { isCounter } from '../../model/scalars.js'
+import type { Prepared, RowChange } from '../database.js'
+import { MAX_RECENT } from '../ledger.js'
+import { type Column, columnsOf, quoteLedger } from './columns.js'
+import { quoteTable } from './quote.js'
 import { type RowColumn, Rows } from './rows.js'
 import type { TimeZones } from './time-zone.js'
+import { cast } from './types.js'
 
-export interface RowChange {
-  readonly key: string
-  readonly change: RecordChange | CopiedChange
-}
-
-export interface Statement {
+export interface Statement extends Prepared {
   readonly sql: string
   /** Parameters from the fourth on: the columns of each part's rows. */
   readonly columns: readonly string[]
-  /** Rows that are written whatever the table holds; the statement counts the others. */
+  /** Rows that are written whatever the table holds. The statement counts the others. */
   readonly upserted: number
-  /** Deletes the rows that it replaces: to be sent before it. */
+  /** Deletes the rows that the statement replaces. It is to be sent before. */
   readonly deletes: Statement | undefined
 }
 
 const DELETION: RecordChange = { kind: 'delete', pattern: '', regular: true, insert: [], values: [] }
 
-/** Batches that a ledger row remembers besides the last one. */
-const RECENT = 16
 /** Statements kept; a model that meets more combinations of shapes builds some anew. */
 const MAX_KEPT = 500
 
@@ -73,6 +69,7 @@ const OPEN_FENCE = 'select 1 where coalesce($1::text, $2::text, $3::text) is nul
 /** Builds the statements of one model; a statement's text depends only on the shapes in it, and is kept. */
 export class StatementBuilder {
   readonly #model: Model
+  readonly #table: string
   readonly #keys: readonly Column[]
   readonly #plain: readonly Column[]
   readonly #texts = new Map<string, string>()
@@ -81,6 +78,7 @@ export class StatementBuilder {
   constructor(model: Model, zones: Pick<TimeZones, 'keeps'> = { keeps: false }) {
     this.#zones = zones
     this.#model = model
+    this.#table = quoteTable(model)
     const { keys, plain } = columnsOf(model)
     this.#keys = keys
     this.#plain = plain
@@ -164,11 +162,11 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   }
 
   #fence(): string {
-    const { table, shard, batch, recent } = quoteLedger(this.#model)
+    const { table, shard, batch, recent } = quoteLedger(this.#model.ledger)
     return `
   insert into ${table} as l (${shard}, ${batch}, ${recent})
   select $1::text, $2::text, '{}' where $3::text is null or exists (select from ${table} where ${shard} = $1::text)
-  on conflict (${shard}) do update set ${batch} = excluded.${batch}, ${recent} = (array_prepend(l.${batch}, l.${recent}))[1:${RECENT}]
+  on conflict (${shard}) do update set ${batch} = excluded.${batch}, ${recent} = (array_prepend(l.${batch}, l.${recent}))[1:${MAX_RECENT}]
   where l.${batch} is not distinct from $3::text and not ($2::text = any (l.${recent})) returning 1`
   }
 
@@ -186,7 +184,7 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
     })
     switch (shape.kind) {
       case 'delete':
-        return counted(`delete from ${this.#model.table} t using ${rows} where ${this.#matches()}`)
+        return counted(`delete from ${this.#table} t using ${rows} where ${this.#matches()}`)
       case 'update':
         return counted(this.#update(this.#changed(shape), rows, part.rows))
       case 'insert':
@@ -208,7 +206,7 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
    */
   #irregularPart(columns: Rows, rows: string, changed: readonly Changed[], n: number): PartText {
     const source = `rows${n} r`
-    const missing = `not exists (select from ${this.#model.table} t where ${this.#matches()})`
+    const missing = `not exists (select from ${this.#table} t where ${this.#matches()})`
     const insert = `insert${n} as (${this.#insert(source, columns)} where ${missing} ${onConflict(this.#keys, [])} returning 1)`
     const counts = [`insert${n}`]
     const parts = [`rows${n} as materialized (select * from ${rows} where ${FENCED})`, insert]
@@ -224,14 +222,14 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   /** @param source a FROM item named r */
   #insert(source: string, rows: Rows): string {
     const columns = [...this.#keys, ...this.#plain]
-    return `insert into ${this.#model.table} as t (${columns.map(({ quoted }) => quoted).join(', ')}) select ${columns
+    return `insert into ${this.#table} as t (${columns.map(({ quoted }) => quoted).join(', ')}) select ${columns
       .map(({ field, inserted }) => cast(field, rows.valueOf(inserted)))
       .join(', ')} from ${source}`
   }
 
   #update(changed: readonly Changed[], source: string, rows: Rows): string {
     const sets = changed.map((each) => `${each.column.quoted} = ${changedValue(each, rows)}`)
-    return `update ${this.#model.table} t set ${sets.join(', ')} from ${source} where ${this.#matches()}`
+    return `update ${this.#table} t set ${sets.join(', ')} from ${source} where ${this.#matches()}`
   }
 
   #excluded({ column: { field, quoted }, mark }: Changed): string {

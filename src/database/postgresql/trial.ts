@@ -6,9 +6,11 @@
  * is tried again when others have come through since: it may need them, as a child its parent.
  */
 import type { PersistError } from '../../errors.js'
-import { toPersistError } from '../failure.js'
-import type { SqlClient } from './database.js'
-import type { RowChange, StatementBuilder } from './statement.js'
+import type { Model } from '../../model/model.js'
+import type { RowChange, SqlClient } from '../database.js'
+import { toPersistError } from '../outcome.js'
+import { classify } from './sqlstate.js'
+import type { StatementBuilder } from './statement.js'
 
 /** Columns of all parts: a setting and a variable each. */
 const MAX_COLUMNS = 2000
@@ -31,15 +33,8 @@ interface Part {
 /** Row of the trial from 1, SQLSTATE, constraint if there is one of this name, column, whether a row-level security policy refuses. */
 type Finding = [number, string, string | null, string, boolean]
 
-interface TrialOptions {
-  readonly model: string
-  /** Ms; the server's own limit, where there is one, holds instead. */
-  readonly timeout: number
-  /** Names of the model's columns: a trigger may call anything a column. */
-  readonly columns: ReadonlySet<string>
-}
-
 /**
+ * @param timeout ms; the server's own limit, where there is one, holds instead
  * @returns by position, why the database refuses a row; undefined: the client cannot have a trial
  * @throws whatever keeps the trial from its end
  */
@@ -47,7 +42,8 @@ export async function tryRows(
   client: SqlClient,
   builder: StatementBuilder,
   changes: readonly RowChange[],
-  { model, timeout, columns }: TrialOptions,
+  model: Model,
+  timeout: number,
 ): Promise<ReadonlyMap<number, PersistError> | undefined> {
   const parts = partsOf(builder, changes)
   const settings = parts.flatMap((part, p) => part.columns.map((text, c) => ({ name: nameOf(p, c), text })))
@@ -62,11 +58,13 @@ export async function tryRows(
   const results = (await client.$transaction([first, ...rest] as never)) as { findings: string }[][]
   const findings = JSON.parse(results.at(-1)?.[0]?.findings as string) as Finding[]
   const positions = parts.flatMap((part) => part.positions)
+  // A trigger may call anything a column.
+  const columns = new Set(model.fields.map(({ column }) => column))
   return new Map(
     findings.map(([row, originalCode, constraint, column, byPolicy]) => {
       const name = constraint ?? (columns.has(column) ? column : undefined)
       const message = byPolicy ? 'row-level security policy' : ''
-      return [positions[row - 1] as number, toPersistError(model, { originalCode, constraint: name, message })]
+      return [positions[row - 1] as number, toPersistError(model.name, classify({ originalCode, constraint: name, message }))]
     }),
   )
 }
