@@ -1,20 +1,20 @@
 import type { Dialect } from '../database/database.js'
 import { dialectOf } from '../database/dialects.js'
-import type { Part } from '../write-behind.js'
+import type { Model } from '../model/model.js'
 
 /** What raw SQL is about, as far as its text says. */
 export class RawTables {
-  readonly #tables: readonly { part: Part; pattern: RegExp }[]
+  readonly #tables: readonly { name: string; pattern: RegExp }[]
   readonly #dialect: Dialect
 
-  constructor(parts: readonly Part[]) {
-    this.#tables = parts.map((part) => ({ part, pattern: wordOf(part.model.table) }))
-    this.#dialect = dialectOf(parts.map(({ model }) => model))
+  constructor(models: readonly Pick<Model, 'name' | 'table' | 'provider'>[]) {
+    this.#tables = models.map(({ name, table }) => ({ name, pattern: wordOf(table) }))
+    this.#dialect = dialectOf(models)
   }
 
   /** The models whose tables the text names. */
-  named(sql: string): Part[] {
-    return this.#tables.filter(({ pattern }) => pattern.test(sql)).map(({ part }) => part)
+  named(sql: string): string[] {
+    return this.#tables.filter(({ pattern }) => pattern.test(sql)).map(({ name }) => name)
   }
 
   mayChange(operation: string, sql: string): boolean {
