@@ -1,4 +1,4 @@
-/** The metadata as a TypeScript file. */
+/** Writes the models as a TypeScript file. */
 import type { Field, Ledger, Model, Models, Relations } from '../model/model.js'
 import { SCALARS } from '../model/scalars.js'
 
@@ -22,7 +22,7 @@ export function emitModels(models: Models, library: string): string {
   return `${parts.join('\n\n')}\n`
 }
 
-/** One row. A type with a name is what an editor shows, instead of all that it was made of. */
+/** The type of a row. It has a name, because an editor shows the name instead of all that the type was made of. */
 function emitRow({ name, fields }: Model): string {
   return `export interface ${name}Row {\n${fields.map((field) => `  ${property(field.name)}: ${typeOf(field)}\n`).join('')}}`
 }
@@ -45,7 +45,7 @@ function typeOf(field: Field): string {
   return scalar.includes(' ') ? `(${scalar})[]` : `${scalar}[]`
 }
 
-/** The types of rows that are this library's. */
+/** Types in rows that this library exports. */
 function importedTypes(models: Models): ReadonlySet<string> {
   const scalars = Object.values(models).flatMap(({ fields }) => fields.map(({ type }) => SCALARS[type]))
   return new Set(scalars.flatMap(({ isImported, typescript }) => (isImported ? [typescript] : [])))

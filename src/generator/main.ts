@@ -8,7 +8,7 @@ import { toModels } from './models.js'
 
 const LIBRARY = 'write-behind'
 
-// CommonJS whose names Node cannot see: hence the default import.
+// A default import, because the package is CommonJS whose names Node cannot see.
 helper.generatorHandler({
   onManifest: () => ({ prettyName: 'write-behind models', defaultOutput: '../generated/write-behind.ts' }),
   onGenerate: generate,

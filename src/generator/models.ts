@@ -12,7 +12,7 @@ import { toRelations } from './relations.js'
 
 export interface Schema {
   readonly datamodel: DMMF.Datamodel
-  /** Text of the Prisma schema, all its files in one. */
+  /** Text of the Prisma schema; the texts of all its files in one. */
   readonly text: string
   readonly provider: string | undefined
 }
@@ -37,7 +37,7 @@ interface Context {
 }
 
 const SELECT_MODELS = 'Without `models = ["…"]` in the generator block every model is cached; name there the ones to cache.'
-/** Defaults that are in no column. */
+/** Functions of `@default(…)` whose values no column has as its default. */
 const MADE_BY_PRISMA: ReadonlySet<string> = new Set(['uuid', 'cuid', 'ulid', 'nanoid'])
 
 /** @throws ConfigurationError naming every `Model.field` that cannot be written behind. */
@@ -159,7 +159,7 @@ function refuseKeyField(model: DMMF.Model, field: Field, refuse: Refuse): void {
   refuse(`${model.name}.${field.name}`, `a key of type ${type} has no single text; use another type for the key, or leave the model out`)
 }
 
-/** The DMMF does not show them: an insert could not fill them, and a cached row would lack them. */
+/** Refuses fields that the DMMF does not show, because an insert could not fill them. */
 function refuseHiddenFields(model: DMMF.Model, { blocks, refuse }: Context): void {
   for (const [name, declaration] of blocks.get(model.name)?.fields ?? []) {
     const subject = `${model.name}.${name}`
@@ -178,7 +178,7 @@ function refuseHiddenFields(model: DMMF.Model, { blocks, refuse }: Context): voi
   }
 }
 
-/** What an insert does not name gets the database's default, or null. */
+/** Refuses to omit a field that an insert has to name. Any other field gets the database's default, or null. */
 function refuseOmitted(model: DMMF.Model, field: DMMF.Field, key: readonly string[], refuse: Refuse): void {
   const subject = `${model.name}.${field.name}`
   const isMadeByPrisma = typeof field.default === 'object' && 'name' in field.default && MADE_BY_PRISMA.has(field.default.name)
@@ -205,7 +205,7 @@ function refuseUnknownFields({ schema, omitted, refuse }: Context): void {
     if (!known.has(name)) refuse(name, 'no such field in the Prisma client; correct the name in `omit`, which is `Model.field`')
 }
 
-/** Two values of a key that differ in case only would be one row, and two records. */
+/** Refuses keys and lists of types that ignore case. Two keys that differ only in case would be two records, and one row. */
 function refuseCaseless(model: DMMF.Model, field: DMMF.Field, { native, refuse }: Context): void {
   const [name = ''] = field.nativeType ?? []
   const caseless = native.caseless[name]
@@ -228,7 +228,7 @@ function isRequiredAndIgnored(declaration: string, blocks: Context['blocks']): b
   return type !== '' && !isRelation && /@ignore\b/.test(declaration) && !declaration.includes('@default(')
 }
 
-/** As Prisma's client names it. */
+/** The model's name in Prisma's client. */
 function delegateName(model: string): string {
   return model.charAt(0).toLowerCase() + model.slice(1)
 }

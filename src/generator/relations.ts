@@ -1,4 +1,4 @@
-/** The relation fields of the whole schema: a call on one model may read and change rows of others, by itself or by cascades. */
+/** Reads the relation fields of the whole schema, because a call on one model may read and change rows of others, by itself or by cascades. */
 import type { DMMF } from '@prisma/generator-helper'
 import type { Relation, Relations } from '../model/model.js'
 

@@ -1,4 +1,4 @@
-/** The types of calls and results, derived from a model's metadata; they take what Prisma's own calls take. */
+/** The types of calls and results, derived from a model's metadata. Calls take what Prisma's own calls take. */
 import type { Decimal } from '@prisma/client/runtime/client'
 import type { JsonValue } from './json.js'
 import type { Field, Model, Models } from './model.js'
@@ -29,13 +29,13 @@ type With<F extends Field, A extends Arithmetic> = F['list'] extends true
     ? F
     : never
 type Counter<F extends Field> = With<F, 'integer'>
-/** Counters whose value in a row that is missing is known: not made by the database, or by Prisma alone. */
+/** Counters whose start in a missing row is known, because neither the database nor Prisma alone makes it. */
 type Started<F extends Field> = F extends { readonly default: { readonly kind: 'foreign' } } ? never : Counter<F>
 type Comparable<F extends Field> = With<F, Exclude<Arithmetic, 'none'>>
-/** An object is a value of it. */
+/** Fields that have objects as values, so that `{ set }` could be either. */
 type Ambiguous<F extends Field> = F['list'] extends true ? never : F['type'] extends 'Json' ? F : never
 type OperationName = 'set' | 'increment' | 'decrement' | 'max' | 'min'
-/** One operation, and no other beside it. */
+/** One operation and no other. */
 type Only<N extends OperationName, V> = { [K in N]: V } & { [K in Exclude<OperationName, N>]?: undefined }
 type Change<F extends Field> =
   | (Ambiguous<F> extends never ? Only<'set', InputValue<F>> : never)
@@ -48,10 +48,10 @@ type Optional<F extends Field> = F extends { readonly default: { readonly kind: 
     ? F
     : never
 
-/** What is there beside the names that a type has: TypeScript checks that of literals only, and not of what a type is inferred from. */
+/** Forbids names that a type lacks. TypeScript itself checks this only of literals, and not of values that a type is inferred from. */
 type NoOther<Given, Names> = { [N in Exclude<keyof Given, Names>]: never }
 
-/** The same for changes, and for the operations in them. */
+/** Forbids the same in changes and in the operations within them. */
 type Exactly<M extends Model, U> = U &
   NoOther<U, FieldOf<M>['name']> & {
     [N in keyof U]: N extends Ambiguous<FieldOf<M>>['name']
@@ -61,12 +61,12 @@ type Exactly<M extends Model, U> = U &
         : unknown
   }
 
-/** Without a default, so that a row cannot be inserted without a value of its own. */
+/** Fields without a default: a row cannot be inserted without a value for them. */
 type RequiredName<M extends Model> = Exclude<PlainField<M>, Optional<PlainField<M>>>['name']
 
 /**
- * What `increment`, `decrement`, `set`, `max` and `min` take: some fields of a kind, and with them all that a row which is missing needs to be
- * inserted. Where they lack such a field, the type is a text that says what to call instead.
+ * What `increment`, `decrement`, `set`, `max` and `min` take: some fields, and among them all that the insert of a missing row needs. If such a
+ * field is not among them, the type is a text that says what to call instead.
  */
 export type Inserting<M extends Model, Given, Names> = Given &
   NoOther<Given, Names> &
@@ -74,7 +74,7 @@ export type Inserting<M extends Model, Given, Names> = Given &
     ? unknown
     : `${Exclude<RequiredName<M>, keyof Given>} has no default, so that a missing row could not be inserted: call update, which changes only a row that is there, or upsert`)
 
-/** Of the models that the generator has described, one. */
+/** One of the models that the generator has emitted. */
 export type Described<C extends Models, N extends keyof C> = C[N]
 
 /** One row, as `findUnique` returns it. The generator gives it a name. */
@@ -85,7 +85,7 @@ export type Where<M extends Model> = M extends { readonly compoundKey: infer C e
   ? { [N in C]: { [K in KeyName<M>]: InputValue<Named<M, K>> } }
   : { [K in KeyName<M>]: InputValue<Named<M, K>> }
 
-/** The row to insert. Key fields may be left out: `where` has them. */
+/** The row to insert. Key fields may be left out, because `where` has them. */
 export type Create<M extends Model> = {
   [F in Exclude<PlainField<M>, Optional<PlainField<M>>> as F['name']]:
     | InputValue<F>
@@ -107,7 +107,7 @@ export type Bounds<M extends Model> = {
   [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, 'input'> | undefined
 }
 
-/** Amounts to add; negative ones subtract. */
+/** Amounts to add. A negative amount subtracts. */
 export type Increments<M extends Model> = {
   [F in PlainField<M> as Started<F> extends never ? never : F['name']]?: Scalar<F, 'input'> | undefined
 }
@@ -143,30 +143,30 @@ export interface FindManyArgs<M extends Model, S extends Select<M> | undefined> 
   select?: S & NoOther<S, FieldOf<M>['name']>
 }
 
-/** What of one record is not in the database yet. */
+/** The part of one record that is not in the database yet. */
 export interface PendingRecord<M extends Model> {
   /**
-   * `pending` waits for its flush · `claimed` is in the batch under way; what was written since is in `next` · `parked` the database
+   * `pending`: it waits for its flush · `claimed`: it is in the batch under way, and `next` has what was written since · `parked`: the database
    * refuses it, and it waits for another try or for the next write
    */
   readonly state: 'pending' | 'claimed' | 'parked'
-  /** Time of the first write in it, by Redis' clock; for a parked record, of the last refusal or the first write since. */
+  /** Time of its first write, by Redis' clock. For a parked record the time of the last refusal, or of the first write since. */
   readonly since: Date
   /** Why the database refused the record: SQLSTATE and constraint, never values. */
   readonly reason?: string
-  /** How often it did. */
+  /** How often the database has refused it. */
   readonly attempts?: number
   /** What happens to the row: `upsert` inserts or changes it, `insert` inserts it and nothing else, `replace` deletes and then inserts it. */
   readonly kind: 'update' | 'upsert' | 'insert' | 'replace' | 'delete'
   /** `upsert`, `insert` and `replace`: the row that is inserted where there is none, without its key. */
   readonly insert?: Omit<Row<M>, KeyName<M>>
-  /** Values that a row which is there gets. */
+  /** Values that are set in a row that is there. */
   readonly set: { readonly [F in PlainField<M> as F['name']]?: Value<F> }
-  /** What is added to values of a row which is there; past 64 bits only where the database will refuse it. */
+  /** Amounts that are added in a row that is there. An amount exceeds 64 bits only where the database will refuse it. */
   readonly increment: { readonly [F in PlainField<M> as Counter<F> extends never ? never : F['name']]?: bigint }
-  /** What such a value then becomes at least; a null becomes the bound. */
+  /** Lower bounds of the values after that. A null becomes the bound. */
   readonly max: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, 'output'> }
-  /** And at most. */
+  /** Upper bounds of them. */
   readonly min: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, 'output'> }
   /** What was written since the record was claimed. */
   readonly next?: PendingRecord<M>

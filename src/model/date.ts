@@ -20,7 +20,7 @@ function isDateTime(text: string): boolean {
   return day !== undefined && Number(day) <= new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()
 }
 
-/** Whether a value is a date between the years 1 and 9999 that writes itself down as dates do, which is how Prisma reads it. */
+/** Whether a value is a date between the years 1 and 9999, with the `toISOString` of dates, by which Prisma reads it. */
 export function isWritableDate(value: unknown): value is Date {
   if (!types.isDate(value) || value.toISOString !== toISOString) return false
   const year = new Date(getTime.call(value)).getUTCFullYear()

@@ -4,7 +4,7 @@ import { isWritableDate } from './date.js'
 import { writtenDecimal } from './decimal.js'
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [name: string]: JsonValue }
-/** As Prisma's InputJsonValue: no null at the top, where it would be ambiguous. */
+/** The same as Prisma's InputJsonValue. It has no null at the top, where a null would be ambiguous. */
 export type InputJson =
   | string
   | number
@@ -22,7 +22,7 @@ const UNSTORABLE_ESCAPE = /^(?:0000|d[89a-f][0-9a-f]{2})$/
  */
 export function jsonText(value: unknown): string {
   if (value === JsonNull) return 'null'
-  // A Decimal that is the whole value is sent as a number, and one inside of it as a text.
+  // Prisma sends a Decimal as a number if it is the whole value, and as a text if it is inside of one.
   const plain = Decimal.isDecimal(value) ? decimalIn(value).toNumber() : plainOf(value)
   return JSON.stringify(plain === undefined ? refuse() : plain)
 }
@@ -35,7 +35,7 @@ export function isUnstorableJson(text: string): boolean {
   return false
 }
 
-/** `undefined`: a `toJSON` says that there is nothing. */
+/** `undefined`: a `toJSON` has returned nothing. */
 function plainOf(value: unknown): unknown {
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? listOf(value) : objectOf(value)
   return typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint' ? refuse() : value
@@ -64,7 +64,7 @@ function objectOf(value: object): unknown {
   return result
 }
 
-/** A date of another kind, one without a time, or what only looks like one. */
+/** Whether it is a date of another kind, a date without a time, or only looks like a date. */
 function looksLikeDate(value: object): boolean {
   return value instanceof Date || Object.prototype.toString.call(value) === '[object Date]'
 }

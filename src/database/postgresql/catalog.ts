@@ -3,24 +3,24 @@
 /** A column that a statement names. */
 export interface WantedColumn {
   readonly name: string
-  /** PostgreSQL's name of a type of its own; undefined: an enum. */
+  /** The name of a type that PostgreSQL brings; undefined for an enum. */
   readonly type: string | undefined
   readonly typeSchema: string | undefined
   readonly typeName: string | undefined
   readonly labels: readonly string[]
   readonly list: boolean
-  /** Behind the point of a number, or of a second. A column with fewer would round what it is given. */
+  /** Digits behind the point of a number or of a second. A column with fewer would round what it is given. */
   readonly digits: number
-  /** Of what `SELECT`, `INSERT` and `UPDATE` are the first letters. */
+  /** The first letters of the rights that are needed: `SELECT`, `INSERT`, `UPDATE`. */
   readonly rights: string
-  /** The field whose column Prisma leaves out of an insert that has no value for it, where our statement writes NULL. */
+  /** The field, if Prisma leaves its column out of an insert without a value for it. Our statement writes NULL there. */
   readonly leftOut?: string
 }
 
 export interface WantedTable {
-  /** Whose it is. */
+  /** Whose table it is, as messages say it. */
   readonly subject: string
-  /** As the statements spell it. */
+  /** The name as statements spell it. */
   readonly quoted: string
   readonly schema: string | undefined
   readonly name: string
@@ -32,18 +32,18 @@ export interface WantedTable {
 export interface FoundColumn {
   readonly name: string
   readonly found: boolean
-  /** As PostgreSQL spells it, with its modifier. */
+  /** The type as PostgreSQL spells it, with its modifier. */
   readonly type: string | null
   readonly fits: boolean | null
-  /** Missing rights. */
+  /** Rights that are missing. */
   readonly denied: readonly string[]
   readonly missingLabels: readonly string[]
-  /** What an insert gets that leaves the column out, where that is not NULL. `computed`: no insert may name the column. */
+  /** What fills the column in an insert that leaves it out, if that is not NULL. `computed`: no insert may name the column. */
   readonly filled: 'computed' | 'default' | null
 }
 
 export interface FoundTable {
-  /** `pg_class.relkind`; null: there is none. */
+  /** `pg_class.relkind`; null: there is no table. */
   readonly kind: string | null
   readonly user: string
   readonly path: string
@@ -59,13 +59,14 @@ export interface FoundTable {
   readonly columns: readonly FoundColumn[]
 }
 
-/** `pg_relation_is_updatable`: UPDATE, INSERT and DELETE. */
+/** UPDATE, INSERT and DELETE, as `pg_relation_is_updatable` says them. */
 const WRITABLE = (1 << 2) | (1 << 3) | (1 << 4)
 
 /**
- * Of what the catalog says: names are looked up as a statement would, by schema or on the search path. An expected type is compared with that of
- * the column, or of the domain's base; varchar is stored as text, and so is citext, which compares keys otherwise. Names are cut as PostgreSQL cuts them. A default is the column's own, else that of its domain;
- * PostgreSQL puts every operator in brackets, so that an expression which begins with `NULL::` is nothing but NULL.
+ * The query looks names up as a statement would: by schema, or on the search path. It cuts names as PostgreSQL cuts them. It compares the expected
+ * type with the type of the column, or of the domain's base. A varchar counts as text. So does a citext, unless it is in a key, because it compares
+ * keys in another way. A default is the column's own, or else the default of its domain. PostgreSQL puts every operator in brackets, so that an
+ * expression which begins with `NULL::` is nothing but NULL.
  */
 export const CATALOG_QUERY = `with wanted as (
   select w.* from json_to_recordset($1::json) as w(n int, schema text, name text, keys json, deletes boolean, columns json)),

@@ -8,7 +8,7 @@ import { qualify } from './quote.js'
 import { digitsOf } from './types.js'
 
 /**
- * Compares the tables of the models, and their ledgers, with what the statements need: one statement, of the catalog alone.
+ * Compares the tables of the models, and their ledgers, with what the statements need. It sends one statement, which reads only the catalog.
  * @throws ConfigurationError naming all that is missing, and what to do
  */
 export async function inspect(ask: Ask, models: readonly Model[]): Promise<void> {
@@ -45,7 +45,7 @@ function wantedColumn(field: Field, isKey: boolean): WantedColumn {
   }
 }
 
-/** Prisma's client fills in `@updatedAt` and the defaults that it knows, and asks for the value of a required field. */
+/** Whether Prisma leaves the column out of an insert. It fills in `@updatedAt` and the defaults that it knows, and demands a required field. */
 function isLeftOut({ nullable, list, default: known, updatedAt }: Field): boolean {
   return (nullable || list) && known === undefined && updatedAt !== true
 }

@@ -5,7 +5,7 @@ import { type Column, columnsOf, quoteLedger } from './columns.js'
 import { quoteTable } from './quote.js'
 import { arrayType, readerOf } from './types.js'
 
-/** The query that reads rows of one model by their keys, and the ledger of the same moment. */
+/** The query that reads rows of one model by their keys, together with the ledger, at one moment. */
 export class SnapshotQuery {
   /** Its parameters are the ledger's shard, then the columns of the keys. */
   readonly sql: string

@@ -1,8 +1,7 @@
 /**
- * The one statement of a batch. It moves the ledger and, only if that moved, writes the rows: a part for each shape of change, its rows
- * passed as an array for each column. Identifiers come from the Prisma schema, quoted; values are bound.
+ * The one statement of a batch. Its first part moves the ledger. The other parts write the rows, and only if the ledger moved: one part for each
+ * shape of change, whose rows are passed as one array for each column. Identifiers come from the Prisma schema and are quoted; values are bound.
  */
-
 import {
   type ChangeShape,
   counterStart,
@@ -37,36 +36,36 @@ export interface Statement extends Prepared {
 
 const DELETION: RecordChange = { kind: 'delete', pattern: '', regular: true, insert: [], values: [] }
 
-/** Statements kept; a model that meets more combinations of shapes builds some anew. */
+/** Texts of statements that are kept. A model with more combinations of shapes builds some of them again. */
 const MAX_KEPT = 500
 
-/** Rows of one shape of change. */
+/** The rows of one shape of change. */
 interface Part {
   readonly id: string
   readonly shape: ChangeShape
   readonly rows: Rows
 }
 
-/** A column that is changed, and how. */
+/** A column that a change touches, and how. */
 interface Changed {
   readonly column: Column
   readonly mark: Mark
 }
 
-/** Parts of the statement do nothing unless the ledger moved. */
+/** The condition of every part that writes rows. */
 const FENCED = 'exists (select from fence)'
 
 interface PartText {
   readonly sql: string
-  /** Names of what has a row for each row written. */
+  /** Names of the subqueries that return one row for each row written. */
   readonly written: readonly string[]
   readonly check?: string
 }
 
-/** In place of the ledger's part, for a statement that is sent once. */
+/** Stands in the place of the ledger's part where a statement is sent only once. */
 const OPEN_FENCE = 'select 1 where coalesce($1::text, $2::text, $3::text) is null'
 
-/** Builds the statements of one model; a statement's text depends only on the shapes in it, and is kept. */
+/** Builds the statements of one model. The text of a statement depends only on the shapes in it, and so is kept. */
 export class StatementBuilder {
   readonly #model: Model
   readonly #table: string
@@ -85,8 +84,8 @@ export class StatementBuilder {
   }
 
   /**
-   * @param changes at most one per record, sorted by key: rows are locked in this order.
-   * @param ledger whether the ledger decides; its three parameters are null otherwise
+   * @param changes at most one per record, sorted by key, because rows are locked in this order
+   * @param ledger whether the ledger decides. If not, its three parameters have to be null
    * @throws PersistError if a key is not of this model
    */
   build(changes: readonly RowChange[], ledger = true): Statement {
@@ -110,7 +109,7 @@ export class StatementBuilder {
   #keyTexts(key: string): string[] {
     const texts = splitKey(key)
     if (texts.length === this.#keys.length) return texts
-    // The model had another key when the record was written.
+    // The record was written when the model had another key.
     const { name: model } = this.#model
     const message = `${model}: expected a key of ${this.#keys.length} parts, got one of ${texts.length}`
     throw new PersistError('REFUSED', message, undefined, { model, key })
@@ -136,7 +135,7 @@ export class StatementBuilder {
     return sql
   }
 
-  /** Those of the key, then those of the texts of a change: see textsOf. */
+  /** The columns of the key, then the columns for the texts of a change, in the order of textsOf. */
   #columnsOf(shape: ChangeShape): RowColumn[] {
     const inserted = isInserting(shape) ? [...this.#keys, ...this.#plain] : this.#keys
     const changed = isChanging(shape) ? this.#changed(shape) : []
@@ -201,8 +200,8 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   }
 
   /**
-   * Insert and change differ: rows that are missing are inserted, those of the snapshot updated. A row that somebody else inserted
-   * since the snapshot is neither; the check then fails the statement (SQLSTATE 21000), and it is tried again.
+   * What is inserted and what is changed do not follow from each other. Missing rows are inserted, and the rows of the statement's snapshot are
+   * updated. A row that somebody else inserted since the snapshot is neither: the check fails the statement with SQLSTATE 21000, and it is sent again.
    */
   #irregularPart(columns: Rows, rows: string, changed: readonly Changed[], n: number): PartText {
     const source = `rows${n} r`
@@ -246,7 +245,7 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   }
 }
 
-/** What a column of a row that is there becomes. GREATEST and LEAST pass over a NULL, which so becomes the bound that is laid first. */
+/** The new value of a column in a row that is there. GREATEST and LEAST pass over NULL, so that a NULL becomes the inner bound. */
 function changedValue({ column: { field, quoted, operands }, mark }: Changed, rows: Rows): string {
   if (mark === '=') return cast(field, rows.valueOf(operands.value))
   const moved = isCounter(field) ? `t.${quoted} + ${rows.valueOf(operands.amount)}` : `t.${quoted}`

@@ -54,7 +54,7 @@ export const DATABASE: readonly Mutant[] = [
   mutant('an outage parks records', 'flush/flusher', 'database/clues.ts', "  return 'OUTAGE'\n", "  return 'REFUSED'\n"),
   mutant(
     'what a trigger refuses counts as an outage',
-    'database/failure',
+    'database/sqlstate',
     'database/postgresql/sqlstate.ts',
     '/^(08|0A|0B|25|28|',
     '/^(08|0A|0B|25|P0|28|',
@@ -152,14 +152,14 @@ export const DATABASE: readonly Mutant[] = [
   ),
   mutant(
     'a class that only a trigger raises is an outage',
-    'database/failure',
+    'database/sqlstate',
     'database/postgresql/sqlstate.ts',
     '/^(08|0A|0B|25|',
     '/^(08|0A|0B|45|25|',
   ),
   mutant(
     "Node's EPIPE is a SQLSTATE",
-    'database/failure',
+    'database/sqlstate',
     'database/postgresql/sqlstate.ts',
     '/^(?!E[A-Z]{4}$)[0-9A-Z]{5}$/',
     '/^[0-9A-Z]{5}$/',
