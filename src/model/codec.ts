@@ -96,6 +96,7 @@ function decodeScalar(field: Field, text: string): unknown {
     case 'Enum':
       return SCALARS.Enum.decode(field, text)
   }
+  return field.type satisfies never
 }
 
 /** Whether the field's enum has the stored text, as this release knows it: a newer release may have written other members. */
