@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { Database, type SqlClient } from './database/postgresql/database.js'
+import type { Database, Dialect, SqlClient } from './database/database.js'
 import type { Events } from './events.js'
 import type { Barrier } from './flush/barrier.js'
 import { Flusher, type FlushLimits } from './flush/flusher.js'
@@ -51,6 +51,7 @@ export interface CachedModel {
 /** What all cached models of a cache share. */
 export interface Shared {
   readonly prisma: SqlClient
+  readonly dialect: Dialect
   readonly options: ResolvedOptions
   readonly events: Events
   readonly connect: Connect
@@ -69,9 +70,9 @@ export interface Shared {
 }
 
 export function createCachedModel(shared: Shared, name: string, model: Model, policy: ResolvedPolicy): CachedModel {
-  const { prisma, options, events, store, limits, barrier, telemetry, queueTelemetry } = shared
+  const { prisma, dialect, options, events, store, limits, barrier, telemetry, queueTelemetry } = shared
   const shards = new ShardNames(options.namespace, model.name, policy.shards)
-  const database = new Database(prisma, model, options.statementTimeout)
+  const database = dialect.database(prisma, model, options.statementTimeout)
   const scheduler = new Scheduler(options.namespace, model.name, policy, shared.queueConnection, queueTelemetry)
   scheduler.queue.on('error', (error) => events.emit('failure', { step: 'queue', model: model.name, error }))
   const flusher = new Flusher({ model, policy, shards, store, database, events, limits, telemetry })
@@ -103,13 +104,20 @@ function createReader({ calls, events }: Shared, model: Model, policy: ResolvedP
   })
 }
 
-function createHolds({ calls, events, options }: Shared, model: Model, policy: ResolvedPolicy, shards: ShardNames, reader: Reader): Holds {
+function createHolds(
+  { calls, events, options, dialect }: Shared,
+  model: Model,
+  policy: ResolvedPolicy,
+  shards: ShardNames,
+  reader: Reader,
+): Holds {
   return new Holds({
     ...calls,
     events,
     model: model.name,
     shards,
     ttl: HOLD_STATEMENTS * options.statementTimeout,
+    classify: dialect.classify,
     load: policy.strategy === 'write-through' ? (keys) => reader.load(keys) : undefined,
   })
 }

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { createCachedModel, QUEUE_CONNECTION, type Shared } from './cached-model.js'
-import type { SqlClient } from './database/postgresql/database.js'
+import type { Dialect, SqlClient } from './database/database.js'
+import { dialectOf } from './database/dialects.js'
 import { ConfigurationError, UnavailableError } from './errors.js'
 import { createEvents, type Events } from './events.js'
 import { Barrier } from './flush/barrier.js'
@@ -69,11 +70,12 @@ export async function createWriteBehind<const M extends Models, const P extends 
   const clash = resolved.find(({ name }) => name in WriteBehind.prototype || name === 'events')
   if (clash !== undefined) throw new ConfigurationError(`policies: a model named ${clash.name} would hide cache.${clash.name}`)
 
+  const dialect = dialectOf(resolved.map(({ name }) => models[name] as Model))
   const events = createEvents()
   const connections: Redis[] = []
   const connect = connectLike(redis, events, connections)
   try {
-    return await assemble({ prisma, models, resolved, options, events, connections, connect })
+    return await assemble({ prisma, models, resolved, options, events, connections, connect, dialect })
   } catch (error) {
     for (const connection of connections) disconnect(connection)
     throw redact(error)
@@ -88,6 +90,7 @@ interface Assembly<M extends Models> {
   readonly events: Events
   readonly connections: readonly Redis[]
   readonly connect: Connect
+  readonly dialect: Dialect
 }
 
 /**
@@ -155,10 +158,10 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
 }
 
 function confirmationOf(
-  { prisma, models, resolved, options, events }: Assembly<Models>,
+  { prisma, models, resolved, options, events, dialect }: Assembly<Models>,
   calls: Calls & { redis: Redis },
   retrying: readonly RetryingConnection[],
 ): Confirmation {
   const used = resolved.map(({ name }) => models[name] as Model)
-  return new Confirmation({ ...options, prisma, models: used, calls, retrying, events })
+  return new Confirmation({ ...options, prisma, dialect, models: used, calls, retrying, events })
 }

@@ -1,8 +1,8 @@
 /** A script stops at any of its commands, in any state of a shard. What was acknowledged before and after that is in the database once. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { Database } from '../src/database/postgresql/database.js'
-import type { RowChange } from '../src/database/postgresql/statement.js'
+import type { RowChange } from '../src/database/database.js'
+import { PostgresqlDatabase } from '../src/database/postgresql/database.js'
 import { Store } from '../src/redis/store.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 import { createFailingStore } from './prefixes/failing-store.js'
@@ -129,7 +129,7 @@ async function begin(plays: readonly Play[]): Promise<void> {
 
 /** Persists the first batches of all plays together, then the second ones, and so on. */
 async function persist(plays: readonly Play[]): Promise<void> {
-  const statements = new Database(database.prisma, models.pageView, 60_000)
+  const statements = new PostgresqlDatabase(database.prisma, models.pageView, 60_000)
   const ledger = plays[0]?.prefix as string
   let previous: string | null = null
   for (let round = 0; plays.some(({ flushed }) => flushed.length > round); round++) {

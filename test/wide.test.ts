@@ -103,7 +103,7 @@ test('a fault in a call is reported as it is, and not as a Redis that is away', 
 
 function modelOf(name: string, count: number): Model {
   const counts = Array.from({ length: count }, (_, n) => ({ ...COUNT, name: `c${n}`, column: `c${n}` }))
-  return { ...models.counter, name, table: `"${name}"`, fields: [ID, ...counts], key: ['id'] }
+  return { ...models.counter, name, table: name, fields: [ID, ...counts], key: ['id'] }
 }
 
 function all<T>(value: T): Record<string, T> {

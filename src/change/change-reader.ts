@@ -2,8 +2,9 @@
 
 import { plainFields } from '../model/fields.js'
 import type { Field, Model } from '../model/model.js'
+import { rangeOf } from '../model/scalars.js'
 import { type Adjustment, add, adjust, compose, isInteger } from './bound.js'
-import { counterStart, type Mark, type Operand, operandsOf, type RecordChange, safeLength, startOf } from './change.js'
+import { counterStart, type Mark, type Operand, operandsOf, type RecordChange, startOf } from './change.js'
 import { type Copy, learnCopy } from './copy.js'
 
 type PlainMark = '.' | '=' | '+'
@@ -200,14 +201,14 @@ export class ChangeReader {
     if (mark === '=') return inserted === value
     const field = this.#fields[n] as Field
     const start = counterStart(this.#starts[n] as string)
-    if (inserted === value && start === '0' && value.length <= safeLength(field)) return true
+    if (inserted === value && start === '0' && value.length <= rangeOf(field).safeLength) return true
     if (!isInteger(inserted) || !isInteger(value) || !isInteger(start)) return false
     return fits(field, BigInt(inserted)) && BigInt(inserted) - BigInt(value) === BigInt(start)
   }
 }
 
-function fits({ type, small }: Field, value: bigint): boolean {
-  const limit = type === 'BigInt' ? 2n ** 63n : small ? 2n ** 15n : 2n ** 31n
+function fits(field: Field, value: bigint): boolean {
+  const { limit } = rangeOf(field)
   return value >= -limit && value < limit
 }
 

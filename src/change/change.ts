@@ -1,6 +1,7 @@
 /** What a pending change comes to when it is flushed. */
 import { NULL } from '../model/codec.js'
 import type { Field } from '../model/model.js'
+import { isCounter } from '../model/scalars.js'
 
 /** What a flush does to one row, whatever the texts are. */
 export interface ChangeShape {
@@ -67,13 +68,4 @@ export function startOf(field: Field): string {
 /** The number that a regular increment starts from in an inserted row. */
 export function counterStart(start: string): string {
   return start === NULL ? '0' : start
-}
-
-export function isCounter(field: Field): boolean {
-  return !field.list && (field.type === 'Int' || field.type === 'BigInt')
-}
-
-/** Integers of so many characters fit the column, whatever their digits. */
-export function safeLength({ type, small }: Field): number {
-  return type === 'BigInt' ? 18 : small ? 4 : 9
 }

@@ -4,8 +4,9 @@ import { describe } from '../model/describe.js'
 import { defaultValue, Fields, whyNoDefault } from '../model/fields.js'
 import { isArguments, joinKey, KeyEncoder, propertyOf, readArguments, splitKey } from '../model/key.js'
 import type { Field, Model } from '../model/model.js'
+import { isCounter, rangeOf } from '../model/scalars.js'
 import { larger, smaller } from './bound.js'
-import { isCounter, startOf } from './change.js'
+import { startOf } from './change.js'
 import { FieldsCall, type FieldsCallName } from './fields-call.js'
 import { BOUND_MARKS, type Condition, type Operation, Shapes } from './operation.js'
 
@@ -38,7 +39,7 @@ export class Compiler {
     this.#model = model
     this.#keys = new KeyEncoder(model)
     this.#fields = new Fields(model)
-    this.#shapes = new Shapes(this.#fields.plain.filter(isCounter).map((field) => [field.name, largestOf(field)]))
+    this.#shapes = new Shapes(this.#fields.plain.filter(isCounter).map((field) => [field.name, rangeOf(field).largest]))
     this.#takesBounds = bounds
     const call = (name: FieldsCallName) => new FieldsCall(name, model, this.#fields, this.#shapes)
     this.#calls = { set: call('set'), increment: call('increment'), decrement: call('decrement'), max: call('max'), min: call('min') }
@@ -246,12 +247,6 @@ export class Compiler {
 /** Whether an inserted value has to be said: it is not what the row would hold anyway. */
 function isBase(field: Field, value: string): boolean {
   return value !== startOf(field)
-}
-
-/** The largest value that the column holds. */
-function largestOf(field: Field): string {
-  if (field.type === 'BigInt') return '9223372036854775807'
-  return field.small ? '32767' : '2147483647'
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {

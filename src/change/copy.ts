@@ -5,7 +5,8 @@
 
 import { NULL } from '../model/codec.js'
 import type { Field } from '../model/model.js'
-import { type ChangeShape, type RecordChange, safeLength, textsOf } from './change.js'
+import { rangeOf } from '../model/scalars.js'
+import { type ChangeShape, type RecordChange, textsOf } from './change.js'
 
 /** UTF-8 texts, as they came: where each of them begins, and where it ends. */
 export interface RawTexts {
@@ -54,7 +55,7 @@ export function learnCopy(count: number, fields: readonly Field[], read: (texts:
     const n = Number(text.slice(NULL.length))
     if (samples[n] !== text || places[n] !== undefined) return undefined
     places[n] = place
-    if (kind === 'upsert' && pattern[place] === '+') longest[n] = safeLength(fields[place] as Field)
+    if (kind === 'upsert' && pattern[place] === '+') longest[n] = rangeOf(fields[place] as Field).safeLength
   }
   return { kind, pattern, regular, places, longest, constants }
 }

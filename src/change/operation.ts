@@ -3,7 +3,7 @@
  * pending change; see docs/architecture.md, "What a pending change is".
  */
 
-import { isInt64 } from '../model/codec.js'
+import { isInt64 } from '../model/scalars.js'
 import { larger, smaller } from './bound.js'
 
 /**

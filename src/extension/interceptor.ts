@@ -5,7 +5,7 @@ import { type Arguments, type Call, isRecordOperation, isWrite } from './call.js
 import { choosesLevel } from './isolation.js'
 import type { Passage } from './passage.js'
 import { Projector } from './projector.js'
-import { mayChange, RawTables, textOf } from './raw.js'
+import { RawTables, textOf } from './raw.js'
 import { Records, type RecordsModel } from './records.js'
 import { RelationGraph } from './relation-graph.js'
 import { type Concern, type SurveyedModel, Surveyor } from './surveyor.js'
@@ -99,7 +99,7 @@ export class Interceptor {
 
   #surveyRaw({ operation, args }: Call): Concern[] {
     const sql = textOf(args)
-    return this.#surveyor.surveyTables(this.#tables.named(sql), mayChange(operation, sql))
+    return this.#surveyor.surveyTables(this.#tables.named(sql), this.#tables.mayChange(operation, sql))
   }
 }
 

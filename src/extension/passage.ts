@@ -1,4 +1,4 @@
-import { preparing } from '../database/failure.js'
+import { preparing } from '../database/outcome.js'
 import { InvalidInputError, ParkedError, TimeoutError, TransactionBlockedError } from '../errors.js'
 import type { Barrier, BarrierPart } from '../flush/barrier.js'
 import { keyOfRow } from '../model/key.js'

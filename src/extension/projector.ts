@@ -3,7 +3,7 @@ import type { Model } from '../model/model.js'
 import type { Arguments } from './call.js'
 
 /** The fields of a row that a call asks for. */
-export type Fields = Readonly<Record<string, boolean>>
+export type Selection = Readonly<Record<string, boolean>>
 
 /** Reads `select` and `omit` of a call, and the `omit` that the client was made with. */
 export class Projector {
@@ -12,7 +12,7 @@ export class Projector {
   readonly #lacking: readonly string[]
   readonly #omitted: Arguments
   readonly #computing: boolean
-  readonly #default: Fields | undefined
+  readonly #default: Selection | undefined
 
   /**
    * @param omitted what the client leaves out of this model's rows
@@ -27,18 +27,18 @@ export class Projector {
   }
 
   /** `undefined`: it is more than the fields of one row, or Prisma refuses it. */
-  project({ select, omit, include }: Arguments): Fields | undefined {
+  project({ select, omit, include }: Arguments): Selection | undefined {
     if (include !== undefined) return undefined
     if (select !== undefined) return omit === undefined ? this.#selected(select) : undefined
     return omit === undefined ? this.#default : this.#without(omit)
   }
 
-  #selected(select: unknown): Fields | undefined {
+  #selected(select: unknown): Selection | undefined {
     if (!isArguments(select) || !this.#areFlags(select) || !Object.values(select).includes(true)) return undefined
-    return select as Fields
+    return select as Selection
   }
 
-  #without(omit: unknown): Fields | undefined {
+  #without(omit: unknown): Selection | undefined {
     if (!isArguments(omit) || !this.#areFlags(omit, this.#lacking)) return undefined
     const isLeftOut = (name: string) => (omit[name] ?? this.#omitted[name]) === true
     if (!this.#lacking.every(isLeftOut)) return undefined

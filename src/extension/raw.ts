@@ -1,24 +1,25 @@
+import type { Dialect } from '../database/database.js'
+import { dialectOf } from '../database/dialects.js'
 import type { Model } from '../model/model.js'
-
-/** Words of SQL that change rows, or may call something that does. Found in a comment they cost a flush, no more. */
-const CHANGES = /\b(insert|update|delete|merge|truncate|alter|drop|create|copy|call|do|execute|lock)\b/i
 
 /** What raw SQL is about, as far as its text says. */
 export class RawTables {
   readonly #tables: readonly { name: string; pattern: RegExp }[]
+  readonly #dialect: Dialect
 
-  constructor(models: readonly Pick<Model, 'name' | 'table'>[]) {
-    this.#tables = models.map(({ name, table }) => ({ name, pattern: namedIn(table) }))
+  constructor(models: readonly Pick<Model, 'name' | 'table' | 'provider'>[]) {
+    this.#tables = models.map(({ name, table }) => ({ name, pattern: wordOf(table) }))
+    this.#dialect = dialectOf(models)
   }
 
   /** The models whose tables the text names. */
   named(sql: string): string[] {
     return this.#tables.filter(({ pattern }) => pattern.test(sql)).map(({ name }) => name)
   }
-}
 
-export function mayChange(operation: string, sql: string): boolean {
-  return operation.startsWith('$execute') || CHANGES.test(sql)
+  mayChange(operation: string, sql: string): boolean {
+    return operation.startsWith('$execute') || this.#dialect.mayChange(sql)
+  }
 }
 
 /** The text of what Prisma's raw calls are given: a tagged template, a typed query, or a string and its values. */
@@ -30,8 +31,7 @@ export function textOf(args: unknown): string {
   return Array.isArray(strings) ? strings.join('?') : String(given)
 }
 
-/** @param table quoted and perhaps qualified: its last part is looked for as a word */
-function namedIn(table: string): RegExp {
-  const name = (/"((?:[^"]|"")+)"$/.exec(table)?.[1] ?? table).replaceAll('""', '"')
-  return new RegExp(`(?<![\\w$])${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w$])`, 'i')
+/** Finds the name of a table as a word, in quotes or without. */
+function wordOf(table: string): RegExp {
+  return new RegExp(`(?<![\\w$])${table.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w$])`, 'i')
 }

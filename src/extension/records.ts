@@ -8,7 +8,7 @@ import type { Reader } from '../read/reader.js'
 import type { CachedRow } from '../redis/replies.js'
 import type { Answer, Writer } from '../write/writer.js'
 import { type Arguments, hasOthers } from './call.js'
-import type { Fields, Projector } from './projector.js'
+import type { Projector, Selection } from './projector.js'
 
 /** What the records of a cached model need of it. */
 export interface RecordsModel {
@@ -66,7 +66,7 @@ export class Records {
     return undefined
   }
 
-  async #find(args: Arguments, fields: Fields, canBeNull: boolean): Promise<Answered> {
+  async #find(args: Arguments, fields: Selection, canBeNull: boolean): Promise<Answered> {
     if (hasOthers(args, ['where', 'select', 'omit'])) return undefined
     const key = this.#compiler.key(args.where)
     const view = await this.#view(key)
@@ -74,13 +74,13 @@ export class Records {
     return canBeNull ? { result: null } : undefined
   }
 
-  async #create(args: Arguments, fields: Fields): Promise<Answered> {
+  async #create(args: Arguments, fields: Selection): Promise<Answered> {
     const { data, select, omit, ...others } = args
     if (hasOthers(others, [])) return undefined
     return this.#write(this.#compiler.create({ data }), 'missing', fields)
   }
 
-  async #update(args: Arguments, fields: Fields): Promise<Answered> {
+  async #update(args: Arguments, fields: Selection): Promise<Answered> {
     const { where, data } = args
     if (hasOthers(args, ['where', 'data', 'select', 'omit'])) return undefined
     const operation = this.#compiler.update({ where, data })
@@ -89,7 +89,7 @@ export class Records {
   }
 
   /** As Prisma does it: the row is looked for by `where`, and inserted as `create` says, which has to name the same key. */
-  async #upsert(args: Arguments, fields: Fields): Promise<Answered> {
+  async #upsert(args: Arguments, fields: Selection): Promise<Answered> {
     const { where, create, update } = args
     if (hasOthers(args, ['where', 'create', 'update', 'select', 'omit'])) return undefined
     const key = this.#compiler.key(where)
@@ -102,12 +102,12 @@ export class Records {
     return found ?? this.#write(operation, 'known', fields, row)
   }
 
-  async #delete(args: Arguments, fields: Fields): Promise<Answered> {
+  async #delete(args: Arguments, fields: Selection): Promise<Answered> {
     if (hasOthers(args, ['where', 'select', 'omit'])) return undefined
     return this.#write(this.#compiler.delete({ where: args.where }), 'there', fields)
   }
 
-  async #write(operation: Operation, condition: Condition, fields: Fields, row?: readonly string[]): Promise<Answered> {
+  async #write(operation: Operation, condition: Condition, fields: Selection, row?: readonly string[]): Promise<Answered> {
     const { key } = operation
     const asking = this.#compiler.conditional(operation, condition, row)
     for (let loads = 0; loads <= MAX_LOADS; loads++) {
@@ -124,7 +124,7 @@ export class Records {
   }
 
   /** The write is done, and must not be made again by Prisma, which would fail alike when it has written. */
-  #written(key: string, texts: readonly string[], fields: Fields): Answered {
+  #written(key: string, texts: readonly string[], fields: Selection): Answered {
     try {
       return this.#row(key, texts, fields)
     } catch (error) {
@@ -133,7 +133,7 @@ export class Records {
     }
   }
 
-  #row(key: string, texts: readonly string[], fields: Fields): Answered {
+  #row(key: string, texts: readonly string[], fields: Selection): Answered {
     return { result: this.#rows.decode(key, texts, fields) }
   }
 }

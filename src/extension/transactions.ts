@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { isUndecided } from '../database/failure.js'
 import type { Hold } from '../read/holds.js'
 import type { Isolation } from './isolation.js'
 import type { Concern } from './surveyor.js'
@@ -89,9 +88,8 @@ export class TransactionScope {
 
   async end(error?: unknown): Promise<void> {
     this.#ended = true
-    // Otherwise nobody knows whether it was committed, or will be.
-    const isOver = error === undefined || this.#abandoned || !isUndecided(error)
-    await Promise.all(this.#holds.map((hold) => (isOver ? hold.release() : hold.prolong())))
+    const isOver = error === undefined || this.#abandoned
+    await Promise.all(this.#holds.map((hold) => (isOver ? hold.release() : hold.fail(error))))
   }
 
   #begin(names: readonly string[], concern: Concern, enter: (fresh: Concern) => Promise<Hold | undefined>): Promise<void> {

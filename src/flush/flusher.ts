@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { CARDINALITY_VIOLATION, MAX_COLLISIONS } from '../database/failure.js'
-import type { BatchHead, Database } from '../database/postgresql/database.js'
+import type { BatchHead, Database } from '../database/database.js'
+import { isWorthSendingAgain } from '../database/outcome.js'
 import { PersistError, TimeoutError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { Model } from '../model/model.js'
@@ -165,7 +165,7 @@ export class Flusher {
     for (let collisions = 1; ; collisions++) {
       const answer = await this.#persister.send(shard, batch, head)
       if (answer instanceof PersistError) {
-        if (answer.databaseCode === CARDINALITY_VIOLATION && collisions < MAX_COLLISIONS) continue
+        if (isWorthSendingAgain(answer, collisions)) continue
         return { findings: await this.#refusals.examine(shard, batch, answer) }
       }
       const { claimed, result, statement } = answer

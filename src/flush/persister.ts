@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
-import { QUERY_CANCELED } from '../database/failure.js'
-import type { BatchHead, Database, PersistOutcome } from '../database/postgresql/database.js'
-import type { Statement } from '../database/postgresql/statement.js'
+import type { BatchHead, Database, PersistOutcome, Prepared } from '../database/database.js'
+import { wasCancelled } from '../database/outcome.js'
 import { PersistError } from '../errors.js'
 import type { Model } from '../model/model.js'
 import type { ShardNames } from '../redis/keys.js'
@@ -15,7 +14,7 @@ import { Semaphore } from './semaphore.js'
 export interface ClaimedBatch extends BatchHead {
   readonly writes: number
   readonly size: number
-  readonly statement: Statement
+  readonly statement: Prepared
   readonly since: readonly number[]
 }
 
@@ -111,6 +110,6 @@ function persistErrorOf(error: unknown): PersistError {
 }
 
 /** A statement that the server stops for the time it takes can come through in parts. */
-function isRefusal({ code, databaseCode }: PersistError, { size }: Batch): boolean {
-  return code === 'REFUSED' || (databaseCode === QUERY_CANCELED && size > 1)
+function isRefusal(error: PersistError, { size }: Batch): boolean {
+  return error.code === 'REFUSED' || (wasCancelled(error) && size > 1)
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import type { BatchHead, Database } from '../database/postgresql/database.js'
+import type { BatchHead, Database } from '../database/database.js'
 import { PersistError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { Model } from '../model/model.js'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { CARDINALITY_VIOLATION, mayConcernAll, NO_ANSWER, QUERY_CANCELED, toRefusal } from '../database/failure.js'
-import type { Database } from '../database/postgresql/database.js'
+import type { Database } from '../database/database.js'
+import { hasCollided, mayConcernAll, mayLackConstraint, tookTooLong, toRefusal } from '../database/outcome.js'
 import { PersistError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { Model } from '../model/model.js'
@@ -12,9 +12,6 @@ import type { BatchDecoder, EachDecoded } from './decoder.js'
 import type { PoisonDetector } from './poison-detector.js'
 import type { FlushReport } from './report.js'
 import type { Semaphore } from './semaphore.js'
-
-/** The driver does not name every constraint; a trial does. Of one reason there must be one text, or those that it refuses do not heal together. */
-const MAY_LACK_NAME = /^23/
 
 /** Records that are parked for what may be all records' failure, if others wait behind them: of many it is likely to be all records'. */
 const FEW = 10
@@ -53,10 +50,12 @@ export class RefusalHandler {
   async examine(shard: number, batch: Batch, error: PersistError): Promise<Findings> {
     const { poison } = this.#context
     const isSingle = batch.size === 1
-    const isKnown = isSingle && (error.databaseCode ?? error.key) !== undefined && !MAY_LACK_NAME.test(error.databaseCode ?? '')
+    // Of one reason there must be one text, or the records that it refuses do not heal together.
+    const isKnown = isSingle && (error.databaseCode ?? error.key) !== undefined && !mayLackConstraint(error)
     // A trial of what takes the database down takes it down once more, and nothing can be made void then.
     const isDeadly = poison.isSure(shard, batch.id) !== undefined && !mayConcernAll(error)
-    const isTried = !(takesTooLong(error) || isKnown || isDeadly)
+    // A trial of a batch that takes too long would take as long.
+    const isTried = !(tookTooLong(error) || isKnown || isDeadly)
     const findings = isTried ? await this.#try(batch, error) : new Map<number, PersistError>()
     if (findings.size > 0 && findings.size < batch.size) poison.passed()
     if (isSingle && findings.size === 0) findings.set(0, toRefusal(error))
@@ -131,10 +130,5 @@ export function knownFindings(reasons: readonly string[], model: string): Findin
 
 /** Whether what the trial found is why the batch was refused: else it may be an outage, or somebody else's row. */
 function isMeant(found: PersistError, { databaseCode }: PersistError): boolean {
-  return (found.code === 'REFUSED' && found.databaseCode !== CARDINALITY_VIOLATION) || found.databaseCode === databaseCode
-}
-
-/** A trial would take as long. */
-function takesTooLong({ databaseCode }: PersistError): boolean {
-  return databaseCode === QUERY_CANCELED || databaseCode === NO_ANSWER
+  return (found.code === 'REFUSED' && !hasCollided(found)) || found.databaseCode === databaseCode
 }

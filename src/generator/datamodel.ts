@@ -1,7 +1,7 @@
 /**
- * What Prisma's DMMF leaves out and only the text of the schema tells: which "models" are views, the fields hidden from the
- * client (`@ignore`, `Unsupported`), the database schema of an enum, and decimals beyond a double's digits.
- * The text has passed Prisma's own validation (one declaration a line), so that a lenient reader is enough.
+ * Reads from the text of the schema what Prisma's DMMF leaves out: which "models" are views, the fields that are hidden from the client
+ * (`@ignore`, `Unsupported`), the database schema of an enum, and decimals with more digits than a double.
+ * A lenient reader is enough, because the text has passed Prisma's own validation, with one declaration a line.
  */
 
 export interface Block {
@@ -33,7 +33,7 @@ export function readBlocks(schema: string): ReadonlyMap<string, Block> {
   return blocks
 }
 
-/** The numbers in `@default(…)`, as written. */
+/** The numbers in `@default(…)`, as they are written. */
 export function readDefaultNumbers(declaration: string): string[] {
   const [, written = ''] = /@default\(([^)]*)\)/.exec(declaration) ?? []
   return written.match(/-?\d+(?:\.\d+)?/g) ?? []

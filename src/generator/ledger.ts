@@ -1,46 +1,47 @@
 import type { DMMF } from '@prisma/generator-helper'
 import type { Ledger } from '../model/model.js'
-import { quote } from './postgresql.js'
+import type { LedgerField, LedgerFields } from './native.js'
 import type { Refuse } from './problems.js'
 
 export const LEDGER_MODEL = 'WriteBehindLedger'
 
 /**
  * What to add to a Prisma schema that has no ledger.
- * @param schema that another model names, since all have to name one then
+ * @param schema that another model names, since all models have to name one then
  */
-function exampleOf(schema: string | null | undefined): string {
+function exampleOf({ shard, batch, recent }: LedgerFields, schema: string | null | undefined): string {
   return `model ${LEDGER_MODEL} {
-    shard  String   @id
-    batch  String
-    recent String[] @default([])
+    shard  ${shard.type.padEnd(recent.type.length)} @id${shard.attributes}
+    batch  ${batch.type}${batch.attributes}
+    recent ${recent.type}${recent.attributes}
     @@map("write_behind_ledger")${schema ? `\n    @@schema(${JSON.stringify(schema)})` : ''}
   }`
 }
 
-const SHAPE = { shard: 'String @id', batch: 'String', recent: 'String[]' } as const
-
-/** Any names in the database, these names in Prisma. */
-export function describeLedger(name: string, models: readonly DMMF.Model[], refuse: Refuse): Ledger {
+/** Reads the ledger's model. Its names in the database are free, its names in Prisma are not. */
+export function toLedger(name: string, models: readonly DMMF.Model[], wanted: LedgerFields, refuse: Refuse): Ledger {
   const model = models.find((each) => each.name === name)
   if (!model) {
-    const example = exampleOf(models.find(({ schema }) => schema)?.schema)
+    const example = exampleOf(wanted, models.find(({ schema }) => schema)?.schema)
     refuse(name, `there is no ledger model of this name; add this one, or name yours with \`ledger = "…"\`:\n  ${example}`)
   }
   const columns = { shard: 'shard', batch: 'batch', recent: 'recent' }
   for (const part of ['shard', 'batch', 'recent'] as const) {
     const field = model?.fields.find((candidate) => candidate.name === part)
-    if (model && !(field && fits(part, field))) refuse(`${name}.${part}`, `the ledger needs this field as ${SHAPE[part]} without @db type`)
+    const isKey = part === 'shard'
+    if (model && !(field && fits(field, wanted[part], isKey)))
+      refuse(`${name}.${part}`, `the ledger needs this field as ${wanted[part].type}${isKey ? ' @id' : ''} without @db type`)
     columns[part] = field?.dbName ?? part
   }
   for (const field of model?.fields ?? []) {
-    const filled = field.kind === 'object' || Object.hasOwn(SHAPE, field.name) || field.isList || !field.isRequired || field.hasDefaultValue
+    const filled =
+      field.kind === 'object' || Object.hasOwn(columns, field.name) || field.isList || !field.isRequired || field.hasDefaultValue
     if (!filled) refuse(`${name}.${field.name}`, 'nothing fills this field of the ledger; take it out, or make it optional')
   }
-  return { table: quote(model?.schema, model?.dbName ?? name), ...columns }
+  return { ...(model?.schema ? { schema: model.schema } : {}), table: model?.dbName ?? name, ...columns }
 }
 
-function fits(part: keyof typeof SHAPE, field: DMMF.Field): boolean {
-  const text = field.type === 'String' && (!field.nativeType || field.nativeType[0] === 'Text')
-  return text && field.isRequired && field.isList === (part === 'recent') && field.isId === (part === 'shard')
+function fits(field: DMMF.Field, { list, natives }: LedgerField, isKey: boolean): boolean {
+  const isText = field.type === 'String' && (!field.nativeType || natives.includes(field.nativeType[0]))
+  return isText && field.isRequired && field.isList === list && field.isId === isKey
 }

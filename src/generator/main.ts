@@ -4,11 +4,11 @@ import { basename, dirname } from 'node:path'
 import helper, { type GeneratorOptions } from '@prisma/generator-helper'
 import { ConfigurationError } from '../errors.js'
 import { emitModels } from './emit.js'
-import { describeModels } from './models.js'
+import { toModels } from './models.js'
 
 const LIBRARY = 'write-behind'
 
-// CommonJS whose names Node cannot see: hence the default import.
+// A default import, because the package is CommonJS whose names Node cannot see.
 helper.generatorHandler({
   onManifest: () => ({ prettyName: 'write-behind models', defaultOutput: '../generated/write-behind.ts' }),
   onGenerate: generate,
@@ -18,7 +18,7 @@ async function generate({ generator, dmmf, datamodel, datasources }: GeneratorOp
   const { models, omit, ledger, library } = generator.config
   const output = outputOf(generator)
   const schema = { datamodel: dmmf.datamodel, text: datamodel, provider: datasources[0]?.activeProvider }
-  const described = describeModels(schema, { models: list(models), omit: list(omit), ledger: text('ledger', ledger) })
+  const described = toModels(schema, { models: list(models), omit: list(omit), ledger: text('ledger', ledger) })
   await mkdir(dirname(output), { recursive: true })
   await writeFile(output, emitModels(described, text('library', library) ?? LIBRARY))
 }

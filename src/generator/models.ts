@@ -1,16 +1,18 @@
-/** From Prisma's DMMF to the library's metadata. Collects everything that cannot be written behind, and throws it as one error. */
+/** Makes the library's models of Prisma's DMMF. It collects everything that cannot be written behind, and throws it as one error. */
 import type { DMMF } from '@prisma/generator-helper'
-import type { Field, Ledger, Model, Models, Relations, ScalarType } from '../model/model.js'
+import type { Field, Ledger, Model, Models, Provider, Relations, ScalarType } from '../model/model.js'
+import { SCALARS } from '../model/scalars.js'
 import { type Block, readBlocks } from './datamodel.js'
-import { describeDefault } from './default.js'
-import { describeLedger, LEDGER_MODEL } from './ledger.js'
-import { describeColumn, explainRefusal, quote } from './postgresql.js'
+import { toDefault } from './default.js'
+import { LEDGER_MODEL, toLedger } from './ledger.js'
+import type { Native, NativeType } from './native.js'
 import { Problems, type Refuse } from './problems.js'
-import { describeRelations } from './relations.js'
+import { NATIVE, providerOf } from './providers.js'
+import { toRelations } from './relations.js'
 
 export interface Schema {
   readonly datamodel: DMMF.Datamodel
-  /** Text of the Prisma schema, all its files in one. */
+  /** Text of the Prisma schema; the texts of all its files in one. */
   readonly text: string
   readonly provider: string | undefined
 }
@@ -26,6 +28,8 @@ export interface Selection {
 
 interface Context {
   readonly schema: Schema
+  readonly provider: Provider
+  readonly native: Native
   readonly blocks: ReadonlyMap<string, Block>
   readonly refuse: Refuse
   /** `Model.field`. */
@@ -33,36 +37,38 @@ interface Context {
 }
 
 const SELECT_MODELS = 'Without `models = ["…"]` in the generator block every model is cached; name there the ones to cache.'
-/** Defaults that are in no column. */
+/** Functions of `@default(…)` whose values no column has as its default. */
 const MADE_BY_PRISMA: ReadonlySet<string> = new Set(['uuid', 'cuid', 'ulid', 'nanoid'])
-const KEY_TYPES: ReadonlySet<ScalarType> = new Set(['String', 'Boolean', 'Int', 'BigInt', 'Decimal', 'DateTime', 'Enum'])
 
 /** @throws ConfigurationError naming every `Model.field` that cannot be written behind. */
-export function describeModels(schema: Schema, selection: Selection = {}): Models {
+export function toModels(schema: Schema, selection: Selection = {}): Models {
   const problems = new Problems()
   const { refuse } = problems
-  const context = { schema, blocks: readBlocks(schema.text), refuse, omitted: new Set(selection.omit) }
-
-  if (schema.provider !== 'postgresql' && schema.provider !== 'postgres') {
-    refuse('datasource', `provider ${JSON.stringify(schema.provider)} is not supported; use "postgresql"`)
+  const supported = providerOf(schema.provider)
+  if (supported === undefined) {
+    const names = Object.keys(NATIVE).map((name) => JSON.stringify(name))
+    refuse('datasource', `provider ${JSON.stringify(schema.provider)} is not supported; use ${names.join(' or ')}`)
   }
+  const provider = supported ?? 'postgresql'
+  const native = NATIVE[provider]
+  const context = { schema, provider, native, blocks: readBlocks(schema.text), refuse, omitted: new Set(selection.omit) }
   if (/^\s*relationMode\s*=\s*"prisma"/m.test(schema.text)) {
     refuse('datasource', 'with relationMode = "prisma" a delete passes by what Prisma does to rows that refer to it; use foreign keys')
   }
   const ledgerName = selection.ledger ?? LEDGER_MODEL
   const ledgerModel = schema.datamodel.models.find((model) => model.name === ledgerName)
-  const ledger = describeLedger(ledgerName, schema.datamodel.models, refuse)
+  const ledger = toLedger(ledgerName, schema.datamodel.models, native.ledger, refuse)
   if (ledgerModel) refuseHiddenFields(ledgerModel, context)
 
   refuseUnknownFields(context)
 
   const models: Record<string, Model> = {}
-  const relations = describeRelations(schema.datamodel.models)
+  const relations = toRelations(schema.datamodel.models)
   for (const model of selectModels(context, selection.models, ledgerName)) {
     const delegate = delegateName(model.name)
     const other = Object.hasOwn(models, delegate) ? models[delegate] : undefined
     if (other) refuse(model.name, `its delegate "${delegate}" is also that of ${other.name}; rename one of them`)
-    models[delegate] = describeModel(model, ledger, relations, context)
+    models[delegate] = toModel(model, ledger, relations, context)
   }
   problems.throwAll(selection.models ? '' : SELECT_MODELS)
   return models
@@ -82,7 +88,7 @@ function selectModels({ schema, blocks, refuse }: Context, names: readonly strin
   })
 }
 
-function describeModel(model: DMMF.Model, ledger: Ledger, relations: Relations | undefined, context: Context): Model {
+function toModel(model: DMMF.Model, ledger: Ledger, relations: Relations | undefined, context: Context): Model {
   const { refuse } = context
   const all = model.fields.filter((field) => field.kind !== 'object')
   const key = model.primaryKey?.fields ?? all.filter((field) => field.isId).map((field) => field.name)
@@ -94,12 +100,14 @@ function describeModel(model: DMMF.Model, ledger: Ledger, relations: Relations |
     refuse(model.name, 'has no primary key, so that its records have no name; give it an @id or @@id, or leave it out')
   }
   refuseHiddenFields(model, context)
-  for (const field of columns) if (key.includes(field.name) || field.isList) refuseCaseless(model, field, refuse)
-  const fields = columns.map((field) => describeField(model, field, context))
+  for (const field of columns) if (key.includes(field.name) || field.isList) refuseCaseless(model, field, context)
+  const fields = columns.map((field) => toField(model, field, context))
   for (const field of fields) if (key.includes(field.name)) refuseKeyField(model, field, refuse)
   return {
     name: model.name,
-    table: quote(model.schema, model.dbName ?? model.name),
+    provider: context.provider,
+    ...(model.schema ? { schema: model.schema } : {}),
+    table: model.dbName ?? model.name,
     key,
     ...(model.primaryKey && key.length > 1 ? { compoundKey: model.primaryKey.name ?? key.join('_') } : {}),
     fields,
@@ -109,12 +117,12 @@ function describeModel(model: DMMF.Model, ledger: Ledger, relations: Relations |
   }
 }
 
-function describeField(model: DMMF.Model, field: DMMF.Field, context: Context): Field {
-  const { schema, blocks, refuse } = context
+function toField(model: DMMF.Model, field: DMMF.Field, context: Context): Field {
+  const { schema, native, blocks, refuse } = context
   const enumeration = schema.datamodel.enums.find((candidate) => field.kind === 'enum' && candidate.name === field.type)
   const column = enumeration
-    ? { sqlType: quote(blocks.get(enumeration.name)?.schema, enumeration.dbName ?? enumeration.name) }
-    : describeColumn(field.type, field.nativeType)
+    ? enumType(enumeration, blocks.get(enumeration.name)?.schema)
+    : native.columnType(field.type as Exclude<ScalarType, 'Enum'>, field.nativeType)
   const described: Field = {
     name: field.name,
     column: field.dbName ?? field.name,
@@ -126,22 +134,32 @@ function describeField(model: DMMF.Model, field: DMMF.Field, context: Context): 
     ...column,
   }
   if (!column) {
-    const why = explainRefusal(field.type, field.nativeType)
+    const why = explainRefusal(native, field.type, field.nativeType)
     refuse(`${model.name}.${field.name}`, `${why}; change the type of the column, or leave it out by ${omitOption(model, field)}`)
     return described
   }
   const declaration = blocks.get(model.name)?.fields.get(field.name) ?? ''
-  const defaultValue = describeDefault(model.name, described, field.default, declaration, refuse)
+  const defaultValue = toDefault(model.name, described, field.default, declaration, refuse)
   return { ...described, ...(defaultValue ? { default: defaultValue } : {}), ...(field.isUpdatedAt ? { updatedAt: true } : {}) }
 }
 
+function enumType({ name, dbName }: DMMF.DatamodelEnum, schema: string | undefined): Pick<Field, 'sqlType' | 'sqlSchema'> {
+  return { sqlType: dbName ?? name, ...(schema === undefined ? {} : { sqlSchema: schema }) }
+}
+
+function explainRefusal({ reasons }: Native, type: string, native: NativeType): string {
+  if (!native) return `its type ${type} is not supported`
+  const [name, args] = native
+  return `@db.${name}${args.length > 0 ? `(${args.join(', ')})` : ''} is not supported${name in reasons ? `: ${reasons[name]}` : ''}`
+}
+
 function refuseKeyField(model: DMMF.Model, field: Field, refuse: Refuse): void {
-  if (!field.list && KEY_TYPES.has(field.type)) return
+  if (!field.list && SCALARS[field.type].canBeKey) return
   const type = `${field.type}${field.list ? '[]' : ''}`
   refuse(`${model.name}.${field.name}`, `a key of type ${type} has no single text; use another type for the key, or leave the model out`)
 }
 
-/** The DMMF does not show them: an insert could not fill them, and a cached row would lack them. */
+/** Refuses fields that the DMMF does not show, because an insert could not fill them. */
 function refuseHiddenFields(model: DMMF.Model, { blocks, refuse }: Context): void {
   for (const [name, declaration] of blocks.get(model.name)?.fields ?? []) {
     const subject = `${model.name}.${name}`
@@ -160,7 +178,7 @@ function refuseHiddenFields(model: DMMF.Model, { blocks, refuse }: Context): voi
   }
 }
 
-/** What an insert does not name gets the database's default, or null. */
+/** Refuses to omit a field that an insert has to name. Any other field gets the database's default, or null. */
 function refuseOmitted(model: DMMF.Model, field: DMMF.Field, key: readonly string[], refuse: Refuse): void {
   const subject = `${model.name}.${field.name}`
   const isMadeByPrisma = typeof field.default === 'object' && 'name' in field.default && MADE_BY_PRISMA.has(field.default.name)
@@ -187,13 +205,13 @@ function refuseUnknownFields({ schema, omitted, refuse }: Context): void {
     if (!known.has(name)) refuse(name, 'no such field in the Prisma client; correct the name in `omit`, which is `Model.field`')
 }
 
-/** Two values of a key that differ in case only would be one row, and two records. */
-function refuseCaseless(model: DMMF.Model, field: DMMF.Field, refuse: Refuse): void {
-  if (field.nativeType?.[0] !== 'Citext') return
-  const why = field.isList
-    ? 'the driver gives no lists of it'
-    : 'PostgreSQL compares the values without regard to case, which a key cannot have'
-  refuse(`${model.name}.${field.name}`, `@db.Citext is not supported here: ${why}; change the type of the column, or leave the model out`)
+/** Refuses keys and lists of types that ignore case. Two keys that differ only in case would be two records, and one row. */
+function refuseCaseless(model: DMMF.Model, field: DMMF.Field, { native, refuse }: Context): void {
+  const [name = ''] = field.nativeType ?? []
+  const caseless = native.caseless[name]
+  if (caseless === undefined) return
+  const why = field.isList ? caseless.list : caseless.key
+  refuse(`${model.name}.${field.name}`, `@db.${name} is not supported here: ${why}; change the type of the column, or leave the model out`)
 }
 
 function omitOption(model: DMMF.Model, field: DMMF.Field): string {
@@ -210,7 +228,7 @@ function isRequiredAndIgnored(declaration: string, blocks: Context['blocks']): b
   return type !== '' && !isRelation && /@ignore\b/.test(declaration) && !declaration.includes('@default(')
 }
 
-/** As Prisma's client names it. */
+/** The model's name in Prisma's client. */
 function delegateName(model: string): string {
   return model.charAt(0).toLowerCase() + model.slice(1)
 }

@@ -1,74 +1,73 @@
-/** PostgreSQL's side of a field: the type to cast to, and what the column can hold. */
-import type { Field } from '../model/model.js'
-
-export type Column = Pick<Field, 'sqlType'> & Partial<Pick<Field, 'maxLength' | 'precision' | 'scale' | 'dateOnly' | 'small'>>
+/** PostgreSQL's column of the table of scalar types (model/scalars.ts): the type of a field's column, and what that column can hold. */
+import type { ScalarType } from '../model/model.js'
+import type { ColumnType, LedgerField, Native, NativeType } from './native.js'
 
 /** Prisma's `Decimal` without `@db.Decimal`. */
 const DEFAULT_DECIMAL = { sqlType: 'numeric', precision: 65, scale: 30 }
 /** `@db.Decimal` without arguments is a numeric without modifier: 131,072 digits before the point, 16,383 behind it. */
 const WIDEST_DECIMAL = { sqlType: 'numeric', precision: 131_072 + 16_383, scale: 16_383 }
+/** Digits of a second that a time has. */
 const MILLISECONDS = 3
+/** The column of a field without an `@db.` attribute. */
+const BARE = ''
 
-/** By `type`, and by `type@native` where the schema has an `@db.` attribute. */
-const COLUMNS: Readonly<Record<string, (size: number | undefined, scale: number | undefined) => Column | undefined>> = {
-  Int: () => ({ sqlType: 'integer' }),
-  'Int@Integer': () => ({ sqlType: 'integer' }),
-  'Int@SmallInt': () => ({ sqlType: 'smallint', small: true }),
-  BigInt: () => ({ sqlType: 'bigint' }),
-  'BigInt@BigInt': () => ({ sqlType: 'bigint' }),
-  String: () => ({ sqlType: 'text' }),
-  'String@Text': () => ({ sqlType: 'text' }),
-  'String@VarChar': (size) => ({ sqlType: 'text', ...(size === undefined ? {} : { maxLength: size }) }),
-  // A text is cast to it by the assignment. Keys and lists of it are refused.
-  'String@Citext': () => ({ sqlType: 'text' }),
-  'String@Uuid': () => ({ sqlType: 'uuid' }),
-  Boolean: () => ({ sqlType: 'boolean' }),
-  'Boolean@Boolean': () => ({ sqlType: 'boolean' }),
-  Float: () => ({ sqlType: 'double precision' }),
-  'Float@DoublePrecision': () => ({ sqlType: 'double precision' }),
-  Decimal: () => DEFAULT_DECIMAL,
-  'Decimal@Decimal': (size, scale = 0) => (size === undefined ? WIDEST_DECIMAL : { sqlType: 'numeric', precision: size, scale }),
-  DateTime: () => ({ sqlType: 'timestamp' }),
-  'DateTime@Timestamp': (size) => timestamp('timestamp', size),
-  'DateTime@Timestamptz': (size) => timestamp('timestamptz', size),
-  'DateTime@Date': () => ({ sqlType: 'date', dateOnly: true }),
-  Json: () => ({ sqlType: 'jsonb' }),
-  'Json@JsonB': () => ({ sqlType: 'jsonb' }),
-  'Json@Json': () => ({ sqlType: 'json' }),
-  Bytes: () => ({ sqlType: 'bytea' }),
-  'Bytes@ByteA': () => ({ sqlType: 'bytea' }),
+type Sized = (size: number | undefined, scale: number | undefined) => ColumnType | undefined
+
+const COLUMNS: Readonly<Record<Exclude<ScalarType, 'Enum'>, Readonly<Record<string, Sized>>>> = {
+  Int: {
+    [BARE]: () => ({ sqlType: 'integer' }),
+    Integer: () => ({ sqlType: 'integer' }),
+    SmallInt: () => ({ sqlType: 'smallint', small: true }),
+  },
+  BigInt: { [BARE]: () => ({ sqlType: 'bigint' }), BigInt: () => ({ sqlType: 'bigint' }) },
+  String: {
+    [BARE]: () => ({ sqlType: 'text' }),
+    Text: () => ({ sqlType: 'text' }),
+    VarChar: (size) => ({ sqlType: 'text', ...(size === undefined ? {} : { maxLength: size }) }),
+    // The assignment makes a citext of a text.
+    Citext: () => ({ sqlType: 'text' }),
+    Uuid: () => ({ sqlType: 'uuid', uuid: true }),
+  },
+  Boolean: { [BARE]: () => ({ sqlType: 'boolean' }), Boolean: () => ({ sqlType: 'boolean' }) },
+  Float: { [BARE]: () => ({ sqlType: 'double precision' }), DoublePrecision: () => ({ sqlType: 'double precision' }) },
+  Decimal: {
+    [BARE]: () => DEFAULT_DECIMAL,
+    Decimal: (size, scale = 0) => (size === undefined ? WIDEST_DECIMAL : { sqlType: 'numeric', precision: size, scale }),
+  },
+  DateTime: {
+    [BARE]: () => ({ sqlType: 'timestamp' }),
+    Timestamp: (size) => timestamp('timestamp', size),
+    Timestamptz: (size) => timestamp('timestamptz', size),
+    Date: () => ({ sqlType: 'date', dateOnly: true }),
+  },
+  Json: { [BARE]: () => ({ sqlType: 'jsonb' }), JsonB: () => ({ sqlType: 'jsonb' }), Json: () => ({ sqlType: 'json' }) },
+  Bytes: { [BARE]: () => ({ sqlType: 'bytea' }), ByteA: () => ({ sqlType: 'bytea' }) },
 }
 
-/** Why a native type is refused; the ones not named here are merely not supported. */
-const REASONS: Readonly<Record<string, string>> = {
-  Char: 'PostgreSQL pads the value with blanks',
-  Real: 'PostgreSQL rounds the value to 4 bytes',
-  Timestamp: 'PostgreSQL cuts off the milliseconds',
-  Timestamptz: 'PostgreSQL cuts off the milliseconds',
+const TEXT: LedgerField = { type: 'String', list: false, attributes: '', natives: ['Text'] }
+
+export const postgresql: Native = {
+  columnType,
+  reasons: {
+    Char: 'PostgreSQL pads the value with blanks',
+    Real: 'PostgreSQL rounds the value to 4 bytes',
+    Timestamp: 'PostgreSQL cuts off the milliseconds',
+    Timestamptz: 'PostgreSQL cuts off the milliseconds',
+  },
+  caseless: {
+    Citext: {
+      key: 'PostgreSQL compares the values without regard to case, which a key cannot have',
+      list: 'the driver gives no lists of it',
+    },
+  },
+  ledger: { shard: TEXT, batch: TEXT, recent: { ...TEXT, type: 'String[]', list: true, attributes: ' @default([])' } },
 }
 
-export type NativeType = readonly [name: string, args: readonly string[]] | null | undefined
-
-/** `undefined` if the column would not hold what was written, or is not supported. */
-export function describeColumn(type: string, native: NativeType): Column | undefined {
+function columnType(type: Exclude<ScalarType, 'Enum'>, native: NativeType): ColumnType | undefined {
   const [size, scale] = (native?.[1] ?? []).map(Number)
-  return COLUMNS[native ? `${type}@${native[0]}` : type]?.(size, scale)
+  return COLUMNS[type]?.[native?.[0] ?? BARE]?.(size, scale)
 }
 
-export function explainRefusal(type: string, native: NativeType): string {
-  if (!native) return `its type ${type} is not supported`
-  const [name, args] = native
-  return `@db.${name}${args.length > 0 ? `(${args.join(', ')})` : ''} is not supported${name in REASONS ? `: ${REASONS[name]}` : ''}`
-}
-
-function timestamp(sqlType: string, size: number | undefined): Column | undefined {
+function timestamp(sqlType: string, size: number | undefined): ColumnType | undefined {
   return size === undefined || size >= MILLISECONDS ? { sqlType } : undefined
-}
-
-/** Also escapes `"`. */
-export function quote(...names: readonly (string | null | undefined)[]): string {
-  return names
-    .filter((name) => typeof name === 'string')
-    .map((name) => `"${name.replaceAll('"', '""')}"`)
-    .join('.')
 }

@@ -1,9 +1,9 @@
 import { ConfigurationError } from '../errors.js'
 
-/** Takes down one reason against `Model` or `Model.field`: why, and what to do. */
+/** Notes one reason against `Model` or `Model.field`: what is wrong, and what to do. */
 export type Refuse = (subject: string, problem: string) => void
 
-/** Everything that cannot be written behind, collected so that one run shows it all. */
+/** Collects everything that cannot be written behind, so that one run shows all of it. */
 export class Problems {
   readonly #lines: string[] = []
 

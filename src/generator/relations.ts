@@ -1,17 +1,17 @@
-/** The relation fields of the whole schema: a call on one model may read and change rows of others, by itself or by cascades. */
+/** Reads the relation fields of the whole schema, because a call on one model may read and change rows of others, by itself or by cascades. */
 import type { DMMF } from '@prisma/generator-helper'
 import type { Relation, Relations } from '../model/model.js'
 
 /** `undefined` where no model has a relation. */
-export function describeRelations(models: readonly DMMF.Model[]): Relations | undefined {
+export function toRelations(models: readonly DMMF.Model[]): Relations | undefined {
   const described = models.map(
-    ({ name, fields }) => [name, Object.fromEntries(fields.flatMap((field) => describeRelation(models, field)))] as const,
+    ({ name, fields }) => [name, Object.fromEntries(fields.flatMap((field) => toRelation(models, field)))] as const,
   )
   const related = described.filter(([, relations]) => Object.keys(relations).length > 0)
   return related.length === 0 ? undefined : Object.fromEntries(related)
 }
 
-function describeRelation(models: readonly DMMF.Model[], field: DMMF.Field): [string, Relation][] {
+function toRelation(models: readonly DMMF.Model[], field: DMMF.Field): [string, Relation][] {
   if (field.kind !== 'object' || field.relationName === undefined) return []
   const [fields, references] = [field.relationFromFields ?? [], field.relationToFields ?? []]
   if (fields.length === 0) return [[field.name, { to: field.type }]]

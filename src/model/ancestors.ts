@@ -1,6 +1,6 @@
 import type { Model, Relations } from './model.js'
 
-/** The models that rows of a model refer to by foreign keys, directly or over others: itself, too, if they can lead back to it. */
+/** The models that rows of a model refer to by foreign keys, directly or through other models. The model itself is one if they lead back to it. */
 export function ancestorsOf(relations: Relations, name: string): ReadonlySet<string> {
   const found = new Set<string>()
   const climb = (child: string) => {
@@ -19,30 +19,30 @@ interface Related {
 }
 
 /**
- * Parents before children: no part of a tier refers to one of a later tier. In a circle that is said of foreign keys that cannot be null;
- * where these go in a circle, too, its models share a tier.
- * @param parts of one schema
+ * Puts parents before children: no model of a tier refers to a model of a later tier. Within a circle only foreign keys that cannot be null count.
+ * Where these go in a circle, too, its models share a tier.
+ * @param all that have a model of one schema
  */
-export function inTiers<P extends Related>(parts: Iterable<P>): P[][] {
-  return tiersBy([...parts], ({ relations = {} }) => relations).flatMap((tier) => tiersBy(tier, requiredRelations))
+export function inTiers<R extends Related>(all: Iterable<R>): R[][] {
+  return tiersBy([...all], ({ relations = {} }) => relations).flatMap((tier) => tiersBy(tier, requiredRelations))
 }
 
-function tiersBy<P extends Related>(parts: readonly P[], relationsOf: (model: Model) => Relations): P[][] {
-  const tiers: P[][] = []
-  const relations = Object.assign({}, parts[0]?.model.relations, ...parts.map(({ model }) => relationsOf(model)))
-  const ancestors = new Map(parts.map(({ model: { name } }) => [name, ancestorsOf(relations, name)]))
+function tiersBy<R extends Related>(all: readonly R[], relationsOf: (model: Model) => Relations): R[][] {
+  const tiers: R[][] = []
+  const relations = Object.assign({}, all[0]?.model.relations, ...all.map(({ model }) => relationsOf(model)))
+  const ancestors = new Map(all.map(({ model: { name } }) => [name, ancestorsOf(relations, name)]))
   const refersTo = (name: string, other: string) => ancestors.get(name)?.has(other) === true
-  let left = parts
+  let left = all
   while (left.length > 0) {
     const names = left.map(({ model }) => model.name)
     const tier = left.filter(({ model: { name } }) => names.every((other) => !refersTo(name, other) || refersTo(other, name)))
     tiers.push(tier)
-    left = left.filter((part) => !tier.includes(part))
+    left = left.filter((each) => !tier.includes(each))
   }
   return tiers
 }
 
-/** Of the model itself, those whose foreign keys cannot be null. */
+/** The relations of the model itself whose foreign keys cannot be null. */
 function requiredRelations({ name, relations = {}, fields }: Model): Relations {
   const nullable = new Set(fields.filter((field) => field.nullable).map((field) => field.name))
   const required = Object.entries(relations[name] ?? {}).filter(([, relation]) => !relation.fields?.some((field) => nullable.has(field)))

@@ -1,81 +1,46 @@
-/** The types of calls and results, derived from a model's metadata; they take what Prisma's own calls take. */
-import type { DbNull, Decimal, JsonNull } from '@prisma/client/runtime/client'
+/** The types of calls and results, derived from a model's metadata. Calls take what Prisma's own calls take. */
+import type { Decimal } from '@prisma/client/runtime/client'
+import type { JsonValue } from './json.js'
 import type { Field, Model, Models } from './model.js'
+import type { Arithmetic, ScalarTypes } from './scalars.js'
 
-export type { Decimal }
-
-export type JsonValue = string | number | boolean | null | JsonValue[] | { [name: string]: JsonValue }
-/** As Prisma's InputJsonValue: no null at the top, where it would be ambiguous. */
-export type InputJson =
-  | string
-  | number
-  | boolean
-  | readonly (InputJson | null)[]
-  | { readonly [name: string]: InputJson | null | undefined }
-  | { toJSON(): unknown }
-
-interface Output {
-  String: string
-  Boolean: boolean
-  Int: number
-  BigInt: bigint
-  Float: number
-  Decimal: Decimal
-  DateTime: Date
-  Json: JsonValue
-  Bytes: Uint8Array
-}
-
-interface Input {
-  String: string
-  Boolean: boolean
-  Int: number
-  BigInt: bigint | number
-  Float: number
-  Decimal: Decimal | number | string
-  DateTime: Date | string
-  Json: InputJson | typeof JsonNull
-  Bytes: Uint8Array
-}
+export type { Decimal, JsonValue }
 
 type FieldOf<M extends Model> = M['fields'][number]
 type Named<M extends Model, N> = Extract<FieldOf<M>, { readonly name: N }>
 type KeyName<M extends Model> = M['key'][number]
 type PlainField<M extends Model> = Exclude<FieldOf<M>, { readonly name: KeyName<M> }>
 
-type Scalar<F extends Field, Types> = F extends { readonly type: 'Enum'; readonly enum: infer E }
+type Scalar<F extends Field, Side extends 'input' | 'output'> = F extends { readonly type: 'Enum'; readonly enum: infer E }
   ? keyof E
-  : F['type'] extends keyof Types
-    ? Types[F['type']]
-    : never
+  : ScalarTypes[F['type']][Side]
 type Nullable<F extends Field, V> = F['nullable'] extends true ? V | null : V
-type Value<F extends Field> = F['list'] extends true ? Scalar<F, Output>[] : Nullable<F, Scalar<F, Output>>
+type Value<F extends Field> = F['list'] extends true ? Scalar<F, 'output'>[] : Nullable<F, Scalar<F, 'output'>>
 type InputValue<F extends Field> = F['list'] extends true
-  ? readonly Scalar<F, Input>[]
-  : F['type'] extends 'Json'
-    ? F['nullable'] extends true
-      ? Input['Json'] | typeof DbNull
-      : Input['Json']
-    : Nullable<F, Scalar<F, Input>>
+  ? readonly Scalar<F, 'input'>[]
+  : F['nullable'] extends true
+    ? Scalar<F, 'input'> | ScalarTypes[F['type']]['null']
+    : Scalar<F, 'input'>
 
-type Counter<F extends Field> = F['list'] extends true ? never : F['type'] extends 'Int' | 'BigInt' ? F : never
-/** Counters whose value in a row that is missing is known: not made by the database, or by Prisma alone. */
-type Started<F extends Field> = F extends { readonly default: { readonly kind: 'foreign' } } ? never : Counter<F>
-type Comparable<F extends Field> = F['list'] extends true
+/** The fields that have such an arithmetic. */
+type With<F extends Field, A extends Arithmetic> = F['list'] extends true
   ? never
-  : F['type'] extends 'Int' | 'BigInt' | 'Float' | 'Decimal' | 'DateTime'
+  : ScalarTypes[F['type']]['arithmetic'] extends A
     ? F
     : never
-type Amount<F extends Field> = F['type'] extends 'Int' ? number : bigint | number
-/** An object is a value of it. */
+type Counter<F extends Field> = With<F, 'integer'>
+/** Counters whose start in a missing row is known, because neither the database nor Prisma alone makes it. */
+type Started<F extends Field> = F extends { readonly default: { readonly kind: 'foreign' } } ? never : Counter<F>
+type Comparable<F extends Field> = With<F, Exclude<Arithmetic, 'none'>>
+/** Fields that have objects as values, so that `{ set }` could be either. */
 type Ambiguous<F extends Field> = F['list'] extends true ? never : F['type'] extends 'Json' ? F : never
 type OperationName = 'set' | 'increment' | 'decrement' | 'max' | 'min'
-/** One operation, and no other beside it. */
+/** One operation and no other. */
 type Only<N extends OperationName, V> = { [K in N]: V } & { [K in Exclude<OperationName, N>]?: undefined }
 type Change<F extends Field> =
   | (Ambiguous<F> extends never ? Only<'set', InputValue<F>> : never)
-  | (Counter<F> extends never ? never : Only<'increment', Amount<F>> | Only<'decrement', Amount<F>>)
-  | (Comparable<F> extends never ? never : Only<'max', Scalar<F, Input>> | Only<'min', Scalar<F, Input>>)
+  | (Counter<F> extends never ? never : Only<'increment', Scalar<F, 'input'>> | Only<'decrement', Scalar<F, 'input'>>)
+  | (Comparable<F> extends never ? never : Only<'max', Scalar<F, 'input'>> | Only<'min', Scalar<F, 'input'>>)
 
 type Optional<F extends Field> = F extends { readonly default: { readonly kind: 'foreign' } }
   ? never
@@ -83,10 +48,10 @@ type Optional<F extends Field> = F extends { readonly default: { readonly kind: 
     ? F
     : never
 
-/** What is there beside the names that a type has: TypeScript checks that of literals only, and not of what a type is inferred from. */
+/** Forbids names that a type lacks. TypeScript itself checks this only of literals, and not of values that a type is inferred from. */
 type NoOther<Given, Names> = { [N in Exclude<keyof Given, Names>]: never }
 
-/** The same for changes, and for the operations in them. */
+/** Forbids the same in changes and in the operations within them. */
 type Exactly<M extends Model, U> = U &
   NoOther<U, FieldOf<M>['name']> & {
     [N in keyof U]: N extends Ambiguous<FieldOf<M>>['name']
@@ -96,12 +61,12 @@ type Exactly<M extends Model, U> = U &
         : unknown
   }
 
-/** Without a default, so that a row cannot be inserted without a value of its own. */
+/** Fields without a default: a row cannot be inserted without a value for them. */
 type RequiredName<M extends Model> = Exclude<PlainField<M>, Optional<PlainField<M>>>['name']
 
 /**
- * What `increment`, `decrement`, `set`, `max` and `min` take: some fields of a kind, and with them all that a row which is missing needs to be
- * inserted. Where they lack such a field, the type is a text that says what to call instead.
+ * What `increment`, `decrement`, `set`, `max` and `min` take: some fields, and among them all that the insert of a missing row needs. If such a
+ * field is not among them, the type is a text that says what to call instead.
  */
 export type Inserting<M extends Model, Given, Names> = Given &
   NoOther<Given, Names> &
@@ -109,7 +74,7 @@ export type Inserting<M extends Model, Given, Names> = Given &
     ? unknown
     : `${Exclude<RequiredName<M>, keyof Given>} has no default, so that a missing row could not be inserted: call update, which changes only a row that is there, or upsert`)
 
-/** Of the models that the generator has described, one. */
+/** One of the models that the generator has emitted. */
 export type Described<C extends Models, N extends keyof C> = C[N]
 
 /** One row, as `findUnique` returns it. The generator gives it a name. */
@@ -120,7 +85,7 @@ export type Where<M extends Model> = M extends { readonly compoundKey: infer C e
   ? { [N in C]: { [K in KeyName<M>]: InputValue<Named<M, K>> } }
   : { [K in KeyName<M>]: InputValue<Named<M, K>> }
 
-/** The row to insert. Key fields may be left out: `where` has them. */
+/** The row to insert. Key fields may be left out, because `where` has them. */
 export type Create<M extends Model> = {
   [F in Exclude<PlainField<M>, Optional<PlainField<M>>> as F['name']]:
     | InputValue<F>
@@ -139,11 +104,13 @@ export type Values<M extends Model> = { [F in PlainField<M> as F['name']]?: Inpu
 
 /** Values that fields are to be at least, or at most. */
 export type Bounds<M extends Model> = {
-  [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, Input> | undefined
+  [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, 'input'> | undefined
 }
 
-/** Amounts to add; negative ones subtract. */
-export type Increments<M extends Model> = { [F in PlainField<M> as Started<F> extends never ? never : F['name']]?: Amount<F> | undefined }
+/** Amounts to add. A negative amount subtracts. */
+export type Increments<M extends Model> = {
+  [F in PlainField<M> as Started<F> extends never ? never : F['name']]?: Scalar<F, 'input'> | undefined
+}
 
 export type Select<M extends Model> = { [F in FieldOf<M> as F['name']]?: boolean | undefined }
 
@@ -176,31 +143,31 @@ export interface FindManyArgs<M extends Model, S extends Select<M> | undefined> 
   select?: S & NoOther<S, FieldOf<M>['name']>
 }
 
-/** What of one record is not in the database yet. */
+/** The part of one record that is not in the database yet. */
 export interface PendingRecord<M extends Model> {
   /**
-   * `pending` waits for its flush · `claimed` is in the batch under way; what was written since is in `next` · `parked` the database
+   * `pending`: it waits for its flush · `claimed`: it is in the batch under way, and `next` has what was written since · `parked`: the database
    * refuses it, and it waits for another try or for the next write
    */
   readonly state: 'pending' | 'claimed' | 'parked'
-  /** Time of the first write in it, by Redis' clock; for a parked record, of the last refusal or the first write since. */
+  /** Time of its first write, by Redis' clock. For a parked record the time of the last refusal, or of the first write since. */
   readonly since: Date
   /** Why the database refused the record: SQLSTATE and constraint, never values. */
   readonly reason?: string
-  /** How often it did. */
+  /** How often the database has refused it. */
   readonly attempts?: number
   /** What happens to the row: `upsert` inserts or changes it, `insert` inserts it and nothing else, `replace` deletes and then inserts it. */
   readonly kind: 'update' | 'upsert' | 'insert' | 'replace' | 'delete'
   /** `upsert`, `insert` and `replace`: the row that is inserted where there is none, without its key. */
   readonly insert?: Omit<Row<M>, KeyName<M>>
-  /** Values that a row which is there gets. */
+  /** Values that are set in a row that is there. */
   readonly set: { readonly [F in PlainField<M> as F['name']]?: Value<F> }
-  /** What is added to values of a row which is there; past 64 bits only where the database will refuse it. */
+  /** Amounts that are added in a row that is there. An amount exceeds 64 bits only where the database will refuse it. */
   readonly increment: { readonly [F in PlainField<M> as Counter<F> extends never ? never : F['name']]?: bigint }
-  /** What such a value then becomes at least; a null becomes the bound. */
-  readonly max: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, Output> }
-  /** And at most. */
-  readonly min: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, Output> }
+  /** Lower bounds of the values after that. A null becomes the bound. */
+  readonly max: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, 'output'> }
+  /** Upper bounds of them. */
+  readonly min: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, 'output'> }
   /** What was written since the record was claimed. */
   readonly next?: PendingRecord<M>
 }

@@ -1,16 +1,30 @@
 import { Decimal } from '@prisma/client/runtime/client'
+import { invalid } from './describe.js'
+import type { Field, Model } from './model.js'
 
-/** Digits behind the point of a text that PostgreSQL takes for a number. */
+const DEFAULT_PRECISION = 65
+const DEFAULT_SCALE = 30
+
+/** Most digits behind the point of a number: a text that has more is no number to PostgreSQL. */
 const MAX_FRACTION = 16_383
-/** Digits of a Decimal of another copy of the library: to write it down may take more memory than there is. */
+/** Largest exponent of a Decimal from another copy of the library. A larger number may take more memory than there is when it is written down. */
 const MAX_EXPONENT = 150_000
-/** Characters of a text: more digits than any number of PostgreSQL has. To read millions of them takes minutes. */
+/** Longest text that is read as a number. No number of a database has as many digits, and reading millions of them takes minutes. */
 const MAX_CHARACTERS = 200_000
 const NUMBER = /^[+-]?\d*(?:\.(\d*))?(?:e([+-]?\d+))?$/i
-/** As digits may be grouped. */
+/** An underscore that groups digits. */
 const GROUPED = /(\d)_(?=\d)/g
 
-/** The decimal that Prisma reads in a number, a text or a Decimal of any copy of the library; undefined where it reads none, or PostgreSQL takes none. */
+/** @throws InvalidInputError if the column could not hold the number */
+export function encodeDecimal(model: Pick<Model, 'name'>, field: Field, value: unknown): string {
+  const { precision = DEFAULT_PRECISION, scale = DEFAULT_SCALE } = field
+  const rounded = decimalOf(value)?.toDecimalPlaces(scale, Decimal.ROUND_HALF_UP)
+  if (rounded === undefined || (!rounded.isZero() && rounded.e >= precision - scale))
+    throw invalid(model, field, `a finite decimal of at most ${precision - scale} digits before the point`, value)
+  return rounded.isZero() ? '0' : rounded.toFixed()
+}
+
+/** The decimal that Prisma reads in a number, a text, or a Decimal from any copy of the library. Undefined if Prisma or the database takes none. */
 export function decimalOf(value: unknown): Decimal | undefined {
   if (typeof value === 'number') return finite(value)
   if (typeof value === 'string') return value.length > MAX_CHARACTERS || fractionOf(value) > MAX_FRACTION ? undefined : finite(value)
@@ -20,7 +34,7 @@ export function decimalOf(value: unknown): Decimal | undefined {
   return text === undefined ? undefined : decimalOf(text)
 }
 
-/** A Decimal as Prisma writes it down: undefined for what only looks like one, is no number, or has no end. */
+/** A Decimal as Prisma writes it down. Undefined for what only looks like a Decimal, is not a number, or is infinite. */
 export function writtenDecimal(value: Decimal): string | undefined {
   const { toFixed, e } = value
   if (typeof toFixed !== 'function' || !(Math.abs(e) <= MAX_EXPONENT)) return undefined
@@ -28,7 +42,7 @@ export function writtenDecimal(value: Decimal): string | undefined {
   return typeof text === 'string' ? text : undefined
 }
 
-/** Whether it is what it says: its methods are the library's. */
+/** Whether its methods are the library's, so that it is the number that it says. */
 function isOwn(value: Decimal): boolean {
   return Object.getPrototypeOf(value) === Decimal.prototype && !Object.hasOwn(value, 'toFixed') && !Object.hasOwn(value, 'decimalPlaces')
 }
@@ -42,7 +56,7 @@ function finite(value: Decimal.Value): Decimal | undefined {
   }
 }
 
-/** Infinite for what is no decimal number. */
+/** Counts the digits behind the point; infinite if the text is no decimal number. */
 function fractionOf(text: string): number {
   const [all, fraction = '', exponent = '0'] = NUMBER.exec(text.replace(GROUPED, '$1')) ?? []
   return all === undefined ? Number.POSITIVE_INFINITY : fraction.length - Number(exponent)

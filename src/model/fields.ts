@@ -3,7 +3,7 @@ import { encodeNow, NULL } from './codec.js'
 import type { Field, Model } from './model.js'
 import { uuid } from './uuid.js'
 
-/** The fields of a model that a call may name: those that are not of its key. */
+/** The fields of a model that a call may name, which are all but those of the key. */
 export class Fields {
   readonly plain: readonly Field[]
   readonly names: readonly string[]
@@ -19,7 +19,7 @@ export class Fields {
     this.#byName = new Map(this.plain.map((field) => [field.name, field]))
   }
 
-  /** @throws InvalidInputError when there is none of that name, or it is of the key */
+  /** @throws InvalidInputError if the model has no such field, or the field belongs to the key */
   get(name: string): Field {
     const field = this.#byName.get(name)
     if (field !== undefined) return field
@@ -38,8 +38,8 @@ export function plainFields(model: Model): Field[] {
 }
 
 /**
- * What an inserted row gets that names no value, as Prisma's client fills it in; `undefined`: there is no default.
- * @param now of the call
+ * The value of a field that a call does not name, in an inserted row. Prisma's client fills in the same. `undefined`: the field has no default.
+ * @param now the moment of the call
  */
 export function defaultValue(field: Field, now: number): string | undefined {
   if (field.default?.kind === 'value') return field.default.value
@@ -49,7 +49,7 @@ export function defaultValue(field: Field, now: number): string | undefined {
   return field.nullable || field.list ? NULL : undefined
 }
 
-/** Why there is none to be filled in. */
+/** Why `defaultValue` has none. */
 export function whyNoDefault(field: Field): string {
   return field.default?.kind === 'foreign' ? 'its default is made by the database or by Prisma' : 'the field has no default'
 }

@@ -1,27 +1,47 @@
-/** JSON as Prisma sends it. */
+/** JSON as Prisma takes, sends and returns it. */
 import { AnyNull, DbNull, Decimal, JsonNull, skip } from '@prisma/client/runtime/client'
 import { isWritableDate } from './date.js'
 import { writtenDecimal } from './decimal.js'
 
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [name: string]: JsonValue }
+/** The same as Prisma's InputJsonValue. It has no null at the top, where a null would be ambiguous. */
+export type InputJson =
+  | string
+  | number
+  | boolean
+  | readonly (InputJson | null)[]
+  | { readonly [name: string]: InputJson | null | undefined }
+  | { toJSON(): unknown }
+
+const UNSTORABLE_ESCAPE = /^(?:0000|d[89a-f][0-9a-f]{2})$/
+
 /**
- * The text of a JSON value. Prisma refuses what JSON.stringify drops or makes null, sends bytes as base64, and takes the fields of any object, its
- * prototype's too. Its own null objects mean nothing inside of JSON.
+ * Makes the text of a JSON value. Prisma refuses what JSON.stringify drops or makes null, sends bytes as base64, and takes the fields of any object
+ * and of its prototype. Prisma's own null objects mean nothing inside of JSON.
  * @throws TypeError where Prisma refuses the value, or stores something else
  */
 export function jsonText(value: unknown): string {
   if (value === JsonNull) return 'null'
-  // A Decimal that is the whole value is sent as a number, and one inside of it as a text.
+  // Prisma sends a Decimal as a number if it is the whole value, and as a text if it is inside of one.
   const plain = Decimal.isDecimal(value) ? decimalIn(value).toNumber() : plainOf(value)
   return JSON.stringify(plain === undefined ? refuse() : plain)
 }
 
-/** `undefined`: a `toJSON` says that there is nothing. */
+/** Whether JSON escapes what the database cannot hold. It goes from escape to escape, because a regex of repeated backslashes has no end to its stack. */
+export function isUnstorableJson(text: string): boolean {
+  for (let at = text.indexOf('\\'); at >= 0; at = text.indexOf('\\', at + 2)) {
+    if (text[at + 1] === 'u' && UNSTORABLE_ESCAPE.test(text.slice(at + 2, at + 6))) return true
+  }
+  return false
+}
+
+/** `undefined`: a `toJSON` has returned nothing. */
 function plainOf(value: unknown): unknown {
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? listOf(value) : objectOf(value)
   return typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint' ? refuse() : value
 }
 
-/** By index: a list's holes are no values, and its own methods do not count. */
+/** By index, since holes are no values, and the list may have methods of its own. */
 function listOf(list: readonly unknown[]): unknown[] {
   const result: unknown[] = []
   for (let n = 0; n < list.length; n++) result.push(plainOf(list[n]) ?? (list[n] === null ? null : refuse()))
@@ -44,7 +64,7 @@ function objectOf(value: object): unknown {
   return result
 }
 
-/** A date of another kind, one without a time, or what only looks like one. */
+/** Whether it is a date of another kind, a date without a time, or only looks like a date. */
 function looksLikeDate(value: object): boolean {
   return value instanceof Date || Object.prototype.toString.call(value) === '[object Date]'
 }

@@ -1,4 +1,4 @@
-/** A record's key as one string: the key fields' stored texts, escaped and joined. Injective, readable, free of `:`, `{`, `}`. */
+/** A record's key as one string: the stored texts of the key fields, escaped and joined. Different keys have different strings, without `{` or `}`. */
 import { AnyNull, DbNull, JsonNull } from '@prisma/client/runtime/client'
 import { InvalidInputError } from '../errors.js'
 import { encode } from './codec.js'
@@ -6,16 +6,16 @@ import { decimalOf } from './decimal.js'
 import { describe } from './describe.js'
 import type { Field, Model } from './model.js'
 
-/** What a part of a key may not hold as it is: the separators, spaces and control characters. */
+/** Characters that are escaped in a part of a key: separators, spaces and control characters. */
 const ESCAPED = /[%:{} \p{Cc}]/u
 const ESCAPES = Array.from({ length: 0xa0 }, (_, code) =>
   ESCAPED.test(String.fromCharCode(code)) ? `%${code.toString(16).toUpperCase().padStart(2, '0')}` : undefined,
 )
-/** Characters of a part of a key: an index of PostgreSQL holds fewer bytes, unless they compress well. */
+/** Longest part of a key, in characters. An index of PostgreSQL holds fewer bytes, unless they compress well. */
 const LONGEST_PART = 65_536
 const IS_SPLIT = /[%:]/
 const EMPTY = '%'
-/** Objects without fields, which Prisma sends as values. */
+/** Objects that Prisma sends as values, although they have no fields. */
 const NULLS: readonly unknown[] = [DbNull, JsonNull, AnyNull]
 
 export function joinKey(texts: readonly string[]): string {
@@ -30,7 +30,7 @@ export function splitKey(key: string): string[] {
     .map((part) => (part === EMPTY ? '' : part.replace(/%([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))))
 }
 
-/** FNV-1a of the key. Changing it moves records between shards: it is part of the stored format. */
+/** FNV-1a of the key. It is part of the stored format, because another function would move records between shards. */
 export function shardOf(key: string, shards: number): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193)
@@ -57,7 +57,7 @@ export class KeyEncoder {
         throw new InvalidInputError(this.#model.name, name, `only the key (${this.#model.key.join(', ')}) in where`, describe(values[name]))
       named++
     }
-    // What is there and not listed, as a property that is not enumerable, Prisma does not see.
+    // Prisma does not see properties that are not enumerable.
     const listed = named === this.#fields.length ? values : readArguments(values)
     const [only] = this.#fields
     if (only !== undefined && this.#fields.length === 1) return escapePart(this.#encode(only, listed[only.name]))
@@ -69,7 +69,7 @@ export class KeyEncoder {
     return this.#encode(this.#fields[position] as Field, value)
   }
 
-  /** A key names a row, or none: rounded, it would name another one. */
+  /** Refuses a number that would be rounded, because its key would name another row. */
   #encode(field: Field, value: unknown): string {
     const text = encode(this.#model, field, value)
     if (text.length > LONGEST_PART) {
@@ -80,7 +80,7 @@ export class KeyEncoder {
     throw new InvalidInputError(this.#model.name, field.name, `at most ${field.scale} digits behind the point of a key`, String(value))
   }
 
-  /** The key fields' values, not checked yet. */
+  /** The values of the key fields, unchecked. */
   values(where: unknown): Record<string, unknown> {
     const { name, compoundKey } = this.#model
     if (!isArguments(where)) throw new InvalidInputError(name, undefined, 'where to be an object', describe(where))
@@ -93,7 +93,7 @@ export class KeyEncoder {
   }
 }
 
-/** The key of a row as Prisma returns it; undefined where a key field is left out. */
+/** The key of a row that Prisma returned; undefined if a key field is left out of the row. */
 export function keyOfRow(model: Model, row: unknown): string | undefined {
   if (!isObject(row) || model.key.some((name) => row[name] === undefined)) return undefined
   return joinKey(model.key.map((name) => encode(model, model.fields.find((field) => field.name === name) as Field, row[name])))
@@ -103,20 +103,20 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Whether Prisma takes an object for arguments by name, and not for a value, or for what its `toJSON` returns. */
+/** Whether Prisma reads the object as named arguments, and neither as a value nor as what its `toJSON` returns. */
 export function isArguments(value: unknown): value is Record<string, unknown> {
   if (!isObject(value) || value[Symbol.toStringTag as unknown as string] !== undefined || typeof value.toJSON === 'function') return false
   return value !== NULLS[0] && value !== NULLS[1] && value !== NULLS[2]
 }
 
-/** Arguments as Prisma reads them: what is listed of the object or its prototype, each once. */
+/** Reads arguments as Prisma does: the enumerable properties of the object and of its prototype, each once. */
 export function readArguments(args: Record<string, unknown>): Record<string, unknown> {
   const read: Record<string, unknown> = Object.create(null)
   for (const name in args) read[name] = args[name]
   return read
 }
 
-/** What an object gives under a name; nothing, where that is what every object has, as `constructor` is. */
+/** A property of the object; undefined if it is only one that every object inherits, such as `constructor`. */
 export function propertyOf(object: Record<string, unknown>, name: string): unknown {
   return name in Object.prototype && !Object.hasOwn(object, name) ? undefined : object[name]
 }

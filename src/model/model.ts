@@ -1,17 +1,21 @@
 /**
- * What the library knows of a Prisma model. The generator (`src/generator`) emits these shapes as constants into the
- * user's tree; nothing here is read from the database at run time.
+ * What the library knows of a Prisma model. The generator (src/generator) emits these shapes as constants into the user's tree. Nothing here is
+ * read from the database at run time.
  */
 
+/** What a scalar type is, scalars.ts says. */
 export type ScalarType = 'String' | 'Boolean' | 'Int' | 'BigInt' | 'Float' | 'Decimal' | 'DateTime' | 'Json' | 'Bytes' | 'Enum'
 
-/** The value an insert gets when the call names none. The library fills it, as Prisma's client does, or the caller has to name one. */
+/** A kind of database, as a Prisma schema names it. */
+export type Provider = 'postgresql'
+
+/** The value that an insert gets where the call names none. The library fills it in, as Prisma's client does, or the caller has to name one. */
 export type FieldDefault =
-  /** A constant, in the stored text form (`codec.ts`): `'0'`, `'true'`, `'DRAFT'`, `'[]'`. */
+  /** A constant, as a stored text (`codec.ts`): `'0'`, `'true'`, `'DRAFT'`, `'[]'`. */
   | { readonly kind: 'value'; readonly value: string }
   | { readonly kind: 'now' }
   | { readonly kind: 'uuid'; readonly version: 4 | 7 }
-  /** Made by the database (`autoincrement()`), or by Prisma alone (`cuid()`): not to be filled here. */
+  /** Made by the database (`autoincrement()`), or by Prisma alone (`cuid()`), so that the library cannot fill it in. */
   | { readonly kind: 'foreign' }
 
 export interface Field {
@@ -20,13 +24,15 @@ export interface Field {
   /** Name in the database, unquoted (`@map`). */
   readonly column: string
   readonly type: ScalarType
-  /** PostgreSQL type without modifier or `[]`, ready to stand in a statement: `bigint`, `text`, `"public"."State"`. */
+  /** The database's name of the type, without modifier or `[]`: `bigint`, `text`; of an enum unquoted: `State`. */
   readonly sqlType: string
+  /** The schema of an enum's type, unquoted. */
+  readonly sqlSchema?: string
   readonly nullable: boolean
   readonly list: boolean
-  /** Enum members: name in the Prisma schema → value in the database (`@map`). */
+  /** Members of an enum: name in the Prisma schema → value in the database (`@map`). */
   readonly enum?: Readonly<Record<string, string>>
-  /** Longest string in characters (Unicode code points, as PostgreSQL counts). */
+  /** Longest string in characters (Unicode code points, as databases count). */
   readonly maxLength?: number
   /** Digits of a Decimal in all, and behind the point. */
   readonly precision?: number
@@ -35,15 +41,23 @@ export interface Field {
   readonly dateOnly?: boolean
   /** `true` for a `@db.SmallInt`. */
   readonly small?: boolean
+  /** `true` for a `@db.Uuid`: the string is a UUID, stored in lower case with hyphens. */
+  readonly uuid?: boolean
   readonly default?: FieldDefault
-  /** `true` for `@updatedAt`: set by every write that does not set it. */
+  /** `true` for `@updatedAt`: every write sets it that gives it no value. */
   readonly updatedAt?: boolean
 }
 
-/** The table that holds one row a shard: the id of the last batch applied, and a few before it. */
-export interface Ledger {
-  /** Quoted and qualified: `"public"."write_behind_ledger"`. */
+/** A table in the database. */
+export interface TableName {
+  /** Unquoted; left out: the table is found on the search path. */
+  readonly schema?: string
+  /** Unquoted. */
   readonly table: string
+}
+
+/** The table that holds one row a shard: the id of the last batch applied, and a few before it. */
+export interface Ledger extends TableName {
   /** Columns, unquoted. */
   readonly shard: string
   readonly batch: string
@@ -55,18 +69,18 @@ export interface Relation {
   readonly to: string
   readonly fields?: readonly string[]
   readonly references?: readonly string[]
-  /** With these: at most one row refers to a row, so that one which comes to refer to it may take it from another. */
+  /** With these: at most one row refers to a row, so that a row which comes to refer to it may take it from another row. */
   readonly single?: true
 }
 
 /** The relation fields of every model of the schema, cached or not: model → field → relation. */
 export type Relations = Readonly<Record<string, Readonly<Record<string, Relation>>>>
 
-export interface Model {
+export interface Model extends TableName {
   /** Name in the Prisma schema: `PageView`. */
   readonly name: string
-  /** Quoted and qualified: `"public"."page_views"`. */
-  readonly table: string
+  /** The kind of database that the table is in. */
+  readonly provider: Provider
   /** Names of the key fields, in the order of `@id` or `@@id`. */
   readonly key: readonly string[]
   /** For a compound key, the name under which Prisma's `where` takes it: `device_metric`. */
@@ -76,7 +90,7 @@ export interface Model {
   /** Fields of Prisma's client that are left out: cached rows lack them, and an insert leaves them to the database. */
   readonly omitted?: readonly string[]
   readonly ledger: Ledger
-  /** Of the whole schema; left out where it has none. */
+  /** The relations of the whole schema; left out where it has none. */
   readonly relations?: Relations
 }
 

@@ -4,14 +4,14 @@ import { plainFields } from './fields.js'
 import { splitKey } from './key.js'
 import type { Field, Model } from './model.js'
 
-/** Where a field of a row comes from: a part of the key, or a place in the view. */
+/** Where a field of a row comes from: a part of the key, or a place in the cached row. */
 interface Source {
   readonly field: Field
   readonly keyPart: number
   readonly plain: number
 }
 
-/** Makes rows, as Prisma returns them, of a record's key and of the stored texts of its other fields. */
+/** Makes rows as Prisma returns them. It takes a record's key and the stored texts of the other fields. */
 export class RowDecoder {
   readonly #model: string
   readonly #sources: ReadonlyMap<string, Source>
@@ -25,7 +25,7 @@ export class RowDecoder {
   }
 
   /**
-   * @param select the fields to take, in their order; by default all, in that of the schema
+   * @param select the fields to take, in this order. @default all fields, in the order of the schema
    * @throws PersistError if a field holds a member of its enum that this release does not know
    */
   decode(key: string, texts: readonly string[], select?: Readonly<Record<string, boolean | undefined>>): Record<string, unknown> {

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 
-/** What Prisma's client fills in for `@default(uuid())` and `@default(uuid(7))`. */
+/** Makes what Prisma's client fills in for `@default(uuid())` and `@default(uuid(7))`. */
 export function uuid(version: 4 | 7): string {
   if (version === 4) return randomUUID()
   const bytes = randomBytes(16)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { isUndecided } from '../database/failure.js'
+import { type Failure, isUndecided } from '../database/outcome.js'
 import type { Events } from '../events.js'
 import { shardOf } from '../model/key.js'
 import type { ShardNames } from '../redis/keys.js'
@@ -17,8 +17,11 @@ export interface Hold {
   readonly dirty: readonly string[]
   /** Drops the views again. Never throws: without Redis it emits a `failure`, and the hold expires by itself. */
   release(): Promise<void>
-  /** In place of a release, when the statement may have been carried out, or may be yet: drops the views, and lets the hold expire. Never throws. */
-  prolong(): Promise<void>
+  /**
+   * In place of a release, when the statement failed. If the statement may have been carried out, or may be yet, this drops the views and lets the
+   * hold expire by itself. Never throws.
+   */
+  fail(error: unknown): Promise<void>
 }
 
 export interface HoldsContext {
@@ -29,6 +32,8 @@ export interface HoldsContext {
   readonly events: Events
   /** When a hold expires whose holder has died, ms. Longer than a statement takes. */
   readonly ttl: number
+  /** Tells what a failure of the database means. */
+  classify(error: unknown): Failure
   /** Makes the views of records anew after a release; left out: the next read does. */
   readonly load?: ((keys: readonly string[]) => Promise<void>) | undefined
 }
@@ -64,11 +69,9 @@ export class Holds {
     const id = randomUUID()
     const pieces = this.#pieces(scope)
     const dirty = await this.#each(pieces, ({ prefix, keys }) => store.hold(prefix, id, ttl, keys))
-    return {
-      dirty: dirty.flat(),
-      release: () => this.#end(() => this.#release(id, scope, pieces)),
-      prolong: () => this.#end(() => this.#each(pieces, ({ prefix, keys }) => store.hold(prefix, id, ttl, keys))),
-    }
+    const release = () => this.#end(() => this.#release(id, scope, pieces))
+    const prolong = () => this.#end(() => this.#each(pieces, ({ prefix, keys }) => store.hold(prefix, id, ttl, keys)))
+    return { dirty: dirty.flat(), release, fail: (error) => (isUndecided(error, this.#context.classify) ? prolong() : release()) }
   }
 
   /**
@@ -82,7 +85,7 @@ export class Holds {
       await hold.release()
       return result
     } catch (error) {
-      await (isUndecided(error) ? hold.prolong() : hold.release())
+      await hold.fail(error)
       throw error
     }
   }

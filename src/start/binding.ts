@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import { type Ask, IdentityRow, type LedgerIdentity, type Place } from '../database/postgresql/place.js'
+import type { IdentityRow, IdentityRows, LedgerIdentity, Place } from '../database/database.js'
 import { ConfigurationError } from '../errors.js'
+import { ledgersOf } from '../model/ledgers.js'
 import type { Model } from '../model/model.js'
 import { identityShard } from '../redis/keys.js'
 import type { Bound, BoundDatabase, BoundLedger, IdentityKey } from './identity.js'
@@ -55,20 +56,20 @@ export class Binding {
    * @throws ConfigurationError when the namespace belongs to another database; nothing was written then
    * @throws UnavailableError, and what the client throws
    */
-  async confirm(bound: Bound, ask: Ask, system: string): Promise<string[]> {
-    const views = await this.#look(ask, system, bound)
-    if (bound.database === undefined && views.some(({ found }) => found !== undefined)) return this.#confirmLater(ask, system)
-    return this.#agree(bound, views, ask, system)
+  async confirm(bound: Bound, rows: IdentityRows): Promise<string[]> {
+    const views = await this.#look(rows, bound)
+    if (bound.database === undefined && views.some(({ found }) => found !== undefined)) return this.#confirmLater(rows)
+    return this.#agree(bound, views, rows)
   }
 
   /** The database knows the namespace, and Redis does not: another process may be about to tell it. */
-  async #confirmLater(ask: Ask, system: string): Promise<string[]> {
+  async #confirmLater(rows: IdentityRows): Promise<string[]> {
     await setTimeout(BINDING)
     const bound = await this.read()
-    return this.#agree(bound, await this.#look(ask, system, bound), ask, system)
+    return this.#agree(bound, await this.#look(rows, bound), rows)
   }
 
-  async #agree(bound: Bound, views: readonly LedgerView[], ask: Ask, system: string): Promise<string[]> {
+  async #agree(bound: Bound, views: readonly LedgerView[], rows: IdentityRows): Promise<string[]> {
     for (const view of views) this.#check(bound.database, view)
     const warnings: string[] = []
     const identities = new Map<string, BoundLedger>()
@@ -78,7 +79,7 @@ export class Binding {
     }
     const here = views[0]?.here as Place
     const isBound = bound.database !== undefined && bound.ledgers.every((ledger) => ledger !== undefined)
-    this.#agreed = isBound ? bound : await this.#bind(here, identities, bound, ask, system)
+    this.#agreed = isBound ? bound : await this.#bind(here, identities, bound, rows)
     return warnings
   }
 
@@ -87,20 +88,19 @@ export class Binding {
     return JSON.stringify(await this.read()) === JSON.stringify(this.#agreed)
   }
 
-  async #bind(here: Place, identities: ReadonlyMap<string, BoundLedger>, before: Bound, ask: Ask, system: string): Promise<Bound> {
+  async #bind(here: Place, identities: ReadonlyMap<string, BoundLedger>, before: Bound, rows: IdentityRows): Promise<Bound> {
     if (before.database === undefined) await this.#key.dropViews()
     await this.#key.bind({ system: here.system, database: here.database }, identities)
     // Somebody else may have been quicker.
     const bound = await this.read()
-    for (const view of await this.#look(ask, system, bound)) this.#check(bound.database, view)
+    for (const view of await this.#look(rows, bound)) this.#check(bound.database, view)
     return bound
   }
 
-  async #look(ask: Ask, system: string, { ledgers }: Bound): Promise<LedgerView[]> {
+  async #look(rows: IdentityRows, { ledgers }: Bound): Promise<LedgerView[]> {
     const views: LedgerView[] = []
-    for (const table of new Set(this.#models.map(({ ledger }) => ledger.table))) {
-      const models = this.#models.filter(({ ledger }) => ledger.table === table)
-      const row = new IdentityRow(ask, (models[0] as Model).ledger, identityShard(this.#namespace), system)
+    for (const { ledger, models } of ledgersOf(this.#models)) {
+      const row = rows(ledger, identityShard(this.#namespace))
       const known = models.map((model) => ledgers[this.#models.indexOf(model)]).find((ledger) => ledger !== undefined)
       views.push({ ...(await row.read()), row, known, models: models.map(({ name }) => name) })
     }

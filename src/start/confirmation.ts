@@ -1,10 +1,7 @@
 import type { Redis } from 'ioredis'
-import { toPersistError } from '../database/failure.js'
-import type { SqlClient } from '../database/postgresql/database.js'
-import { inspect } from '../database/postgresql/inspection.js'
-import { type Ask, readSystem } from '../database/postgresql/place.js'
-import { describeRefusal, reasonOf } from '../database/postgresql/reason.js'
-import { ConfigurationError, UnavailableError, WriteBehindError } from '../errors.js'
+import type { Dialect, Server, SqlClient } from '../database/database.js'
+import { toPersistError } from '../database/outcome.js'
+import { ConfigurationError, type PersistError, UnavailableError, WriteBehindError } from '../errors.js'
 import type { Events } from '../events.js'
 import { within } from '../flush/barrier.js'
 import type { Model } from '../model/model.js'
@@ -20,6 +17,7 @@ const INTERVAL = 2_000
 
 export interface ConfirmationContext {
   readonly prisma: SqlClient
+  readonly dialect: Dialect
   readonly namespace: string
   /** Those that are used. */
   readonly models: readonly Model[]
@@ -41,13 +39,15 @@ export class Confirmation {
   readonly client: SqlClient
   readonly #context: ConfirmationContext
   readonly #binding: Binding
+  readonly #server: Server
   #isConfirmed = false
   #refusal: ConfigurationError | undefined
   #underWay: Promise<void> | undefined
 
   constructor(context: ConfirmationContext) {
     this.#context = context
-    const { prisma, namespace, calls, models } = context
+    const { prisma, dialect, namespace, calls, models } = context
+    this.#server = dialect.server({ $queryRawUnsafe: (sql, ...values) => this.#ask(sql, values) })
     this.#binding = new Binding(namespace, new IdentityKey(calls.redis, calls.connection, namespace), models)
     this.client = {
       // Only rows that were refused are tried: by then the database is confirmed.
@@ -73,7 +73,7 @@ export class Confirmation {
       // Nobody listens to `failure` before the cache is there.
       warn(
         'the database could not be asked whether it is the right one and fits the schema; nothing is flushed before it has answered; ' +
-          reasonOf(error),
+          this.#reasonOf(error),
       )
       this.#report(error)
     }
@@ -93,7 +93,7 @@ export class Confirmation {
     try {
       await this.confirm()
     } catch (error) {
-      throw error instanceof WriteBehindError ? error : toPersistError(model.name, error)
+      throw error instanceof WriteBehindError ? error : this.#persistError(model.name, error)
     }
   }
 
@@ -111,19 +111,17 @@ export class Confirmation {
 
   async #confirm(): Promise<void> {
     const { models } = this.#context
-    const ask: Ask = (sql, ...values) => this.#ask(sql, values)
     // What Redis says of a later version of this library counts without the database, too.
     const bound = await this.#refusing(this.#binding.read())
     let step: 'inspect' | 'bind' = 'inspect'
     try {
-      await inspect(ask, models)
+      await this.#server.inspect(models)
       step = 'bind'
-      const system = await readSystem(ask, isOutage)
-      for (const warning of await this.#refusing(this.#binding.confirm(bound, ask, system))) warn(warning)
+      const rows = await this.#server.identityRows()
+      for (const warning of await this.#refusing(this.#binding.confirm(bound, rows))) warn(warning)
     } catch (error) {
-      if (error instanceof ConfigurationError || error instanceof UnavailableError || isOutage(error)) throw error
-      const ledgers = models.map(({ ledger }) => ledger)
-      throw new ConfigurationError(await describeRefusal(error, step, ask, ledgers))
+      if (error instanceof ConfigurationError || error instanceof UnavailableError || this.#isOutage(error)) throw error
+      throw new ConfigurationError(await this.#server.describeRefusal(error, step, models))
     }
     this.#isConfirmed = true
   }
@@ -144,9 +142,9 @@ export class Confirmation {
     for (const connection of this.#context.retrying) connection.refuse(error)
   }
 
-  #ask<T>(sql: string, values: readonly unknown[]): Promise<T[]> {
+  #ask<T>(sql: string, values: readonly unknown[]): Promise<T> {
     const { prisma, statementTimeout } = this.#context
-    return within(performance.now() + statementTimeout, prisma.$queryRawUnsafe<T[]>(sql, ...values))
+    return within(performance.now() + statementTimeout, prisma.$queryRawUnsafe<T>(sql, ...values))
   }
 
   #watch(): void {
@@ -173,13 +171,24 @@ export class Confirmation {
     events.emit('failure', {
       step: 'confirm',
       model: undefined,
-      error: error instanceof ConfigurationError ? error : toPersistError(model, error),
+      error: error instanceof ConfigurationError ? error : this.#persistError(model, error),
     })
   }
-}
 
-function isOutage(error: unknown): boolean {
-  return toPersistError('', error).code === 'OUTAGE'
+  #persistError(model: string, error: unknown): PersistError {
+    return toPersistError(model, this.#context.dialect.classify(error))
+  }
+
+  #isOutage(error: unknown): boolean {
+    return this.#context.dialect.classify(error).code === 'OUTAGE'
+  }
+
+  /** Says why the database does not answer, in words of ours, because a message of another library may quote anything. */
+  #reasonOf(error: unknown): string {
+    const { explanation } = this.#context.dialect.classify(error)
+    const { message } = this.#persistError('the reason', error)
+    return explanation === undefined ? message : `${message}: ${explanation}`
+  }
 }
 
 function warn(message: string): void {

@@ -1,8 +1,7 @@
 import { ChangeReader } from '../change/change-reader.js'
 import type { Operation } from '../change/operation.js'
-import { CARDINALITY_VIOLATION, MAX_COLLISIONS, preparing } from '../database/failure.js'
-import type { RowChange } from '../database/postgresql/statement.js'
-import { PersistError } from '../errors.js'
+import type { RowChange } from '../database/database.js'
+import { isWorthSendingAgain, preparing } from '../database/outcome.js'
 import type { Model } from '../model/model.js'
 import type { Hold, Scope } from '../read/holds.js'
 import { redact } from '../redaction.js'
@@ -63,8 +62,7 @@ export class DirectWriter {
       try {
         return await this.#context.database.write(change)
       } catch (error) {
-        const again = error instanceof PersistError && error.databaseCode === CARDINALITY_VIOLATION && attempt < MAX_COLLISIONS
-        if (!again) throw error
+        if (!isWorthSendingAgain(error, attempt)) throw error
       }
     }
   }

@@ -2,13 +2,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
-import { isCounter } from '../../src/change/change.js'
 import { ChangeReader } from '../../src/change/change-reader.js'
 import { fitsCopy } from '../../src/change/copy.js'
 import { StatementBuilder } from '../../src/database/postgresql/statement.js'
 import { NULL } from '../../src/model/codec.js'
 import { plainFields } from '../../src/model/fields.js'
 import type { Field, Model } from '../../src/model/model.js'
+import { isCounter } from '../../src/model/scalars.js'
 
 /** A model whose score is of that type. */
 function modelOf(type: Partial<Field>): Model {

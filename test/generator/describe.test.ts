@@ -76,12 +76,12 @@ ${ENUMERATION.replace(/\}$/, '  @@map("colors")\n  @@schema("books")\n}')}`
 
   it('takes the models that are named, and the ledger that is named', () => {
     expect(Object.keys(everything.models)).toEqual(['thing', 'parent', 'sole'])
-    expect(model(everything, 'thing').ledger).toEqual({ table: '"books"."ledger"', shard: 's', batch: 'b', recent: 'r' })
+    expect(model(everything, 'thing').ledger).toEqual({ schema: 'books', table: 'ledger', shard: 's', batch: 'b', recent: 'r' })
   })
 
   it('quotes and qualifies tables and enums', () => {
-    expect(model(everything, 'thing').table).toBe('"shop"."odd ""name"""')
-    expect(field(everything, 'thing', 'color')?.sqlType).toBe('"books"."colors"')
+    expect(model(everything, 'thing')).toMatchObject({ schema: 'shop', table: 'odd "name"' })
+    expect(field(everything, 'thing', 'color')).toMatchObject({ sqlType: 'colors', sqlSchema: 'books' })
   })
 
   it('takes a custom name of a compound key', () => {

@@ -19,7 +19,7 @@ describe('the schema of this project', () => {
   })
 
   it('gives mapped tables and columns their database names', () => {
-    expect(model(project, 'pageView')).toMatchObject({ name: 'PageView', table: '"page_views"', key: ['path'] })
+    expect(model(project, 'pageView')).toMatchObject({ name: 'PageView', table: 'page_views', key: ['path'] })
     expect(field(project, 'pageView', 'lastStatus')).toEqual({
       name: 'lastStatus',
       column: 'last_status',
@@ -36,7 +36,7 @@ describe('the schema of this project', () => {
   })
 
   it('gives types their limits and casts', () => {
-    expect(field(project, 'player', 'id')).toMatchObject({ column: 'player_id', sqlType: 'uuid' })
+    expect(field(project, 'player', 'id')).toMatchObject({ column: 'player_id', sqlType: 'uuid', uuid: true })
     expect(field(project, 'player', 'name')).toMatchObject({ sqlType: 'text', maxLength: 40 })
     expect(field(project, 'document', 'price')).toMatchObject({
       sqlType: 'numeric',
@@ -54,7 +54,7 @@ describe('the schema of this project', () => {
     })
     expect(field(project, 'document', 'state')).toMatchObject({
       type: 'Enum',
-      sqlType: '"DocumentState"',
+      sqlType: 'DocumentState',
       enum: { DRAFT: 'DRAFT', PUBLISHED: 'published', ARCHIVED: 'ARCHIVED' },
     })
   })
@@ -65,7 +65,7 @@ describe('the schema of this project', () => {
   })
 
   it('gives every model the ledger', () => {
-    const ledger = { table: '"write_behind_ledger"', shard: 'shard', batch: 'batch', recent: 'recent' }
+    const ledger = { table: 'write_behind_ledger', shard: 'shard', batch: 'batch', recent: 'recent' }
     for (const { ledger: given } of Object.values(project.models)) expect(given).toEqual(ledger)
   })
 

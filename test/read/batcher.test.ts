@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { Compiler } from '../../src/change/compiler.js'
-import { Database } from '../../src/database/postgresql/database.js'
+import { PostgresqlDatabase } from '../../src/database/postgresql/database.js'
 import { Reader } from '../../src/read/reader.js'
 import { ShardNames, shardPrefix } from '../../src/redis/keys.js'
 import { RetryingConnection } from '../../src/redis/retrying-connection.js'
@@ -26,7 +26,7 @@ test('a read does not join a load whose rows have already gone to Redis', async 
   }
   const read: Store['read'] = (...args) => store.read(...args)
   const shards = new ShardNames(namespace, 'Counter', 1)
-  const rows = new Database(counters.database.prisma, models.counter, 30_000)
+  const rows = new PostgresqlDatabase(counters.database.prisma, models.counter, 30_000)
   const reader = new Reader({
     model: models.counter,
     store: Object.assign(Object.create(Store.prototype) as Store, { load, read }),

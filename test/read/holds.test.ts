@@ -1,6 +1,6 @@
 /** Holds, and invalidation: no view is made of a row while it changes outside of write-behind. */
 import { describe, expect, test } from 'vitest'
-import { preparing } from '../../src/database/failure.js'
+import { preparing } from '../../src/database/outcome.js'
 import { createEvents, type FailureEvent } from '../../src/events.js'
 import type { Scope } from '../../src/read/holds.js'
 import { RetryingConnection } from '../../src/redis/retrying-connection.js'

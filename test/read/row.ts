@@ -1,7 +1,8 @@
 /** A cache of one row that others change too. */
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { models } from '../../generated/write-behind.js'
-import type { SqlClient } from '../../src/database/postgresql/database.js'
+import type { SqlClient } from '../../src/database/database.js'
+import { classify } from '../../src/database/postgresql/sqlstate.js'
 import { createEvents } from '../../src/events.js'
 import { type Cache, createWriteBehind } from '../../src/index.js'
 import { Holds } from '../../src/read/holds.js'
@@ -59,7 +60,15 @@ export function connect(): Promise<Cache<typeof models, typeof policies>> {
 }
 
 export function holds({ ttl = 60_000, redis = connection.redis, events = createEvents() } = {}): Holds {
-  return new Holds({ model: 'Counter', shards, store: new Store(redis), connection: new RetryingConnection(redis, 3000), events, ttl })
+  return new Holds({
+    model: 'Counter',
+    shards,
+    store: new Store(redis),
+    connection: new RetryingConnection(redis, 3000),
+    events,
+    ttl,
+    classify,
+  })
 }
 
 /** Somebody else's statement. */

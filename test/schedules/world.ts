@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { models } from '../../generated/write-behind.js'
-import { Database } from '../../src/database/postgresql/database.js'
+import { PostgresqlDatabase } from '../../src/database/postgresql/database.js'
+import { classify } from '../../src/database/postgresql/sqlstate.js'
 import { createEvents } from '../../src/events.js'
 import { Flusher } from '../../src/flush/flusher.js'
 import { Semaphore } from '../../src/flush/semaphore.js'
@@ -76,7 +77,7 @@ export class World {
   cache(strategy: ResolvedPolicy['strategy'] = 'write-behind', crash?: () => void): Calls {
     const { store, connection, database } = this.#servers
     const common = { connection, shards: this.#shards, store: this.#steps.store(store, crash) }
-    const statements = new Database(
+    const statements = new PostgresqlDatabase(
       this.#steps.client(database.prisma, async () => {}, crash),
       MODEL,
       STATEMENT_TIMEOUT,
@@ -108,11 +109,12 @@ export class World {
       model: MODEL.name,
       events: createEvents(),
       ttl: 2 * STATEMENT_TIMEOUT,
+      classify,
       load: reader === undefined ? undefined : (keys) => reader.load(keys),
     })
   }
 
-  #reader(common: { connection: RetryingConnection; shards: ShardNames; store: Store }, statements: Database): Reader {
+  #reader(common: { connection: RetryingConnection; shards: ShardNames; store: Store }, statements: PostgresqlDatabase): Reader {
     const { viewTtl, missingTtl } = this.#policy
     return new Reader({
       ...common,
@@ -133,7 +135,7 @@ export class World {
     events.on('adopted', () => {
       throw new Error('a flush took the ledger for forgotten')
     })
-    const statements = new Database(client, MODEL, STATEMENT_TIMEOUT)
+    const statements = new PostgresqlDatabase(client, MODEL, STATEMENT_TIMEOUT)
     const context = {
       model: MODEL,
       policy: this.#policy,

@@ -162,7 +162,7 @@ test('two namespaces on one database do not disturb each other', async () => {
 test('models with different ledgers are bound to them separately', async () => {
   await database.query('create table other_ledger (like write_behind_ledger including all)')
   const { redis, namespace } = connection
-  const player = { ...models.player, ledger: { ...models.player.ledger, table: '"other_ledger"' } }
+  const player = { ...models.player, ledger: { ...models.player.ledger, table: 'other_ledger' } }
   const both = await createWriteBehind({
     prisma: database.prisma,
     redis,

@@ -1,12 +1,14 @@
 /**
- * Text of PostgreSQL arrays. Rows travel as one array a column: PostgreSQL reads them with less work than JSON, and they are shorter.
+ * Makes the text of PostgreSQL arrays. Rows travel as one array for each column, because PostgreSQL reads arrays with less work than JSON, and their
+ * text is shorter.
  */
 import { NULL } from '../../model/codec.js'
 import type { Field } from '../../model/model.js'
+import { dropsZone } from './types.js'
 
-/** What has to be quoted: the syntax of arrays, and white space, which may be trimmed. */
+/** Characters that need quotes: the syntax of arrays, and white space, which PostgreSQL may trim. */
 const SYNTAX = /[{}",\\\s]/
-/** By byte of UTF-8: 1 if it can be in an element without quotes. */
+/** For each byte of UTF-8, 1 if an element may have it without quotes. */
 const IS_PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
   Number(byte !== 0 && (byte > 127 || !SYNTAX.test(String.fromCharCode(byte)))),
 )
@@ -17,29 +19,33 @@ const BACKSLASH = '\\'.charCodeAt(0)
 const ZONE = 'Z'.charCodeAt(0)
 const LETTER_N = 'n'.charCodeAt(0)
 const LOWER_CASE = 0x20
-/** Bytes; it doubles as often as it has to. */
+/** Bytes of a new buffer. It doubles as often as necessary. */
 const FIRST_SIZE = 1024
-/** Characters that are looked at one by one: a longer text is hardly plain. */
+/** Longest text that is looked at character by character. A longer one is hardly ever plain. */
 const MAX_COPIED = 128
 
-/** An array of a field's stored texts, element by element. Every text is one element, also one that the column's type does not take. */
+/** Fields of no model: arrays of any texts, and of times. */
+export const TEXTS = { type: 'String', sqlType: 'text', list: false } as const
+const TIMES = { type: 'DateTime', sqlType: 'timestamp', list: false } as const
+
+/** An array of stored texts of one field. Every text becomes exactly one element, even a text that the column's type does not take. */
 export class ArrayLiteral {
-  readonly #isTime: boolean
+  readonly #dropsZone: boolean
   readonly #isList: boolean
   #bytes = Buffer.allocUnsafe(FIRST_SIZE)
   #size = 0
 
   /** @param keepsZone see TimeZones */
-  constructor({ type, sqlType, list }: Pick<Field, 'type' | 'list'> & Partial<Field>, keepsZone = false) {
-    this.#isTime = type === 'DateTime' && !(keepsZone && sqlType === 'timestamptz')
-    this.#isList = list
+  constructor(field: Pick<Field, 'type' | 'sqlType' | 'list'>, keepsZone = false) {
+    this.#dropsZone = dropsZone(field, keepsZone)
+    this.#isList = field.list
   }
 
   add(text: string): void {
     if (!this.#isPut(text, 0, text.length)) this.#putEncoded(text)
   }
 
-  /** Adds the text that lies there in UTF-8. It is not made a string, if it is plain, as most are. */
+  /** Adds a part of the buffer, which is UTF-8. A plain text, as most are, is not made a string. */
   copy(source: Buffer, from: number, to: number): void {
     if (!this.#isPut(source, from, to)) this.#putEncoded(source.toString('utf8', from, to))
   }
@@ -48,9 +54,9 @@ export class ArrayLiteral {
     return `{${this.#bytes.toString('utf8', 0, Math.max(0, this.#size - 1))}}`
   }
 
-  /** Adds a text as it is, if it is plain: of a string only ASCII is. */
+  /** Adds a text as it is, if it is plain. A string is plain only if it is ASCII. */
   #isPut(source: string | Buffer, from: number, to: number): boolean {
-    const end = this.#isTime && to > from && codeAt(source, to - 1) === ZONE ? to - 1 : to
+    const end = this.#dropsZone && to > from && codeAt(source, to - 1) === ZONE ? to - 1 : to
     const length = end - from
     if (this.#isList || length === 0 || length > MAX_COPIED || mayBeNull(codeAt(source, from), length)) return false
     const mostCode = typeof source === 'string' ? 0x7f : 0xff
@@ -66,7 +72,7 @@ export class ArrayLiteral {
   }
 
   #putEncoded(text: string): void {
-    const element = elementText(text, this.#isTime, this.#isList)
+    const element = elementText(text, this.#dropsZone, this.#isList)
     if (element === NULL) this.#putPlain('NULL')
     else if (isPlain(element)) this.#putPlain(element)
     else this.#putQuoted(Buffer.from(element))
@@ -77,7 +83,7 @@ export class ArrayLiteral {
     this.#end(this.#size + bytes.write(element, this.#size))
   }
 
-  /** Byte by byte: a regex replacement of tens of millions of matches ends the process. */
+  /** It goes byte by byte, because a regex replacement with tens of millions of matches ends the process. */
   #putQuoted(element: Buffer): void {
     const bytes = this.#reserve(element.length + countEscaped(element) + 3)
     let at = this.#size
@@ -96,7 +102,7 @@ export class ArrayLiteral {
     this.#size = size + 1
   }
 
-  /** Room behind what is there. */
+  /** Makes room behind what is there. */
   #reserve(length: number): Buffer {
     if (this.#size + length > this.#bytes.length) {
       const bytes = Buffer.allocUnsafe(2 * (this.#bytes.length + length))
@@ -111,14 +117,14 @@ function codeAt(source: string | Buffer, at: number): number {
   return typeof source === 'string' ? source.charCodeAt(at) : (source[at] as number)
 }
 
-/** Whether a text of such a first character may be "null", in whatever case. */
+/** Whether a text with this first character and length may be "null", in upper or lower case. */
 function mayBeNull(first: number, length: number): boolean {
   return length === 4 && (first | LOWER_CASE) === LETTER_N
 }
 
-/** What an element of an array says in the place of a stored text. */
-export function elementText(text: string, isTime: boolean, isList: boolean): string {
-  return isList ? listLiteral(text, isTime) : isTime ? withoutZone(text) : text
+/** What an element of an array says for a stored text. */
+export function elementText(text: string, dropZone: boolean, isList: boolean): string {
+  return isList ? listLiteral(text, dropZone) : dropZone ? withoutZone(text) : text
 }
 
 function countEscaped(element: Buffer): number {
@@ -127,7 +133,7 @@ function countEscaped(element: Buffer): number {
   return count
 }
 
-/** Without its zone, as Prisma may send it and read it: a `timestamptz` takes it for a time in the zone of the session. */
+/** Drops the zone, as Prisma's adapter may do. A `timestamptz` then takes the time for one in the zone of the session. */
 function withoutZone(text: string): string {
   return text.endsWith('Z') ? text.slice(0, -1) : text
 }
@@ -136,12 +142,12 @@ function isPlain(text: string): boolean {
   return text.length > 0 && !SYNTAX.test(text) && (text.length !== 4 || text.toLowerCase() !== 'null')
 }
 
-/** A list's stored text is JSON. A text that is not, of a field that was no list before, is left for the database to refuse. */
-function listLiteral(text: string, isTime: boolean): string {
+/** The stored text of a list is JSON. Any other text comes from a time when the field was no list, and the database refuses it. */
+function listLiteral(text: string, dropZone: boolean): string {
   try {
     const elements: unknown = JSON.parse(text)
     if (Array.isArray(elements)) {
-      const literal = new ArrayLiteral({ type: isTime ? 'DateTime' : 'String', list: false })
+      const literal = new ArrayLiteral(dropZone ? TIMES : TEXTS)
       for (const element of elements) literal.add(String(element))
       return literal.toString()
     }

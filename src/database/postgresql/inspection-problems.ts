@@ -1,10 +1,11 @@
-import type { FoundColumn, FoundTable, WantedColumn, WantedTable } from './inspection.js'
+import type { FoundColumn, FoundTable, WantedColumn, WantedTable } from './catalog.js'
+import { quote } from './quote.js'
 
 const MIGRATE = 'apply the migrations (prisma migrate deploy)'
 
 const KINDS: Readonly<Record<string, string>> = { m: 'a materialized view', f: 'a foreign table', v: 'a view that cannot be written' }
 
-/** One sentence each: what is missing, and what to do. */
+/** Says in one sentence each what is missing, and what to do. */
 export function describeProblems(wanted: WantedTable, found: FoundTable): string[] {
   const { subject, quoted } = wanted
   const { kind, user, schema } = found
@@ -51,13 +52,13 @@ function describeColumn({ subject, quoted }: WantedTable, wanted: WantedColumn, 
       `${subject}: the enum ${type} of ${column} lacks ${labels.join(', ')}; ${MIGRATE}, or run ALTER TYPE ${type} ADD VALUE ${labels[0]}`,
     ]
   }
-  if (found.fits === true && digitsOf(found.type ?? '') >= wanted.digits) return []
+  if (found.fits === true && digitsIn(found.type ?? '') >= wanted.digits) return []
   const digits = wanted.digits > 0 && found.fits === true ? ` with ${wanted.digits} digits behind the point` : ''
   const expected = `${wanted.type ?? `the enum ${quote(wanted.typeName ?? '')}`}${wanted.list ? '[]' : ''}${digits}`
   return [`${subject}: expected ${column} to be ${expected}, found ${found.type}; ${MIGRATE}, or correct the schema`]
 }
 
-/** Prisma leaves such a column to the database. Our statement names every column, and so would write NULL there. */
+/** Finds columns that the database fills where Prisma leaves them out. Our statement names every column, and would write NULL there. */
 function describeFilling({ subject, quoted }: WantedTable, { name, leftOut }: WantedColumn, { filled }: FoundColumn): string[] {
   if (leftOut === undefined || filled === null) return []
   const field = `${subject}.${leftOut}`
@@ -72,13 +73,13 @@ function describeFilling({ subject, quoted }: WantedTable, { name, leftOut }: Wa
   ]
 }
 
-/** Of `numeric(12,2)` and `timestamp(0) without time zone`; without a modifier, and of other types, as many as may be. */
-function digitsOf(type: string): number {
+/** Reads the digits out of `numeric(12,2)` or `timestamp(0) without time zone`. Without a modifier there is no limit, and other types have none. */
+function digitsIn(type: string): number {
   const digits = /^(?:numeric\(\d+,(-?\d+)\)|timestamp\((\d+)\))/.exec(type)
   return digits === null ? Number.POSITIVE_INFINITY : Number(digits[1] ?? digits[2])
 }
 
-/** `SELECT ("a", "b")`; on the table where all columns that need the right lack it. */
+/** `SELECT ("a", "b")`. The right is on the whole table if all columns that need it lack it. */
 function missingRights(wanted: WantedTable, { columns, mayDelete }: FoundTable): string[] {
   const rights = ['SELECT', 'INSERT', 'UPDATE'].flatMap((right) => {
     const lacking = columns.filter(({ denied }) => denied.includes(right)).map(({ name }) => quote(name))
@@ -87,8 +88,4 @@ function missingRights(wanted: WantedTable, { columns, mayDelete }: FoundTable):
     return [lacking.length === needing.length ? right : `${right} (${lacking.join(', ')})`]
   })
   return mayDelete === false ? [...rights, 'DELETE'] : rights
-}
-
-function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }

@@ -1,35 +1,39 @@
 import { type RecordChange, textsOf } from '../../change/change.js'
 import type { CopiedChange } from '../../change/copy.js'
 import type { Field } from '../../model/model.js'
-import { ArrayLiteral, elementText } from './array-literal.js'
-import { arrayType } from './columns.js'
+import { ArrayLiteral, elementText, TEXTS } from './array-literal.js'
+import { arrayType, dropsZone } from './types.js'
 
+/** A column of the rows that travel into a statement. */
 export interface RowColumn {
   readonly field: Field
-  /** Its name in the rows. */
+  /** Name in the rows. */
   readonly alias: string
 }
 
-/** PostgreSQL takes 1,664 columns of a row source. Those of a row that has more travel as one array a row, from this one on. */
+/** PostgreSQL takes at most 1,664 columns of a row source. The columns from this one on travel as one array a row. */
 const MAX_COLUMNS = 1500
 const WIDE = 'w'
 
-/** The rows of one shape of change on their way into the statement: an array a column, the key's first, then those of the change's texts. */
+/** The rows of one shape of change on their way into the statement: an array for each column, first of the key, then of the change's texts. */
 export class Rows {
   readonly #columns: readonly RowColumn[]
   readonly #arrays: readonly ArrayLiteral[]
-  /** The columns that have no array of their own, and the array of their arrays. */
+  /** The columns without an array of their own, and the array of arrays that they share. */
   readonly #rest: readonly RowColumn[]
   readonly #wide: ArrayLiteral | undefined
+  readonly #keepsZone: boolean
 
+  /** @param keepsZone see TimeZones */
   constructor(columns: readonly RowColumn[], keepsZone: boolean) {
+    this.#keepsZone = keepsZone
     this.#columns = columns.slice(0, MAX_COLUMNS)
     this.#arrays = this.#columns.map(({ field }) => new ArrayLiteral(field, keepsZone))
     this.#rest = columns.slice(MAX_COLUMNS)
-    this.#wide = this.#rest.length > 0 ? new ArrayLiteral({ type: 'String', list: false }, keepsZone) : undefined
+    this.#wide = this.#rest.length > 0 ? new ArrayLiteral(TEXTS) : undefined
   }
 
-  /** Of parameters. */
+  /** Number of parameters. */
   get width(): number {
     return this.#columns.length + (this.#wide === undefined ? 0 : 1)
   }
@@ -49,9 +53,9 @@ export class Rows {
   }
 
   /**
-   * A FROM item. The planner is not to see how many rows they are: for thousands it would rather read the whole table. Functions of a FROM
-   * clause would be stored before they are read, those of a SELECT list are not.
-   * @param first number of the parameters
+   * Makes a FROM item. It hides the number of rows from the planner, which for thousands would rather read the whole table. The functions stand in
+   * a SELECT list, because those of a FROM clause would be stored before they are read.
+   * @param first number of the first parameter
    */
   from(first: number): string {
     const elements = this.#columns.map(({ field, alias }, n) => `unnest((select $${first + n}::${arrayType(field)})) as ${alias}`)
@@ -59,7 +63,7 @@ export class Rows {
     return `(select ${elements.join(', ')}) r`
   }
 
-  /** What a column of the FROM item is called. */
+  /** An expression for a column of the FROM item. */
   valueOf(alias: string): string {
     const position = this.#rest.findIndex((column) => column.alias === alias)
     if (position < 0) return `r.${alias}`
@@ -68,9 +72,9 @@ export class Rows {
 
   #addWide(texts: readonly string[], wide: ArrayLiteral): void {
     for (let n = 0; n < MAX_COLUMNS; n++) this.#array(n).add(texts[n] as string)
-    const row = new ArrayLiteral({ type: 'String', list: false })
+    const row = new ArrayLiteral(TEXTS)
     for (const [n, { field }] of this.#rest.entries())
-      row.add(elementText(texts[MAX_COLUMNS + n] as string, field.type === 'DateTime', field.list))
+      row.add(elementText(texts[MAX_COLUMNS + n] as string, dropsZone(field, this.#keepsZone), field.list))
     wide.add(row.toString())
   }
 
@@ -92,7 +96,7 @@ export class Rows {
   }
 }
 
-/** In the order of textsOf. */
+/** The texts of a copied change, in the order of textsOf. */
 function copiedTexts({ copy, texts: { bytes, bounds }, first }: CopiedChange): string[] {
   const texts: string[] = []
   for (const [n, place] of copy.places.entries()) {

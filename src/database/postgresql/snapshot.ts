@@ -1,25 +1,26 @@
 import { splitKey } from '../../model/key.js'
-import type { Field, Model } from '../../model/model.js'
+import type { Model } from '../../model/model.js'
 import { ArrayLiteral } from './array-literal.js'
-import { arrayType, type Column, columnsOf, quoteLedger } from './columns.js'
+import { type Column, columnsOf, quoteLedger } from './columns.js'
+import { quoteTable } from './quote.js'
+import { arrayType, readerOf } from './types.js'
 
-/** The query that reads rows of one model by their keys, and the ledger of the same moment. */
+/** The query that reads rows of one model by their keys, together with the ledger, at one moment. */
 export class SnapshotQuery {
-  /** Parameters: the ledger's shard, then the keys' columns. */
+  /** Its parameters are the ledger's shard, then the columns of the keys. */
   readonly sql: string
-  /** Where the values of a row are, by field; the key's are left out. */
-  readonly fields: readonly { readonly field: Field; readonly alias: string }[]
+  readonly #plain: readonly { readonly alias: string; readonly read: (value: unknown) => string }[]
   readonly #keys: readonly Column[]
 
   constructor(model: Model) {
     const { keys, plain } = columnsOf(model)
     this.#keys = keys
-    this.fields = plain.map(({ field, inserted }) => ({ field, alias: inserted }))
+    this.#plain = plain.map(({ field, inserted }) => ({ alias: inserted, read: readerOf(model, field) }))
     this.sql = textOf(model, keys, plain)
   }
 
   /**
-   * The keys' columns.
+   * The columns of the keys.
    * @param keepsZone see TimeZones
    */
   columns(keys: readonly string[], keepsZone: boolean): string[] {
@@ -30,15 +31,23 @@ export class SnapshotQuery {
       return elements.toString()
     })
   }
+
+  /**
+   * Stored texts of a row that was found, without its key.
+   * @throws InvalidInputError if the row holds what the model cannot
+   */
+  values(row: Record<string, unknown>): string[] {
+    return this.#plain.map(({ alias, read }) => read(row[alias]))
+  }
 }
 
 function textOf(model: Model, keys: readonly Column[], plain: readonly Column[]): string {
-  const { table, shard, batch } = quoteLedger(model)
+  const { table, shard, batch } = quoteLedger(model.ledger)
   const ledger = `(select ${batch} from ${table} where ${shard} = $1::text)`
   const values = plain.map(({ quoted, inserted }) => `, t.${quoted} as ${inserted}`).join('')
   const arrays = keys.map(({ field }, n) => `(select $${n + 2}::${arrayType(field)})`).join(', ')
   const names = keys.map(({ inserted }) => inserted).join(', ')
   const found = keys.map(({ quoted, inserted }) => `t.${quoted} = k.${inserted}`).join(' and ')
   return `select ${ledger} as ledger, k.n::int as n, t.${keys[0]?.quoted} is not null as found${values}
-from unnest(${arrays}) with ordinality as k(${names}, n) left join ${model.table} t on ${found}`
+from unnest(${arrays}) with ordinality as k(${names}, n) left join ${quoteTable(model)} t on ${found}`
 }

@@ -1,78 +1,74 @@
 /**
- * The one statement of a batch. It moves the ledger and, only if that moved, writes the rows: a part for each shape of change, its rows
- * passed as an array for each column. Identifiers come from the Prisma schema, quoted; values are bound.
+ * The one statement of a batch. Its first part moves the ledger. The other parts write the rows, and only if the ledger moved: one part for each
+ * shape of change, whose rows are passed as one array for each column. Identifiers come from the Prisma schema and are quoted; values are bound.
  */
-
 import {
   type ChangeShape,
   counterStart,
   isChanging,
-  isCounter,
   isInserting,
   type Mark,
   operandsOf,
   type RecordChange,
   startOf,
 } from '../../change/change.js'
-import type { CopiedChange } from '../../change/copy.js'
 import { PersistError } from '../../errors.js'
 import { splitKey } from '../../model/key.js'
 import type { Model } from '../../model/model.js'
-import { type Column, cast, columnsOf, quoteLedger } from './columns.js'
+import { isCounter } from '../../model/scalars.js'
+import type { Prepared, RowChange } from '../database.js'
+import { MAX_RECENT } from '../ledger.js'
+import { type Column, columnsOf, quoteLedger } from './columns.js'
+import { quoteTable } from './quote.js'
 import { type RowColumn, Rows } from './rows.js'
 import type { TimeZones } from './time-zone.js'
+import { cast } from './types.js'
 
-export interface RowChange {
-  readonly key: string
-  readonly change: RecordChange | CopiedChange
-}
-
-export interface Statement {
+export interface Statement extends Prepared {
   readonly sql: string
   /** Parameters from the fourth on: the columns of each part's rows. */
   readonly columns: readonly string[]
-  /** Rows that are written whatever the table holds; the statement counts the others. */
+  /** Rows that are written whatever the table holds. The statement counts the others. */
   readonly upserted: number
-  /** Deletes the rows that it replaces: to be sent before it. */
+  /** Deletes the rows that the statement replaces. It is to be sent before. */
   readonly deletes: Statement | undefined
 }
 
 const DELETION: RecordChange = { kind: 'delete', pattern: '', regular: true, insert: [], values: [] }
 
-/** Batches that a ledger row remembers besides the last one. */
-const RECENT = 16
-/** Statements kept; a model that meets more combinations of shapes builds some anew. */
+/** Texts of statements that are kept. A model with more combinations of shapes builds some of them again. */
 const MAX_KEPT = 500
 
-/** Rows of one shape of change. */
+/** The rows of one shape of change. */
 interface Part {
   readonly id: string
   readonly shape: ChangeShape
   readonly rows: Rows
 }
 
-/** A column that is changed, and how. */
+/** A column that a change touches, and how. */
 interface Changed {
   readonly column: Column
   readonly mark: Mark
 }
 
-/** Parts of the statement do nothing unless the ledger moved. */
+/** The condition of every part that writes rows. */
 const FENCED = 'exists (select from fence)'
 
 interface PartText {
   readonly sql: string
-  /** Names of what has a row for each row written. */
+  /** Names of the subqueries that return one row for each row written. */
   readonly written: readonly string[]
   readonly check?: string
 }
 
-/** In place of the ledger's part, for a statement that is sent once. */
+/** Stands in the place of the ledger's part where a statement is sent only once. */
 const OPEN_FENCE = 'select 1 where coalesce($1::text, $2::text, $3::text) is null'
 
-/** Builds the statements of one model; a statement's text depends only on the shapes in it, and is kept. */
+/** Builds the statements of one model. The text of a statement depends only on the shapes in it, and so is kept. */
 export class StatementBuilder {
   readonly #model: Model
+  readonly #table: string
   readonly #keys: readonly Column[]
   readonly #plain: readonly Column[]
   readonly #texts = new Map<string, string>()
@@ -81,14 +77,15 @@ export class StatementBuilder {
   constructor(model: Model, zones: Pick<TimeZones, 'keeps'> = { keeps: false }) {
     this.#zones = zones
     this.#model = model
+    this.#table = quoteTable(model)
     const { keys, plain } = columnsOf(model)
     this.#keys = keys
     this.#plain = plain
   }
 
   /**
-   * @param changes at most one per record, sorted by key: rows are locked in this order.
-   * @param ledger whether the ledger decides; its three parameters are null otherwise
+   * @param changes at most one per record, sorted by key, because rows are locked in this order
+   * @param ledger whether the ledger decides. If not, its three parameters have to be null
    * @throws PersistError if a key is not of this model
    */
   build(changes: readonly RowChange[], ledger = true): Statement {
@@ -112,7 +109,7 @@ export class StatementBuilder {
   #keyTexts(key: string): string[] {
     const texts = splitKey(key)
     if (texts.length === this.#keys.length) return texts
-    // The model had another key when the record was written.
+    // The record was written when the model had another key.
     const { name: model } = this.#model
     const message = `${model}: expected a key of ${this.#keys.length} parts, got one of ${texts.length}`
     throw new PersistError('REFUSED', message, undefined, { model, key })
@@ -138,7 +135,7 @@ export class StatementBuilder {
     return sql
   }
 
-  /** Those of the key, then those of the texts of a change: see textsOf. */
+  /** The columns of the key, then the columns for the texts of a change, in the order of textsOf. */
   #columnsOf(shape: ChangeShape): RowColumn[] {
     const inserted = isInserting(shape) ? [...this.#keys, ...this.#plain] : this.#keys
     const changed = isChanging(shape) ? this.#changed(shape) : []
@@ -164,11 +161,11 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   }
 
   #fence(): string {
-    const { table, shard, batch, recent } = quoteLedger(this.#model)
+    const { table, shard, batch, recent } = quoteLedger(this.#model.ledger)
     return `
   insert into ${table} as l (${shard}, ${batch}, ${recent})
   select $1::text, $2::text, '{}' where $3::text is null or exists (select from ${table} where ${shard} = $1::text)
-  on conflict (${shard}) do update set ${batch} = excluded.${batch}, ${recent} = (array_prepend(l.${batch}, l.${recent}))[1:${RECENT}]
+  on conflict (${shard}) do update set ${batch} = excluded.${batch}, ${recent} = (array_prepend(l.${batch}, l.${recent}))[1:${MAX_RECENT}]
   where l.${batch} is not distinct from $3::text and not ($2::text = any (l.${recent})) returning 1`
   }
 
@@ -186,7 +183,7 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
     })
     switch (shape.kind) {
       case 'delete':
-        return counted(`delete from ${this.#model.table} t using ${rows} where ${this.#matches()}`)
+        return counted(`delete from ${this.#table} t using ${rows} where ${this.#matches()}`)
       case 'update':
         return counted(this.#update(this.#changed(shape), rows, part.rows))
       case 'insert':
@@ -203,12 +200,12 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   }
 
   /**
-   * Insert and change differ: rows that are missing are inserted, those of the snapshot updated. A row that somebody else inserted
-   * since the snapshot is neither; the check then fails the statement (SQLSTATE 21000), and it is tried again.
+   * What is inserted and what is changed do not follow from each other. Missing rows are inserted, and the rows of the statement's snapshot are
+   * updated. A row that somebody else inserted since the snapshot is neither: the check fails the statement with SQLSTATE 21000, and it is sent again.
    */
   #irregularPart(columns: Rows, rows: string, changed: readonly Changed[], n: number): PartText {
     const source = `rows${n} r`
-    const missing = `not exists (select from ${this.#model.table} t where ${this.#matches()})`
+    const missing = `not exists (select from ${this.#table} t where ${this.#matches()})`
     const insert = `insert${n} as (${this.#insert(source, columns)} where ${missing} ${onConflict(this.#keys, [])} returning 1)`
     const counts = [`insert${n}`]
     const parts = [`rows${n} as materialized (select * from ${rows} where ${FENCED})`, insert]
@@ -224,14 +221,14 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   /** @param source a FROM item named r */
   #insert(source: string, rows: Rows): string {
     const columns = [...this.#keys, ...this.#plain]
-    return `insert into ${this.#model.table} as t (${columns.map(({ quoted }) => quoted).join(', ')}) select ${columns
+    return `insert into ${this.#table} as t (${columns.map(({ quoted }) => quoted).join(', ')}) select ${columns
       .map(({ field, inserted }) => cast(field, rows.valueOf(inserted)))
       .join(', ')} from ${source}`
   }
 
   #update(changed: readonly Changed[], source: string, rows: Rows): string {
     const sets = changed.map((each) => `${each.column.quoted} = ${changedValue(each, rows)}`)
-    return `update ${this.#model.table} t set ${sets.join(', ')} from ${source} where ${this.#matches()}`
+    return `update ${this.#table} t set ${sets.join(', ')} from ${source} where ${this.#matches()}`
   }
 
   #excluded({ column: { field, quoted }, mark }: Changed): string {
@@ -248,7 +245,7 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   }
 }
 
-/** What a column of a row that is there becomes. GREATEST and LEAST pass over a NULL, which so becomes the bound that is laid first. */
+/** The new value of a column in a row that is there. GREATEST and LEAST pass over NULL, so that a NULL becomes the inner bound. */
 function changedValue({ column: { field, quoted, operands }, mark }: Changed, rows: Rows): string {
   if (mark === '=') return cast(field, rows.valueOf(operands.value))
   const moved = isCounter(field) ? `t.${quoted} + ${rows.valueOf(operands.amount)}` : `t.${quoted}`

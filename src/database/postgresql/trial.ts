@@ -1,18 +1,20 @@
 /**
- * Finds out which rows of a refused batch the database refuses, and why, and changes nothing: one transaction tries each row in a
- * subtransaction, and takes all of it back. What it finds is advice; the ledger decides what is written.
+ * Finds out which rows of a refused batch the database refuses, and why. It changes nothing: one transaction tries each row in a subtransaction,
+ * and takes everything back. What it finds is advice. The ledger decides what is written.
  *
- * A DO block takes no parameters: the rows reach it as settings of the transaction, an array of texts for each column. A row that fails
- * is tried again when others have come through since: it may need them, as a child its parent.
+ * The transaction runs a DO block. A DO block takes no parameters, so the rows reach it as settings of the transaction: an array of texts for each
+ * column. A row that fails is tried again when others have come through since, because it may need them, as a child needs its parent.
  */
 import type { PersistError } from '../../errors.js'
-import { toPersistError } from '../failure.js'
-import type { SqlClient } from './database.js'
-import type { RowChange, StatementBuilder } from './statement.js'
+import type { Model } from '../../model/model.js'
+import type { RowChange, SqlClient } from '../database.js'
+import { toPersistError } from '../outcome.js'
+import { classify } from './sqlstate.js'
+import type { StatementBuilder } from './statement.js'
 
-/** Columns of all parts: a setting and a variable each. */
+/** Columns of all parts. Each takes a setting and a variable. */
 const MAX_COLUMNS = 2000
-/** Parameters of a statement before those of its columns: the ledger's. */
+/** A statement's parameters for the ledger, which come before those of its columns. */
 const FENCE_PARAMETERS = 3
 const PRISMA_PROMISE = 'PrismaPromise'
 
@@ -20,40 +22,34 @@ const PRISMA_PROMISE = 'PrismaPromise'
 interface Part {
   /** The statement for one row. */
   readonly sql: string
-  /** Deletes the row first that it replaces; empty: it replaces none. */
+  /** Deletes the row that is replaced, before `sql`; empty where none is. */
   readonly deletes: string
-  /** Of all rows, an array a column. */
+  /** The values of all rows, an array for each column. */
   readonly columns: readonly string[]
-  /** Of each row, where its change is among the changes. */
+  /** The position of each row's change among all changes. */
   readonly positions: readonly number[]
 }
 
-/** Row of the trial from 1, SQLSTATE, constraint if there is one of this name, column, whether a row-level security policy refuses. */
+/** Number of the row, from 1 · SQLSTATE · constraint, if the catalog has one of this name · column · whether a row-level security policy refuses it. */
 type Finding = [number, string, string | null, string, boolean]
 
-interface TrialOptions {
-  readonly model: string
-  /** Ms; the server's own limit, where there is one, holds instead. */
-  readonly timeout: number
-  /** Names of the model's columns: a trigger may call anything a column. */
-  readonly columns: ReadonlySet<string>
-}
-
 /**
- * @returns by position, why the database refuses a row; undefined: the client cannot have a trial
+ * @param timeout ms. A limit that the server has itself holds instead
+ * @returns why the database refuses a row, by position; undefined: the client cannot run a trial
  * @throws whatever keeps the trial from its end
  */
 export async function tryRows(
   client: SqlClient,
   builder: StatementBuilder,
   changes: readonly RowChange[],
-  { model, timeout, columns }: TrialOptions,
+  model: Model,
+  timeout: number,
 ): Promise<ReadonlyMap<number, PersistError> | undefined> {
   const parts = partsOf(builder, changes)
   const settings = parts.flatMap((part, p) => part.columns.map((text, c) => ({ name: nameOf(p, c), text })))
   if (client.$transaction === undefined || settings.length > MAX_COLUMNS) return undefined
   const first = client.$queryRawUnsafe(settingsText(settings), String(timeout), ...settings.map(({ text }) => text))
-  // A client of the application's own making may send it at once, and not in the transaction.
+  // A client that the application made itself may send the statement at once, and not in the transaction.
   if ((first as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] !== PRISMA_PROMISE) {
     await first
     return undefined
@@ -62,11 +58,13 @@ export async function tryRows(
   const results = (await client.$transaction([first, ...rest] as never)) as { findings: string }[][]
   const findings = JSON.parse(results.at(-1)?.[0]?.findings as string) as Finding[]
   const positions = parts.flatMap((part) => part.positions)
+  // A trigger may call anything a column.
+  const columns = new Set(model.fields.map(({ column }) => column))
   return new Map(
     findings.map(([row, originalCode, constraint, column, byPolicy]) => {
       const name = constraint ?? (columns.has(column) ? column : undefined)
       const message = byPolicy ? 'row-level security policy' : ''
-      return [positions[row - 1] as number, toPersistError(model, { originalCode, constraint: name, message })]
+      return [positions[row - 1] as number, toPersistError(model.name, classify({ originalCode, constraint: name, message }))]
     }),
   )
 }
@@ -84,12 +82,12 @@ function partsOf(builder: StatementBuilder, changes: readonly RowChange[]): Part
     const group = positions.map((position) => changes[position] as RowChange)
     const { sql, columns, deletes } = builder.build(group, false)
     const forOne = (text: string) => text.replace(/\$(\d+)::/g, (_, n) => `${argument(part, Number(n) - 1 - FENCE_PARAMETERS)}::`)
-    // The first columns of both are the key's.
+    // Both statements begin with the columns of the key.
     return { sql: forOne(sql), deletes: deletes === undefined ? '' : forOne(deletes.sql), columns, positions }
   })
 }
 
-/** What stands for a parameter of the statement: an array of one element. */
+/** Stands in the block for a parameter of the statement: an array of one element. */
 function argument(part: number, column: number): string {
   return column < 0 ? 'null' : `(array[${nameOf(part, column)}[write_behind_n]])`
 }
@@ -142,7 +140,7 @@ ${loops.join('')}      exit when not write_behind_moved;
 end $write_behind$`
 }
 
-/** Tries the rows of a part that did not come through yet; an empty state stands for one that did. */
+/** Tries the rows of a part that did not come through yet. An empty state marks a row that did. */
 function loopText(statements: readonly string[], offset: number, rows: number): string {
   return `      for write_behind_row in 1..${rows} loop
         write_behind_n := write_behind_row;
@@ -164,7 +162,7 @@ function loopText(statements: readonly string[], offset: number, rows: number): 
 `
 }
 
-/** A trigger may call anything a constraint: only one that is there is named. */
+/** Names a constraint only if the catalog has it, because a trigger may call anything a constraint. */
 function findingsText(rows: number): string {
   const isThere = `exists (select from pg_catalog.pg_constraint where conname = f.name) or exists (select from pg_catalog.pg_class where relname = f.name)`
   return `select coalesce(json_agg(json_build_array(f.n, f.state, case when ${isThere} then f.name end, f.col, f.policy)), '[]')::text

@@ -131,9 +131,9 @@ describe('a database that works is accepted:', () => {
     await database.query(
       'create schema "o""dd"; alter table "Counter" set schema "o""dd"; alter table "o""dd"."Counter" rename to "c.""x"; alter table write_behind_ledger set schema "o""dd"',
     )
-    const ledger = { ...models.counter.ledger, table: '"o""dd"."write_behind_ledger"' }
+    const ledger = { ...models.counter.ledger, schema: 'o"dd', table: 'write_behind_ledger' }
     const used = Object.fromEntries(Object.entries(models).map(([name, model]) => [name, { ...model, ledger }]))
-    const cache = await start(database.prisma, { ...used, counter: { ...models.counter, ledger, table: '"o""dd"."c.""x"' } })
+    const cache = await start(database.prisma, { ...used, counter: { ...models.counter, ledger, schema: 'o"dd', table: 'c."x' } })
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     await cache.flush()
     expect(await database.query('select name from "o""dd"."c.""x"')).toEqual([{ name: 'a' }])
@@ -142,7 +142,7 @@ describe('a database that works is accepted:', () => {
   test('a name that PostgreSQL shortens', async () => {
     const long = 'x'.repeat(70)
     await database.query(`alter table "Counter" rename to "${long}"`)
-    const cache = await start(database.prisma, { ...models, counter: { ...models.counter, table: `"${long}"` } })
+    const cache = await start(database.prisma, { ...models, counter: { ...models.counter, table: long } })
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     await cache.flush()
   })

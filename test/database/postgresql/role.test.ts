@@ -50,7 +50,7 @@ describe('a role', () => {
     const tables = 'select, insert, update, delete on "Counter", "Document", "Reading", players, page_views'
     await expect(startAs(tables, 'select on write_behind_ledger')).rejects.toThrow('GRANT INSERT, UPDATE ON "write_behind_ledger"')
     await database.query('create schema hidden; alter table "Counter" set schema hidden')
-    const used = { ...models, counter: { ...models.counter, table: '"hidden"."Counter"' } }
+    const used = { ...models, counter: { ...models.counter, schema: 'hidden', table: 'Counter' } }
     const { redis, namespace } = connection
     const role = `role_${randomUUID().replaceAll('-', '')}`
     await database.query(`create role ${role} login password 'secret'; grant ${RIGHTS[0]} to ${role}`)

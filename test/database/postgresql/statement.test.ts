@@ -2,9 +2,9 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../../../generated/write-behind.js'
+import type { RowChange } from '../../../src/database/database.js'
 import { ArrayLiteral } from '../../../src/database/postgresql/array-literal.js'
-import { Database } from '../../../src/database/postgresql/database.js'
-import type { RowChange } from '../../../src/database/postgresql/statement.js'
+import { PostgresqlDatabase } from '../../../src/database/postgresql/database.js'
 import { NULL } from '../../../src/model/codec.js'
 import type { Field } from '../../../src/model/model.js'
 import { createDatabase, type TestDatabase } from '../../fixture.js'
@@ -72,7 +72,7 @@ test.each(WAYS)('nulls, times and more texts than the buffer holds at first arri
 })
 
 test('a text that a column does not take is refused, and does not move into the rows beside it', async () => {
-  const persisted = new Database(database.prisma, models.counter, 30_000)
+  const persisted = new PostgresqlDatabase(database.prisma, models.counter, 30_000)
   const change = { kind: 'upsert', pattern: '=', regular: true } as const
   const changes = ['1', '2,3', '4'].map((value, n) => ({ key: `k${n}`, change: { ...change, insert: [value], values: [value] } }))
   await expect(persisted.persist('shard', { id: '1', previous: null }, persisted.prepare(changes))).rejects.toMatchObject({
@@ -82,7 +82,7 @@ test('a text that a column does not take is refused, and does not move into the 
 })
 
 test('a record whose key has other parts than that of the model is refused alone', () => {
-  const persisted = new Database(database.prisma, models.reading, 30_000)
+  const persisted = new PostgresqlDatabase(database.prisma, models.reading, 30_000)
   const change = { kind: 'delete', pattern: '', regular: true, insert: [], values: [] } as const
   for (const key of ['a', 'a:b:c']) {
     expect(() => persisted.prepare([{ key, change }])).toThrow(
@@ -92,7 +92,7 @@ test('a record whose key has other parts than that of the model is refused alone
 })
 
 test('a batch with more shapes of change than a statement can carry is refused, so that it is halved', async () => {
-  const persisted = new Database(database.prisma, models.document, 30_000)
+  const persisted = new PostgresqlDatabase(database.prisma, models.document, 30_000)
   const insert = models.document.fields.slice(1).map(() => '1')
   const changes: RowChange[] = Array.from({ length: 3000 }, (_, n) => {
     const pattern = n.toString(3).padStart(insert.length, '0').replaceAll('0', '.').replaceAll('1', '=').replaceAll('2', '+')
@@ -110,8 +110,8 @@ test('a list of an enum is read, whatever its members are called', async () => {
   const members = ['DRAFT', 'a, "b"', '{c}', 'd\\e', ' ']
   await database.query(`create type "Odd" as enum (${members.map((member) => `'${member}'`).join()})`)
   await database.query('alter table "Counter" add column odd "Odd"[]')
-  const odd = { name: 'odd', column: 'odd', type: 'Enum', sqlType: '"Odd"', nullable: false, list: true } as const
-  const read = new Database(database.prisma, { ...models.counter, fields: [...models.counter.fields, odd] }, 30_000)
+  const odd = { name: 'odd', column: 'odd', type: 'Enum', sqlType: 'Odd', nullable: false, list: true } as const
+  const read = new PostgresqlDatabase(database.prisma, { ...models.counter, fields: [...models.counter.fields, odd] }, 30_000)
   for (const list of [[], ['DRAFT'], members]) {
     await database.query('insert into "Counter" (name, odd) values ($1, $2)', [`of ${list.length}`, list])
     const { rows } = await read.snapshot('shard', [`of ${list.length}`])

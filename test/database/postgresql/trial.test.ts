@@ -1,17 +1,17 @@
 /** A trial finds out which rows of a batch the database refuses, without changing any. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../../../generated/write-behind.js'
-import { Database } from '../../../src/database/postgresql/database.js'
-import type { RowChange } from '../../../src/database/postgresql/statement.js'
+import type { RowChange } from '../../../src/database/database.js'
+import { PostgresqlDatabase } from '../../../src/database/postgresql/database.js'
 import { NULL } from '../../../src/model/codec.js'
 import { createDatabase, type TestDatabase } from '../../fixture.js'
 
 let database: TestDatabase
-let documents: Database
+let documents: PostgresqlDatabase
 
 beforeAll(async () => {
   database = await createDatabase()
-  documents = new Database(database.prisma, models.document, 20_000)
+  documents = new PostgresqlDatabase(database.prisma, models.document, 20_000)
   await database.query('alter table "Document" add constraint parent foreign key (note) references "Document" (id)')
   await database.query('alter table "Document" add constraint small check (rank < 100)')
   await database.query('create unique index one_rank on "Document" (rank)')
@@ -87,11 +87,11 @@ test('texts arrive as they are', async () => {
 test('there is no trial without transactions, or without time for it', async () => {
   const { prisma } = database
   const bare = { $queryRawUnsafe: <T>(sql: string, ...values: unknown[]) => prisma.$queryRawUnsafe<T>(sql, ...values) }
-  expect(await new Database(bare, models.document, 20_000).trial([row('1')])).toBeUndefined()
+  expect(await new PostgresqlDatabase(bare, models.document, 20_000).trial([row('1')])).toBeUndefined()
   const eager = {
     $queryRawUnsafe: async <T>(sql: string, ...values: unknown[]) => prisma.$queryRawUnsafe<T>(sql, ...values),
     $transaction: prisma.$transaction.bind(prisma) as never,
   }
-  expect(await new Database(eager, models.document, 20_000).trial([row('1')])).toBeUndefined()
-  expect(await new Database(prisma, models.document, 500).trial([row('1', { title: 'slow' })])).toBeUndefined()
+  expect(await new PostgresqlDatabase(eager, models.document, 20_000).trial([row('1')])).toBeUndefined()
+  expect(await new PostgresqlDatabase(prisma, models.document, 500).trial([row('1', { title: 'slow' })])).toBeUndefined()
 })

@@ -84,7 +84,7 @@ export const FLUSH: readonly Mutant[] = [
     'a batch that takes the server too long comes again as it is',
     'flush/parking',
     'flush/persister.ts',
-    'databaseCode === QUERY_CANCELED && size > 1',
+    'wasCancelled(error) && size > 1',
     'false',
   ),
   mutant(
@@ -183,8 +183,8 @@ export const FLUSH: readonly Mutant[] = [
     'a record that takes the database down is tried for ever',
     'flush/poison-detector',
     'flush/refusal-handler.ts',
-    'const isTried = !(takesTooLong(error) || isKnown || isDeadly)',
-    'const isTried = !(takesTooLong(error) || isKnown)',
+    'const isTried = !(tookTooLong(error) || isKnown || isDeadly)',
+    'const isTried = !(tookTooLong(error) || isKnown)',
   ),
   mutant(
     'a failure that comes again is refused, whatever becomes of other statements',

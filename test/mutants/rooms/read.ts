@@ -6,7 +6,7 @@ export const READ: readonly Mutant[] = [
     'a hold that is released though its statement may be carried out yet',
     'read/holds',
     'read/holds.ts',
-    'await (isUndecided(error) ? hold.prolong() : hold.release())',
+    'await hold.fail(error)',
     'await hold.release()',
   ),
   mutant(
@@ -35,7 +35,7 @@ export const READ: readonly Mutant[] = [
     'write/direct-writer',
     'read/holds.ts',
     'const hold = await this.hold(scope)',
-    'const hold = await this.hold(scope).catch(() => ({ dirty: [], release: async () => {}, prolong: async () => {} }))',
+    'const hold = await this.hold(scope).catch(() => ({ dirty: [], release: async () => {}, fail: async () => {} }))',
   ),
   mutant(
     'a record that is parked counts as persisted',

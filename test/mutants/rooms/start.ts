@@ -77,8 +77,8 @@ export const START: readonly Mutant[] = [
     'the tables are compared with nothing',
     'database/postgresql/inspection',
     'start/confirmation.ts',
-    'await inspect(ask, models)',
-    'if (performance.now() < 0) await inspect(ask, models)',
+    'await this.#server.inspect(models)',
+    'if (performance.now() < 0) await this.#server.inspect(models)',
   ),
   mutant('a misspelled option of close taken for none', 'invalid-input', 'close.ts', 'if (unknown !== undefined)', 'if (unknown === null)'),
   mutant(

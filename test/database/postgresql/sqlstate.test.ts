@@ -1,6 +1,7 @@
 /** What a failure of the database means for a batch, where no test makes the database fail so. */
 import { expect, test } from 'vitest'
-import { toPersistError } from '../../src/database/failure.js'
+import { toPersistError } from '../../../src/database/outcome.js'
+import { classify } from '../../../src/database/postgresql/sqlstate.js'
 
 test.each([
   ['08006', 'OUTAGE'],
@@ -29,7 +30,7 @@ test.each([
   ['EPIPE', 'OUTAGE'],
   ['N/A', 'OUTAGE'],
 ])('%s is %s', (originalCode, code) => {
-  expect(toPersistError('Counter', { code: 'P2010', meta: { driverAdapterError: { cause: { originalCode } } } })).toMatchObject({
+  expect(toPersistError('Counter', classify({ code: 'P2010', meta: { driverAdapterError: { cause: { originalCode } } } }))).toMatchObject({
     code,
     databaseCode: originalCode,
   })
@@ -37,14 +38,14 @@ test.each([
 
 test('a row that a policy refuses is refused, though its SQLSTATE is that of a missing right', () => {
   const message = 'new row violates row-level security policy for table "counters"'
-  expect(toPersistError('Counter', { code: '42501', message }).code).toBe('REFUSED')
+  expect(toPersistError('Counter', classify({ code: '42501', message })).code).toBe('REFUSED')
 })
 
 test.each(['26000', '42P05'])('%s is attributed to the pooler in the message', (code) => {
-  expect(toPersistError('Counter', { code })).toMatchObject({ code: 'OUTAGE', message: expect.stringContaining('pooler') })
+  expect(toPersistError('Counter', classify({ code }))).toMatchObject({ code: 'OUTAGE', message: expect.stringContaining('pooler') })
 })
 
 test('the words of a trigger are not repeated', () => {
   const message = 'expected nothing in column "SECRET", constraint "SECRET"'
-  expect(toPersistError('Counter', { code: 'P0001', message, constraint: 'SECRET' }).message).not.toContain('SECRET')
+  expect(toPersistError('Counter', classify({ code: 'P0001', message, constraint: 'SECRET' })).message).not.toContain('SECRET')
 })
