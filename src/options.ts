@@ -1,5 +1,4 @@
 import { ConfigurationError } from './errors.js'
-import type { Models } from './model/model.js'
 
 /** How one model is written and read. Times are milliseconds. */
 export interface Policy {
@@ -134,7 +133,7 @@ export function resolveOptions(options: Options): ResolvedOptions {
 }
 
 /** @throws ConfigurationError naming the model and the option, what was expected and what came. */
-export function resolvePolicy(models: Models, name: string, policy: Policy): ResolvedPolicy {
+export function resolvePolicy(models: Readonly<Record<string, unknown>>, name: string, policy: Policy): ResolvedPolicy {
   if (!Object.hasOwn(models, name)) throw wrong('policies', `one of ${Object.keys(models).join(', ')}`, name)
   const resolved = withDefaults(`policies.${name}`, POLICY_DEFAULTS, policy)
   for (const [option, choices] of Object.entries(CHOICES) as [keyof typeof CHOICES, readonly string[]][]) {
