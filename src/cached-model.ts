@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { Database, type SqlClient } from './database/database.js'
+import { Database, type SqlClient } from './database/postgresql/database.js'
 import type { Events } from './events.js'
 import type { Barrier } from './flush/barrier.js'
 import { Flusher, type FlushLimits } from './flush/flusher.js'

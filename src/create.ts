@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis'
 import { createCachedModel, QUEUE_CONNECTION, type Shared } from './cached-model.js'
-import type { SqlClient } from './database/database.js'
+import type { SqlClient } from './database/postgresql/database.js'
 import { ConfigurationError, UnavailableError } from './errors.js'
 import { createEvents, type Events } from './events.js'
 import { Barrier } from './flush/barrier.js'
-import { Limit } from './flush/limit.js'
+import { Semaphore } from './flush/semaphore.js'
 import type { Model, Models } from './model/model.js'
 import type { ModelCache } from './model-cache.js'
 import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
@@ -144,7 +144,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
       () => confirmation.ready(),
     ),
     queueConnection: connect(QUEUE_CONNECTION),
-    limits: { claims: new Limit(CLAIMS_UNDER_WAY), statements: new Limit(options.concurrency) },
+    limits: { claims: new Semaphore(CLAIMS_UNDER_WAY), statements: new Semaphore(options.concurrency) },
   }
   const cached = resolved.map(({ name, policy }) => createCachedModel(shared, name, models[name] as Model, policy))
   shared.barrier.serve(cached)

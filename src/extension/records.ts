@@ -5,7 +5,7 @@ import { shardOf } from '../model/key.js'
 import type { Model } from '../model/model.js'
 import { RowDecoder } from '../model/row.js'
 import type { Reader } from '../read/reader.js'
-import type { View } from '../redis/replies.js'
+import type { CachedRow } from '../redis/replies.js'
 import type { Answer, Writer } from '../write/writer.js'
 import { type Arguments, hasOthers } from './call.js'
 import type { Fields, Projector } from './projector.js'
@@ -119,7 +119,7 @@ export class Records {
     return undefined
   }
 
-  #view(key: string): Promise<View> {
+  #view(key: string): Promise<CachedRow> {
     return this.#cached.reader.find(shardOf(key, this.#cached.shards.count), key, (view) => view)
   }
 
