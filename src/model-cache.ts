@@ -27,12 +27,11 @@ import type { Inspector } from './read/inspector.js'
 import type { Reader } from './read/reader.js'
 import { redact } from './redaction.js'
 import type { CachedRow } from './redis/replies.js'
+import type { Stoppable } from './service.js'
 
 /** Takes checked writes, and says when they are safe where the model's strategy wants them. */
-export interface RecordWriter {
+export interface RecordWriter extends Stoppable {
   write(shard: number, operation: Operation): Promise<void>
-  /** Resolves when no write is under way. */
-  stop(): Promise<void>
 }
 
 export interface ModelCacheContext<M extends Model> {
@@ -55,7 +54,7 @@ export interface ModelCacheContext<M extends Model> {
  * OutcomeUnknownError (it may have been); those of the other two strategies UnavailableError, ParkedError and TimeoutError (nothing was
  * written), PersistError, ConfigurationError, ClosedError.
  */
-export class ModelCache<M extends Model = Model> {
+export class ModelCache<M extends Model = Model> implements Stoppable {
   readonly #model: M
   readonly #shards: number
   readonly #compiler: Compiler
@@ -168,7 +167,7 @@ export class ModelCache<M extends Model = Model> {
   }
 
   /** @internal Refuses further calls, and resolves when no write is under way. */
-  async close(): Promise<void> {
+  async stop(): Promise<void> {
     this.#closed = true
     await this.#writer.stop()
   }

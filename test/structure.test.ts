@@ -11,7 +11,7 @@ const SOURCE = join(import.meta.dirname, '..', 'src')
 const MAX_LINES = 306
 
 /** The files that every room may import from. */
-const FOUNDATION = ['redaction', 'errors', 'events', 'options']
+const FOUNDATION = ['redaction', 'errors', 'events', 'options', 'service']
 
 /** Rooms from the bottom up, each with the rooms that it may import from. docs/architecture.md shows the same. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {

@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis'
 import { toPersistError } from '../database/failure.js'
 import type { SqlClient } from '../database/postgresql/database.js'
 import { inspect } from '../database/postgresql/inspection.js'
@@ -8,9 +7,9 @@ import { ConfigurationError, UnavailableError, WriteBehindError } from '../error
 import type { Events } from '../events.js'
 import { within } from '../flush/barrier.js'
 import type { Model } from '../model/model.js'
-import type { RetryingConnection } from '../redis/retrying-connection.js'
-import type { Calls } from '../write/writer.js'
+import type { Service } from '../service.js'
 import { Binding } from './binding.js'
+import type { OpenCalls } from './connections.js'
 import { IdentityKey } from './identity.js'
 
 /** Ms that a start waits for the database: without it, what is written waits in Redis. */
@@ -23,9 +22,9 @@ export interface ConfirmationContext {
   readonly namespace: string
   /** Those that are used. */
   readonly models: readonly Model[]
-  readonly calls: Calls & { readonly redis: Redis }
-  /** Which are refused once the database is known to be another. */
-  readonly retrying: readonly RetryingConnection[]
+  readonly calls: OpenCalls
+  /** Told once the database is known to be another one. */
+  readonly refuse: (error: ConfigurationError) => void
   readonly events: Events
   /** Ms. */
   readonly statementTimeout: number
@@ -36,7 +35,7 @@ export interface ConfirmationContext {
  * A database that is away then is asked again: before the first statement, and every 2 s. Until it has answered, writes go on in Redis, under the
  * namespace that Redis has, and no statement is sent. So it is when Redis has forgotten whose it is.
  */
-export class Confirmation {
+export class Confirmation implements Service {
   /** The application's, once the database is confirmed: its statements wait for that. */
   readonly client: SqlClient
   readonly #context: ConfirmationContext
@@ -44,6 +43,10 @@ export class Confirmation {
   #isConfirmed = false
   #refusal: ConfigurationError | undefined
   #underWay: Promise<void> | undefined
+  #starting: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #look: Promise<void> | undefined
+  #stopped = false
 
   constructor(context: ConfirmationContext) {
     this.#context = context
@@ -64,8 +67,20 @@ export class Confirmation {
    * @throws ConfigurationError when it is another database, or does not fit the schema
    * @throws UnavailableError when Redis is away
    */
-  async start(): Promise<this> {
-    if (this.#context.models.length === 0) return this
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  /** Looks no more, and resolves when the look under way has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    await this.#look
+  }
+
+  async #start(): Promise<void> {
+    if (this.#context.models.length === 0) return
     try {
       await within(performance.now() + PATIENCE, this.confirm())
     } catch (error) {
@@ -78,7 +93,6 @@ export class Confirmation {
       this.#report(error)
     }
     this.#watch()
-    return this
   }
 
   /**
@@ -141,7 +155,7 @@ export class Confirmation {
   #refuse(error: ConfigurationError): void {
     this.#refusal = error
     this.#isConfirmed = false
-    for (const connection of this.#context.retrying) connection.refuse(error)
+    this.#context.refuse(error)
   }
 
   #ask<T>(sql: string, values: readonly unknown[]): Promise<T[]> {
@@ -150,13 +164,13 @@ export class Confirmation {
   }
 
   #watch(): void {
-    setTimeout(() => {
-      if (this.#context.calls.redis.status === 'end' || this.#refusal !== undefined) return
-      void this.#look().finally(() => this.#watch())
+    if (this.#stopped || this.#refusal !== undefined) return
+    this.#timer = setTimeout(() => {
+      this.#look = this.#lookAgain().finally(() => this.#watch())
     }, INTERVAL).unref()
   }
 
-  async #look(): Promise<void> {
+  async #lookAgain(): Promise<void> {
     if (this.#refusal !== undefined) return
     try {
       if (this.#isConfirmed && !(await this.#binding.isKept())) this.#isConfirmed = false

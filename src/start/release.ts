@@ -1,12 +1,11 @@
 import type { Redis } from 'ioredis'
-import { ConfigurationError, UnavailableError } from '../errors.js'
+import { ConfigurationError } from '../errors.js'
 import { createEvents } from '../events.js'
 import { OPTION_DEFAULTS } from '../options.js'
-import { connectLike, problemOf } from '../redis/connection.js'
+import { connectLike } from '../redis/connection.js'
 import { identityKey, shardCountsKey, shardPrefix } from '../redis/keys.js'
-import { named } from '../redis/reply.js'
-import { disconnect, RetryingConnection } from '../redis/retrying-connection.js'
-import { Store } from '../redis/store.js'
+import { disconnect } from '../redis/retrying-connection.js'
+import { createCalls, type OpenCalls, open } from './connections.js'
 
 export interface Release {
   /** A connection to copy the settings of; it is not used itself, and stays yours to close. */
@@ -23,23 +22,18 @@ export interface Release {
 export async function releaseNamespace({ redis, namespace = OPTION_DEFAULTS.namespace, ...rest }: Release): Promise<void> {
   const [unknown] = Object.keys(rest)
   if (unknown !== undefined) throw new ConfigurationError(`releaseNamespace: expected only redis and namespace, got ${unknown}`)
-  const { writeTimeout } = OPTION_DEFAULTS
-  const ownRedis = connectLike(redis, createEvents(), [])(RetryingConnection.OPTIONS)
-  const connection = new RetryingConnection(ownRedis, writeTimeout)
+  const calls = createCalls(connectLike(redis, createEvents(), []), OPTION_DEFAULTS.writeTimeout)
   try {
-    await ownRedis.connect().catch((error) => {
-      throw new UnavailableError(undefined, named(problemOf(ownRedis) ?? error))
-    })
-    await checkClean(ownRedis, connection, namespace)
-    await connection.ask(undefined, () => ownRedis.del(identityKey(namespace)))
+    await open(calls)
+    await checkClean(calls, namespace)
+    await calls.connection.ask(undefined, () => calls.redis.del(identityKey(namespace)))
   } finally {
-    connection.close()
-    disconnect(ownRedis)
+    calls.connection.close()
+    disconnect(calls.redis)
   }
 }
 
-async function checkClean(redis: Redis, connection: RetryingConnection, namespace: string): Promise<void> {
-  const store = new Store(redis)
+async function checkClean({ redis, connection, store }: OpenCalls, namespace: string): Promise<void> {
   const dirty = new Map<string, number>()
   const counts = await connection.ask(undefined, () => redis.hgetall(shardCountsKey(namespace)))
   for (const [model, count] of Object.entries(counts)) {
