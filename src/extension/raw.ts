@@ -1,9 +1,9 @@
 import type { Model } from '../model/model.js'
 
-/** Words of SQL that change rows, or may call something that does. Found in a comment they cost a flush, no more. */
+/** Words of SQL that change rows, or may call something that does. A word in a comment only costs an unnecessary flush. */
 const CHANGES = /\b(insert|update|delete|merge|truncate|alter|drop|create|copy|call|do|execute|lock)\b/i
 
-/** What raw SQL is about, as far as its text says. */
+/** Finds out from its text which models raw SQL is about. */
 export class RawTables {
   readonly #tables: readonly { name: string; pattern: RegExp }[]
 
@@ -11,7 +11,7 @@ export class RawTables {
     this.#tables = models.map(({ name, table }) => ({ name, pattern: namedIn(table) }))
   }
 
-  /** The models whose tables the text names. */
+  /** Names of the models whose tables the text names. */
   named(sql: string): string[] {
     return this.#tables.filter(({ pattern }) => pattern.test(sql)).map(({ name }) => name)
   }
@@ -21,7 +21,7 @@ export function mayChange(operation: string, sql: string): boolean {
   return operation.startsWith('$execute') || CHANGES.test(sql)
 }
 
-/** The text of what Prisma's raw calls are given: a tagged template, a typed query, or a string and its values. */
+/** The SQL in the arguments of one of Prisma's raw calls: a tagged template, a typed query, or a string and its values. */
 export function textOf(args: unknown): string {
   const given = Array.isArray(args) ? args[0] : args
   if (typeof given === 'string') return given
@@ -30,7 +30,7 @@ export function textOf(args: unknown): string {
   return Array.isArray(strings) ? strings.join('?') : String(given)
 }
 
-/** @param table quoted and perhaps qualified: its last part is looked for as a word */
+/** @param table quoted, and perhaps qualified; the pattern finds its last part as a word */
 function namedIn(table: string): RegExp {
   const name = (/"((?:[^"]|"")+)"$/.exec(table)?.[1] ?? table).replaceAll('""', '"')
   return new RegExp(`(?<![\\w$])${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w$])`, 'i')

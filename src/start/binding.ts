@@ -115,7 +115,7 @@ export class Binding {
     if (isHere && isKnown) return
     const isCopy = known !== undefined && found?.id === known.id
     throw new ConfigurationError(
-      `namespace "${this.#namespace}": expected ${describe(bound, known?.table, known?.id)}, whose writes this Redis holds, got ${describe(here, here.table, found?.id)}; ` +
+      `namespace "${this.#namespace}": expected ${databaseName(bound, known?.table, known?.id)}, whose writes this Redis holds, got ${databaseName(here, here.table, found?.id)}; ` +
         `${isCopy ? 'the latter is a copy of the former, or what became of it: ' : ''}give each database a namespace of its own, or move this one (docs/operations.md)`,
     )
   }
@@ -128,7 +128,7 @@ export class Binding {
       if (known !== undefined) warnings.push(`${about}the ledger ${here.table} has been emptied; Redis still names it, and goes on with it`)
     } else if (known === undefined && !isSamePlace(found.place, here)) {
       await row.replace(found.id, { id: randomUUID(), place: here })
-      const was = describe(found.place, found.place.table, found.id)
+      const was = databaseName(found.place, found.place.table, found.id)
       warnings.push(
         `${about}the ledger ${here.table} is a copy of that of ${was}, or was moved; it is bound to this Redis under a new identity`,
       )
@@ -151,7 +151,7 @@ function isSamePlace(a: Place, b: Place): boolean {
   return isSameServer(a, b) && a.database === b.database && a.table === b.table
 }
 
-function describe({ system, database }: BoundDatabase, table: string | undefined, id: string | undefined): string {
+function databaseName({ system, database }: BoundDatabase, table: string | undefined, id: string | undefined): string {
   const details = [system && `server ${system}`, table && `ledger ${table}`, id && `identity ${id}`].filter(Boolean).join(', ')
   return `the database "${database}"${details ? ` (${details})` : ''}`
 }

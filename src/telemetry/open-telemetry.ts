@@ -17,7 +17,7 @@ export class OpenTelemetry implements Telemetry {
   write({ model, shard, operations, writes, origins }: WriteCall): WriteSpan | undefined {
     const [first, ...others] = distinct(origins)
     const parent = first === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, first)
-    const attributes = describe('write', 'send', model, shard, operations)
+    const attributes = attributesOf('write', 'send', model, shard, operations)
     attributes['write_behind.writes'] = writes
     const options = { kind: SpanKind.PRODUCER, attributes, links: others.map((each) => ({ context: each })) }
     const span = this.#tracer.startSpan('write-behind.write', options, parent)
@@ -28,7 +28,7 @@ export class OpenTelemetry implements Telemetry {
   async flush(flushed: FlushedBatch, run: () => Promise<{ rows: number; parked: number }>): Promise<void> {
     const { model, shard, batch, records, writes, traces } = flushed
     const attributes = {
-      ...describe('flush', 'process', model, shard, records),
+      ...attributesOf('flush', 'process', model, shard, records),
       'write_behind.batch': batch,
       'write_behind.writes': writes,
     }
@@ -45,7 +45,7 @@ export class OpenTelemetry implements Telemetry {
 }
 
 /** As the semantic conventions name it for a message queue, which a shard is. Keys and values are not for a trace. */
-function describe(name: string, type: string, model: string, shard: number, records: number): Attributes {
+function attributesOf(name: string, type: string, model: string, shard: number, records: number): Attributes {
   return {
     'messaging.system': 'write-behind',
     'messaging.operation.name': name,
