@@ -20,22 +20,25 @@ import { checkShardCount } from './start/shard-count.js'
 import { loadQueueTelemetry, loadTelemetry } from './telemetry/load.js'
 import { WriteBehind } from './write-behind.js'
 
-/** Redis answers what came together when the last of it is done: the database would wait for the claims of all shards. Two keep Redis busy. */
+/**
+ * How many claims are sent to Redis at the same time. Redis answers commands that arrived together when it has carried out the last of them, so that the
+ * database would wait for the claims of all shards. Two keep Redis busy.
+ */
 const CLAIMS_UNDER_WAY = 2
 
 export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }
 
 export interface Setup<M extends Models, P extends Policies<M>> extends Options {
-  /** The application's Prisma client, without the extension of the cache; only `$queryRawUnsafe` and `$transaction` are used. */
+  /** The Prisma client of the application, without the extension of the cache. Only its `$queryRawUnsafe` and `$transaction` are used. */
   readonly prisma: SqlClient
   /**
-   * A connection to copy the address of: host, user, password, TLS, database, Sentinels. Its other settings, as `retryStrategy` and
-   * `commandTimeout`, are not used, and neither is the connection itself, which stays yours to close.
+   * A connection whose address is copied: host, user, password, TLS, database, Sentinels. Its other settings, such as `retryStrategy` and
+   * `commandTimeout`, are ignored. The connection itself is not used; it remains yours to close.
    */
   readonly redis: Redis
-  /** What the generator emitted. */
+  /** The `models` of the generated file. */
   readonly models: M
-  /** The models to write behind, by the name of their delegate, and how; `{}` for the defaults. */
+  /** The models to cache, by the name of their delegate (`pageView`), each with its policy; `{}` takes the defaults. */
   readonly policies: P
 }
 
@@ -45,19 +48,23 @@ export type Cache<M extends Models, P extends Policies<M>> = WriteBehind<Pick<M,
 }
 
 /**
- * Connects, and checks that this Redis is safe to write to. Records of models whose strategy is write-behind no more are flushed first, for up to
- * 30 s a model.
- * @throws ConfigurationError when options, policies or models cannot work as given, or such records are refused by the database
- * @throws UnsafeRedisError when Redis would lose dirty data (eviction policy), is too old, a replica, or a node of a Redis Cluster
+ * Connects to Redis, checks that it is safe to write to, and confirms that the database is the one that the namespace belongs to. If a model had the
+ * strategy `write-behind` and has another one now, its dirty records are flushed first, for up to 30 s.
+ * @throws ConfigurationError when options, policies or models cannot work as given, when the database is another one or does not fit the schema, or when it
+ * refuses records of a model whose strategy was changed
+ * @throws UnsafeRedisError when Redis could lose writes (eviction policy), is too old, is a replica or a node of a Redis Cluster, or denies a right
  * @throws UnavailableError when Redis cannot be reached
- * @throws PersistError, TimeoutError when such records could not be flushed
+ * @throws PersistError, TimeoutError when records of a model whose strategy was changed could not be flushed
  */
 export async function createWriteBehind<const M extends Models, const P extends Policies<M>>(setup: Setup<M, P>): Promise<Cache<M, P>> {
   const { prisma, redis, models, policies, ...given } = setup
   const options = resolveOptions(given)
   const resolved = Object.entries(policies).map(([name, policy]) => ({ name, policy: resolvePolicy(models, name, policy ?? {}) }))
   const clash = resolved.find(({ name }) => name in WriteBehind.prototype || name === 'events')
-  if (clash !== undefined) throw new ConfigurationError(`policies: a model named ${clash.name} would hide cache.${clash.name}`)
+  if (clash !== undefined)
+    throw new ConfigurationError(
+      `policies: the model ${clash.name} would hide cache.${clash.name}; rename it in the Prisma schema, or leave it out`,
+    )
 
   const events = createEvents()
   const connections = new Connections(redis, events, options)

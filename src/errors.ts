@@ -94,7 +94,7 @@ export class RedisFullError extends WriteBehindError {
  */
 export class OutcomeUnknownError extends WriteBehindError {
   constructor(model: string, cause: unknown) {
-    super('OUTCOME_UNKNOWN', `${model}: the write may or may not have been stored: ${messageOf(cause)}`, { model, cause })
+    super('OUTCOME_UNKNOWN', `${model}: the write may have been stored, or not: ${messageOf(cause)}`, { model, cause })
   }
 }
 
@@ -123,7 +123,7 @@ export class ParkedError extends WriteBehindError {
   readonly keys: readonly string[]
 
   constructor(model: string, keys: readonly string[]) {
-    super('PARKED', `${model}: the database refuses ${keys.length} record(s), kept as parked: ${keys.slice(0, 5).join(', ')}`, { model })
+    super('PARKED', `${model}: the database refuses ${keys.length} record(s), which are parked: ${keys.slice(0, 5).join(', ')}`, { model })
     this.keys = keys
   }
 }
@@ -143,7 +143,7 @@ export class TransactionBlockedError extends WriteBehindError {
   constructor(model: string, cause: unknown) {
     super(
       'TRANSACTION_BLOCKED',
-      `${model}: records that the transaction is about have writes that are not in the database, and their flush waits for the transaction; call cache.flush({ model, key }) before it`,
+      `${model}: the transaction concerns records with writes that are not in the database, and their flush waits for the transaction; call cache.flush({ model, key }) before it`,
       { model, cause },
     )
   }

@@ -8,15 +8,15 @@ import { disconnect } from '../redis/retrying-connection.js'
 import { createCalls, type OpenCalls, open } from './connections.js'
 
 export interface Release {
-  /** A connection to copy the settings of; it is not used itself, and stays yours to close. */
+  /** A connection whose address is copied. The connection itself is not used; it remains yours to close. */
   readonly redis: Redis
   /** @default 'write-behind' */
   readonly namespace?: string
 }
 
 /**
- * Lets the namespace be bound to another database: to that of the next process that starts. Stop all of its processes first.
- * @throws ConfigurationError while records are dirty, which would come into the other database, and for an unknown option
+ * Frees a namespace from its database. The next process that starts binds it to its own database. Stop all processes of the namespace first.
+ * @throws ConfigurationError while the namespace has dirty records, which would go to the other database; and for an unknown option
  * @throws UnavailableError when Redis does not answer
  */
 export async function releaseNamespace({ redis, namespace = OPTION_DEFAULTS.namespace, ...rest }: Release): Promise<void> {
@@ -44,5 +44,5 @@ async function checkClean({ redis, connection, store }: OpenCalls, namespace: st
   }
   if (dirty.size === 0) return
   const models = [...dirty].map(([model, records]) => `${model} has ${records}`).join(', ')
-  throw new ConfigurationError(`namespace "${namespace}": expected no dirty records, ${models}; flush them into their database first`)
+  throw new ConfigurationError(`namespace "${namespace}": expected no dirty records, got ${models}; flush them into their database first`)
 }

@@ -1,4 +1,4 @@
-/** The one module that knows OpenTelemetry, which is optional: it is imported only if it is installed. */
+/** The only module that uses OpenTelemetry. It is loaded only if that is installed, because OpenTelemetry is optional. */
 import { type Attributes, context, type Link, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { WriteBehindError } from '../errors.js'
 import { messageOf } from '../redaction.js'
@@ -44,7 +44,7 @@ export class OpenTelemetry implements Telemetry {
   }
 }
 
-/** As the semantic conventions name it for a message queue, which a shard is. Keys and values are not for a trace. */
+/** Attributes by the semantic conventions for message queues; a shard counts as a queue. They contain no keys and no values. */
 function attributesOf(name: string, type: string, model: string, shard: number, records: number): Attributes {
   return {
     'messaging.system': 'write-behind',
@@ -64,7 +64,7 @@ function end(span: Span, failure?: Error): void {
   span.end()
 }
 
-/** The first of each span, and not more than a batch has links for. */
+/** Each span once, and at most as many as a batch can have links. */
 function distinct(origins: readonly Origin[]): readonly Origin[] {
   if (origins.length < 2) return origins
   const bySpan = new Map<string, Origin>()
