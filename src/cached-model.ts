@@ -12,14 +12,13 @@ import type { ResolvedOptions, ResolvedPolicy } from './options.js'
 import { Holds } from './read/holds.js'
 import { Inspector } from './read/inspector.js'
 import { Reader } from './read/reader.js'
-import type { Connect } from './redis/connection.js'
 import { ShardNames } from './redis/keys.js'
-import type { Safety } from './redis/safety.js'
 import type { Store } from './redis/store.js'
+import type { Connections } from './start/connections.js'
 import type { QueueTelemetry } from './telemetry/queue-telemetry.js'
 import type { Telemetry } from './telemetry/telemetry.js'
 import { DirectWriter } from './write/direct-writer.js'
-import { type Calls, Writer } from './write/writer.js'
+import { Writer } from './write/writer.js'
 
 /** Options of the connections that BullMQ uses. */
 export const QUEUE_CONNECTION = {
@@ -54,12 +53,8 @@ export interface Shared {
   readonly dialect: Dialect
   readonly options: ResolvedOptions
   readonly events: Events
-  readonly connect: Connect
-  /** For reads. Flushes have a connection of their own, because the latency of the application's calls counts. */
-  readonly calls: Calls & { readonly redis: Redis }
-  /** For writes: `calls` and more of its kind. */
-  readonly writes: readonly Calls[]
-  readonly safety: Safety
+  /** Those of the application's calls. Flushes have one of their own, because the latency of the calls counts. */
+  readonly connections: Connections
   /** For flushes. */
   readonly store: Store
   readonly queueConnection: Redis
@@ -86,16 +81,22 @@ export function createCachedModel(shared: Shared, name: string, model: Model, po
     shards: policy.shards,
     writer: writer ?? new DirectWriter({ model, database, holds, flush }),
     reader,
-    inspector: new Inspector({ ...shared.calls, model, shards }),
+    inspector: new Inspector({ ...shared.connections.calls, model, shards }),
     holds,
   })
   const flushing = createFlushing(shared, { model: model.name, policy, shards, store, scheduler, events, flusher })
   return { name, model, policy, shards, cache, reader, holds, writer, flusher, scheduler, ...flushing }
 }
 
-function createReader({ calls, events }: Shared, model: Model, policy: ResolvedPolicy, shards: ShardNames, database: Database): Reader {
+function createReader(
+  { connections, events }: Shared,
+  model: Model,
+  policy: ResolvedPolicy,
+  shards: ShardNames,
+  database: Database,
+): Reader {
   return new Reader({
-    ...calls,
+    ...connections.calls,
     model,
     shards,
     ttl: { view: policy.viewTtl, missing: policy.missingTtl },
@@ -105,14 +106,14 @@ function createReader({ calls, events }: Shared, model: Model, policy: ResolvedP
 }
 
 function createHolds(
-  { calls, events, options, dialect }: Shared,
+  { connections, events, options, dialect }: Shared,
   model: Model,
   policy: ResolvedPolicy,
   shards: ShardNames,
   reader: Reader,
 ): Holds {
   return new Holds({
-    ...calls,
+    ...connections.calls,
     events,
     model: model.name,
     shards,
@@ -123,10 +124,10 @@ function createHolds(
 }
 
 function createWriter(shared: Shared, model: Model, policy: ResolvedPolicy, shards: ShardNames, scheduler: Scheduler): Writer {
-  const { writes, safety, events, telemetry } = shared
+  const { connections, events, telemetry } = shared
   return new Writer({
-    calls: writes,
-    safety,
+    calls: connections.writes,
+    safety: connections.safety,
     events,
     telemetry,
     model: model.name,
@@ -150,7 +151,7 @@ type Flushing = Pick<Shared, 'store' | 'events'> & { readonly model: string } & 
   >
 
 /** What runs only where startWorker() was called. */
-function createFlushing({ options, queueTelemetry, connect }: Shared, flushing: Flushing): Pick<CachedModel, 'worker' | 'sweeper'> {
+function createFlushing({ options, queueTelemetry, connections }: Shared, flushing: Flushing): Pick<CachedModel, 'worker' | 'sweeper'> {
   const { namespace, concurrency, writeTimeout, sweepInterval } = options
   return {
     worker: new FlushWorker({
@@ -159,7 +160,7 @@ function createFlushing({ options, queueTelemetry, connect }: Shared, flushing: 
       concurrency,
       timeout: writeTimeout,
       queueTelemetry,
-      connect: () => connect(QUEUE_CONNECTION),
+      connect: () => connections.connect(QUEUE_CONNECTION),
     }),
     sweeper: new Sweeper({ ...flushing, interval: sweepInterval }),
   }

@@ -5,25 +5,30 @@ import { isObject } from './model/key.js'
 const DEADLINE = 10_000
 const DRAINS: readonly Drain[] = ['all', 'own', 'none']
 
-/** Whose records a close brings into the database: everybody's, those that this process wrote, or none. */
+/** Which records a close flushes: those of all processes, those that this process has written, or none. */
 export type Drain = 'all' | 'own' | 'none'
 
 export interface CloseOptions {
   /**
-   * Whose records to flush before the end. `own`: those that this process wrote and that may not be in the database yet; where it wrote more than 250
-   * to one shard, the whole shard. What is not flushed stays in Redis, and is flushed by the workers.
+   * Which records to flush before the connections are closed:
+   * - `all`: those of all processes
+   * - `own`: those that this process has written and that may not be in the database yet; of a shard with more than 250 of them, all records
+   * - `none`
+   *
+   * The others stay in Redis, and the workers flush them.
    * @default 'own'
    */
   readonly drain?: Drain
-  /** Ms for letting calls end and flushing; saying what is left takes up to a second more. @default 10000 */
+  /** Ms in which calls may end and records are flushed. To find out what is left takes up to one second more. @default 10000 */
   readonly deadline?: number
 }
 
 export interface CloseReport {
-  /** Records that the close itself brought into the database: not those that a worker took first. */
+  /** How many records the close itself brought into the database, not counting those that a worker took first. */
   readonly flushed: number
-  /** Records that stay in Redis, for the next worker, whoever wrote them; parked ones included. `undefined`: Redis did not say. */
+  /** How many records of all processes stay in Redis for the next worker, parked ones included; `undefined` if Redis did not answer. */
   readonly dirty: number | undefined
+  /** How many of them are parked; `undefined` if Redis did not answer. */
   readonly parked: number | undefined
 }
 

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { createCachedModel, QUEUE_CONNECTION, type Shared } from './cached-model.js'
 import type { Dialect, SqlClient } from './database/database.js'
 import { dialectOf } from './database/dialects.js'
-import { ConfigurationError, UnavailableError } from './errors.js'
+import { ConfigurationError } from './errors.js'
 import { createEvents, type Events } from './events.js'
 import { Barrier } from './flush/barrier.js'
 import { Semaphore } from './flush/semaphore.js'
@@ -10,43 +10,36 @@ import type { Model, Models } from './model/model.js'
 import type { ModelCache } from './model-cache.js'
 import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
 import { redact } from './redaction.js'
-import { type Connect, connectLike, problemOf } from './redis/connection.js'
-import { checkPermissions, watchPermissions } from './redis/permissions.js'
-import { named } from './redis/refusal.js'
-import { disconnect, RetryingConnection } from './redis/retrying-connection.js'
-import { Safety } from './redis/safety.js'
+import { problemOf } from './redis/connection.js'
 import { Store } from './redis/store.js'
+import type { Stoppable } from './service.js'
 import { checkClock } from './start/clock.js'
 import { Confirmation } from './start/confirmation.js'
+import { Connections } from './start/connections.js'
 import { drainSwitched } from './start/drain.js'
 import { checkShardCount } from './start/shard-count.js'
 import { loadQueueTelemetry, loadTelemetry } from './telemetry/load.js'
-import type { Calls } from './write/writer.js'
 import { WriteBehind } from './write-behind.js'
 
 /**
- * Redis answers what has arrived by a connection when it has carried out all of it. With one connection it and the application take
- * turns, each waiting for the other; with four, both were busy 90 % of the time (docs/performance.md).
+ * How many claims are sent to Redis at the same time. Redis answers commands that arrived together when it has carried out the last of them, so that the
+ * database would wait for the claims of all shards. Two keep Redis busy.
  */
-const WRITE_CONNECTIONS = 4
-/** Redis answers what came together when the last of it is done: the database would wait for the claims of all shards. Two keep Redis busy. */
 const CLAIMS_UNDER_WAY = 2
-/** Redis is asked whether it is safe once in so many sweeps. */
-const SWEEPS_PER_LOOK = 5
 
 export type Policies<M extends Models> = { readonly [N in keyof M]?: Policy }
 
 export interface Setup<M extends Models, P extends Policies<M>> extends Options {
-  /** The application's Prisma client, without the extension of the cache; only `$queryRawUnsafe` and `$transaction` are used. */
+  /** The Prisma client of the application, without the extension of the cache. Only its `$queryRawUnsafe` and `$transaction` are used. */
   readonly prisma: SqlClient
   /**
-   * A connection to copy the address of: host, user, password, TLS, database, Sentinels. Its other settings, as `retryStrategy` and
-   * `commandTimeout`, are not used, and neither is the connection itself, which stays yours to close.
+   * A connection whose address is copied: host, user, password, TLS, database, Sentinels. Its other settings, such as `retryStrategy` and
+   * `commandTimeout`, are ignored. The connection itself is not used; it remains yours to close.
    */
   readonly redis: Redis
-  /** What the generator emitted. */
+  /** The `models` of the generated file. */
   readonly models: M
-  /** The models to write behind, by the name of their delegate, and how; `{}` for the defaults. */
+  /** The models to cache, by the name of their delegate (`pageView`), each with its policy; `{}` takes the defaults. */
   readonly policies: P
 }
 
@@ -56,28 +49,32 @@ export type Cache<M extends Models, P extends Policies<M>> = WriteBehind<Pick<M,
 }
 
 /**
- * Connects, and checks that this Redis is safe to write to. Records of models whose strategy is write-behind no more are flushed first, for up to
- * 30 s a model.
- * @throws ConfigurationError when options, policies or models cannot work as given, or such records are refused by the database
- * @throws UnsafeRedisError when Redis would lose dirty data (eviction policy), is too old, a replica, or a node of a Redis Cluster
+ * Connects to Redis, checks that it is safe to write to, and confirms that the database is the one that the namespace belongs to. If a model had the
+ * strategy `write-behind` and has another one now, its dirty records are flushed first, for up to 30 s.
+ * @throws ConfigurationError when options, policies or models cannot work as given, when the database is another one or does not fit the schema, or when it
+ * refuses records of a model whose strategy was changed
+ * @throws UnsafeRedisError when Redis could lose writes (eviction policy), is too old, is a replica or a node of a Redis Cluster, or denies a right
  * @throws UnavailableError when Redis cannot be reached
- * @throws PersistError, TimeoutError when such records could not be flushed
+ * @throws PersistError, TimeoutError when records of a model whose strategy was changed could not be flushed
  */
 export async function createWriteBehind<const M extends Models, const P extends Policies<M>>(setup: Setup<M, P>): Promise<Cache<M, P>> {
   const { prisma, redis, models, policies, ...given } = setup
   const options = resolveOptions(given)
   const resolved = Object.entries(policies).map(([name, policy]) => ({ name, policy: resolvePolicy(models, name, policy ?? {}) }))
   const clash = resolved.find(({ name }) => name in WriteBehind.prototype || name === 'events')
-  if (clash !== undefined) throw new ConfigurationError(`policies: a model named ${clash.name} would hide cache.${clash.name}`)
+  if (clash !== undefined)
+    throw new ConfigurationError(
+      `policies: the model ${clash.name} would hide cache.${clash.name}; rename it in the Prisma schema, or leave it out`,
+    )
 
   const dialect = dialectOf(resolved.map(({ name }) => models[name] as Model))
   const events = createEvents()
-  const connections: Redis[] = []
-  const connect = connectLike(redis, events, connections)
+  const connections = new Connections(redis, events, options)
+  const services: Stoppable[] = [connections]
   try {
-    return await assemble({ prisma, models, resolved, options, events, connections, connect, dialect })
+    return await assemble({ prisma, models, resolved, options, events, connections, services, dialect })
   } catch (error) {
-    for (const connection of connections) disconnect(connection)
+    for (const service of services) void service.stop()
     throw redact(error)
   }
 }
@@ -88,80 +85,63 @@ interface Assembly<M extends Models> {
   readonly resolved: readonly { name: string; policy: ResolvedPolicy }[]
   readonly options: ResolvedOptions
   readonly events: Events
-  readonly connections: readonly Redis[]
-  readonly connect: Connect
+  readonly connections: Connections
+  /** What was started, to be stopped by a close, or when the start fails. */
+  readonly services: Stoppable[]
   readonly dialect: Dialect
 }
 
-/**
- * Commands that are under way when the connection is lost would never end without the connection.
- * @throws UnavailableError when Redis cannot be reached
- */
-async function openCalls(connect: Connect, timeout: number): Promise<Calls & { redis: Redis }> {
-  const redis = connect(RetryingConnection.OPTIONS)
-  const calls = { redis, connection: new RetryingConnection(redis, timeout), store: new Store(redis) }
-  // ioredis' own says only that the connection is closed.
-  await redis.connect().catch((error) => {
-    throw new UnavailableError(undefined, named(problemOf(redis) ?? error))
-  })
-  return calls
-}
-
 async function assemble<M extends Models, P extends Policies<M>>(assembly: Assembly<M>): Promise<Cache<M, P>> {
-  const { models, resolved, options, events, connections, connect } = assembly
-  const { writeTimeout, onUnsafeRedis, sweepInterval } = options
-  const calls = await openCalls(connect, writeTimeout)
-  await checkPermissions(calls.redis, calls.connection, options.namespace)
-  const safety = new Safety({ events, onUnsafeRedis, interval: SWEEPS_PER_LOOK * sweepInterval })
-  await safety.start(calls.redis, calls.connection)
-
-  const others = Array.from({ length: WRITE_CONNECTIONS - 1 }, () => openCalls(connect, writeTimeout))
-  const [telemetry, queueTelemetry, ...writes] = await Promise.all([loadTelemetry(), loadQueueTelemetry(), ...others])
-  const retrying = [calls, ...writes].map(({ connection }) => connection)
-  const confirmation = await confirmationOf(assembly, calls, retrying).start()
-  await checkClock(calls, Math.min(...resolved.map(({ policy }) => policy.maxWait)))
-  for (const { name, policy } of resolved) await checkShardCount(calls, options.namespace, (models[name] as Model).name, policy.shards)
-  for (const { redis, connection } of writes) safety.watch(redis, connection)
-  for (const { redis, connection } of [calls, ...writes])
-    watchPermissions(
-      redis,
-      connection,
-      options.namespace,
-      (error) => void events.emit('failure', { step: 'safety', model: undefined, error }),
-    )
-  const flushes = connect({ socketTimeout: writeTimeout })
+  const { models, resolved, options, events, connections, services } = assembly
+  const [telemetry, queueTelemetry] = await Promise.all([loadTelemetry(), loadQueueTelemetry(), connections.start()])
+  const confirmation = await confirm(assembly)
+  const flushes = connections.connect({ socketTimeout: options.writeTimeout })
   const store = new Store(flushes)
+  const barrier = new Barrier(
+    store,
+    events,
+    () => problemOf(flushes),
+    () => confirmation.ready(),
+  )
   const shared: Shared = {
-    ...assembly,
     prisma: confirmation.client,
+    dialect: assembly.dialect,
+    options,
+    events,
+    connections,
     telemetry,
     queueTelemetry,
-    calls,
-    writes: [calls, ...writes],
-    safety,
     store,
-    barrier: new Barrier(
-      store,
-      events,
-      () => problemOf(flushes),
-      () => confirmation.ready(),
-    ),
-    queueConnection: connect(QUEUE_CONNECTION),
+    barrier,
+    queueConnection: connections.connect(QUEUE_CONNECTION),
     limits: { claims: new Semaphore(CLAIMS_UNDER_WAY), statements: new Semaphore(options.concurrency) },
   }
   const cached = resolved.map(({ name, policy }) => createCachedModel(shared, name, models[name] as Model, policy))
-  shared.barrier.serve(cached)
-  await drainSwitched(cached, shared.barrier)
-  const cache = new WriteBehind(events, cached, shared.barrier, calls, retrying, connections)
+  barrier.serve(cached)
+  await drainSwitched(cached, barrier)
+  const cache = new WriteBehind({ events, models: cached, barrier, calls: connections.calls, services })
   for (const { name, cache: value } of cached) Object.defineProperty(cache, name, { value, enumerable: true })
   return cache as unknown as Cache<M, P>
 }
 
-function confirmationOf(
-  { prisma, models, resolved, options, events, dialect }: Assembly<Models>,
-  calls: Calls & { redis: Redis },
-  retrying: readonly RetryingConnection[],
-): Confirmation {
-  const used = resolved.map(({ name }) => models[name] as Model)
-  return new Confirmation({ ...options, prisma, dialect, models: used, calls, retrying, events })
+/** The checks before anything is written or flushed. */
+async function confirm({
+  prisma,
+  models,
+  resolved,
+  options,
+  events,
+  connections,
+  services,
+  dialect,
+}: Assembly<Models>): Promise<Confirmation> {
+  const { calls } = connections
+  const used = resolved.map(({ name, policy }) => ({ model: models[name] as Model, policy }))
+  const refuse = (error: ConfigurationError) => connections.refuse(error)
+  const confirmation = new Confirmation({ ...options, prisma, dialect, models: used.map(({ model }) => model), calls, refuse, events })
+  services.push(confirmation)
+  await confirmation.start()
+  await checkClock(calls, Math.min(...used.map(({ policy }) => policy.maxWait)))
+  for (const { model, policy } of used) await checkShardCount(calls, options.namespace, model.name, policy.shards)
+  return confirmation
 }

@@ -1,6 +1,6 @@
 import { messageOf, OwnError } from './redaction.js'
 
-/** Codes are stable: match on them, not on messages. Each is that of one class, but for the last three, which are PersistError's. */
+/** Codes are stable: match on them, not on messages. Each class has one code, except PersistError, which has the last three. */
 export type ErrorCode =
   | 'INVALID_INPUT'
   | 'CONFIGURATION'
@@ -23,12 +23,12 @@ interface ErrorDetails {
   readonly cause?: unknown
 }
 
-/** Base of every error that this library throws. Its message and its causes hold no value of a row and no secret: see redaction.ts. */
+/** Base of every error that this library throws. Its message and its causes contain no value of a row and no secret (redaction.ts). */
 export class WriteBehindError extends OwnError {
   readonly code: ErrorCode
-  /** As in the Prisma schema. */
+  /** Name in the Prisma schema; `undefined` when the error is not about one model. */
   readonly model: string | undefined
-  /** As in ParkedRecord. */
+  /** Key of the record, written as in ParkedRecord; `undefined` when the error is not about one record. */
   readonly key: string | undefined
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
@@ -40,13 +40,14 @@ export class WriteBehindError extends OwnError {
   }
 }
 
-/** A call's arguments do not fit the model. Nothing was stored. */
+/** The arguments of a call do not fit the model. Nothing was stored. */
 export class InvalidInputError extends WriteBehindError {
+  /** The field or argument that is wrong; `undefined` when it is the whole call. */
   readonly field: string | undefined
   readonly expected: string
   readonly got: string
 
-  /** @param model `undefined`: the call is not one of a model */
+  /** @param model `undefined` when the call is not about one model */
   constructor(model: string | undefined, field: string | undefined, expected: string, got: string) {
     const subject = [model, field].filter((name) => name !== undefined).join('.')
     super('INVALID_INPUT', `${subject}: expected ${expected}, got ${got}`, { model })
@@ -56,7 +57,7 @@ export class InvalidInputError extends WriteBehindError {
   }
 }
 
-/** Options, policies or the Prisma schema cannot work as given. */
+/** The options, the policies, the Prisma schema or the database cannot work as given. The message says what to change. */
 export class ConfigurationError extends WriteBehindError {
   constructor(message: string, details?: ErrorDetails) {
     super('CONFIGURATION', message, details)
@@ -64,8 +65,8 @@ export class ConfigurationError extends WriteBehindError {
 }
 
 /**
- * Redis is set up in a way that can lose dirty data (eviction policy), or is none that the protocol works with (version, replica, Redis Cluster). Of
- * a write: nothing was stored, and writes work again when Redis is safe again.
+ * Redis could lose writes that are not in the database yet (its eviction policy), or the library does not work with it (its version, a replica, a
+ * node of a Redis Cluster, a missing right). When a write throws it, nothing was stored; writes work again as soon as Redis is safe again.
  */
 export class UnsafeRedisError extends WriteBehindError {
   constructor(message: string, details?: ErrorDetails) {
@@ -73,14 +74,14 @@ export class UnsafeRedisError extends WriteBehindError {
   }
 }
 
-/** The record's shard holds its share of the policy's `maxDirty`. Nothing was stored; try again later. */
+/** The shard of the record is full: it holds its share of the policy's `maxDirty`. Nothing was stored. Try again when flushes have made room. */
 export class BacklogFullError extends WriteBehindError {
   constructor(model: string, key: string, limit: number) {
     super('BACKLOG_FULL', `${model}: the backlog limit of ${limit} dirty records in a shard is reached`, { model, key })
   }
 }
 
-/** Redis is at `maxmemory`. Nothing was stored; writes work again when flushes have freed memory. */
+/** Redis has reached its `maxmemory`. Nothing was stored. Writes work again when flushes have freed memory. */
 export class RedisFullError extends WriteBehindError {
   constructor(model: string, cause: unknown) {
     super('REDIS_FULL', `${model}: Redis is out of memory (maxmemory) and refused the write`, { model, cause })
@@ -88,42 +89,46 @@ export class RedisFullError extends WriteBehindError {
 }
 
 /**
- * Redis did not answer within `writeTimeout`, or refused something within the script that stores the write: it may or may not have been stored.
- * Repeating it may apply it twice.
+ * The write may have been stored, or not: Redis did not answer within `writeTimeout`, or stopped the script that stores the write. If you repeat the
+ * write, it may be applied twice.
  */
 export class OutcomeUnknownError extends WriteBehindError {
   constructor(model: string, cause: unknown) {
-    super('OUTCOME_UNKNOWN', `${model}: the write may or may not have been stored: ${messageOf(cause)}`, { model, cause })
+    super('OUTCOME_UNKNOWN', `${model}: the write may have been stored, or not: ${messageOf(cause)}`, { model, cause })
   }
 }
 
-/** Redis could not be reached, did not answer a question, or refused the call. Nothing was stored. */
+/** Redis could not be reached, did not answer, or refused the call. Nothing was stored. */
 export class UnavailableError extends WriteBehindError {
-  /** @param model `undefined`: the call is not one of a model */
+  /** @param model `undefined` when the call is not about one model */
   constructor(model: string | undefined, cause: unknown) {
     const subject = model === undefined ? '' : `${model}: `
     super('UNAVAILABLE', `${subject}Redis is not available: ${messageOf(cause)}`, { model, cause })
   }
 }
 
-/** The cache is closed, or closing. Nothing was stored. */
+/** The cache is closed, or is being closed. Nothing was stored. */
 export class ClosedError extends WriteBehindError {
   constructor() {
     super('CLOSED', 'the cache is closed')
   }
 }
 
-/** A flush ended, and these records are not in the database because it refuses them. They stay in Redis, listed and retried. */
+/**
+ * A flush has ended, but the database refuses the changes of some records. They stay in Redis as parked records, are listed by `cache.parked()`, and are
+ * retried.
+ */
 export class ParkedError extends WriteBehindError {
+  /** Written as in ParkedRecord. */
   readonly keys: readonly string[]
 
   constructor(model: string, keys: readonly string[]) {
-    super('PARKED', `${model}: the database refuses ${keys.length} record(s), kept as parked: ${keys.slice(0, 5).join(', ')}`, { model })
+    super('PARKED', `${model}: the database refuses ${keys.length} record(s), which are parked: ${keys.slice(0, 5).join(', ')}`, { model })
     this.keys = keys
   }
 }
 
-/** A flush did not end within its deadline. What it did not write stays dirty in Redis. */
+/** A flush did not end within its timeout. What it did not write stays in Redis, for the next flush. */
 export class TimeoutError extends WriteBehindError {
   constructor(message: string, cause?: unknown) {
     super('TIMEOUT', message, { cause })
@@ -131,27 +136,30 @@ export class TimeoutError extends WriteBehindError {
 }
 
 /**
- * A call in a transaction is about records with writes that are not in the database, and they could not be flushed first: the
- * transaction has locked rows that the flush waits for, or holds the pool's last connection. Roll it back, and flush before it begins.
+ * A call in a transaction concerns records with writes that are not in the database yet, and these could not be flushed first, because the transaction
+ * has locked rows that the flush waits for, or holds the last connection of the pool. Roll the transaction back, and flush before it begins.
  */
 export class TransactionBlockedError extends WriteBehindError {
   constructor(model: string, cause: unknown) {
     super(
       'TRANSACTION_BLOCKED',
-      `${model}: records that the transaction is about have writes that are not in the database, and their flush waits for the transaction; call cache.flush({ model, key }) before it`,
+      `${model}: the transaction concerns records with writes that are not in the database, and their flush waits for the transaction; call cache.flush({ model, key }) before it`,
       { model, cause },
     )
   }
 }
 
 /**
- * The database did not take a batch, or a row could not be read. The one place that says whether it can be tried again:
- * `OUTAGE` later and unchanged · `REFUSED` the rows are at fault · `SCHEMA_MISMATCH` the deployment is, tried again later.
- * Messages carry SQLSTATE and constraint, never values of the row.
+ * The database did not take a write, or a row could not be read. The code says whether it can be tried again:
+ * - `OUTAGE`: the database is away or busy; try the same again later
+ * - `REFUSED`: the database refuses the values; trying again does not help
+ * - `SCHEMA_MISMATCH`: a table, a column or a right is missing; correct the deployment
+ *
+ * The message names the SQLSTATE and the constraint, and never a value of the row.
  */
 export class PersistError extends WriteBehindError {
   declare readonly code: 'OUTAGE' | 'REFUSED' | 'SCHEMA_MISMATCH'
-  /** SQLSTATE, Prisma's code, or the driver's; `undefined` if the failure bore none. */
+  /** The SQLSTATE, or the code of Prisma or of the driver; `undefined` if the failure has none. */
   readonly databaseCode: string | undefined
 
   constructor(code: 'OUTAGE' | 'REFUSED' | 'SCHEMA_MISMATCH', message: string, databaseCode: string | undefined, details?: ErrorDetails) {
@@ -160,7 +168,7 @@ export class PersistError extends WriteBehindError {
   }
 }
 
-/** Of a record whose change in Redis is damaged, or was put there by somebody else. Nothing was stored; the change is kept as it is, and parked. */
+/** For a record whose change in Redis is damaged, or was put there by somebody else. Nothing was stored. The change is kept as it is, and is parked. */
 export function unreadableError(model: string, key: string | undefined): PersistError {
   return new PersistError('REFUSED', `${model}: the change in Redis cannot be read`, undefined, { model, key })
 }

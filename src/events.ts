@@ -2,83 +2,88 @@ import { EventEmitter } from 'node:events'
 import type { WriteBehindError } from './errors.js'
 import { OwnError, redact } from './redaction.js'
 
-/** Redis has answered one call, which carries all writes to a shard that were issued while the call before it was under way. */
+/** Redis has stored the writes of one call. A call carries all writes to a shard that were issued while the call before it was under way. */
 export interface WrittenEvent {
   readonly model: string
   readonly shard: number
-  /** Records that the call changed. */
+  /** How many records the call has changed. */
   readonly records: number
-  /** Writes that were accepted, those added up to one operation each counted. */
+  /** How many writes were accepted. Writes that were merged into one operation count one each. */
   readonly writes: number
 }
 
-/** Redis has turned writes away, each with a BacklogFullError: the shard holds as many dirty records as the policy allows. */
+/** The shard holds as many dirty records as the policy allows. Writes were refused, each with a BacklogFullError. */
 export interface BacklogEvent {
   readonly model: string
   readonly shard: number
-  /** Writes of one call that were refused. */
+  /** How many writes of one call were refused. */
   readonly writes: number
-  /** Most dirty records of one shard. */
+  /** How many dirty records a shard may hold. */
   readonly limit: number
 }
 
-/** One batch was persisted and acknowledged. */
+/** One batch is in the database, and Redis knows it. */
 export interface FlushedEvent {
   readonly model: string
   readonly shard: number
   readonly batch: string
   readonly records: number
-  /** Rows that the statement wrote; less than `records` where an update or delete found no row. After a lost reply, all of them. */
+  /** How many rows the statement wrote: fewer than `records` if updates or deletes found no row. If its answer was lost, the same as `records`. */
   readonly rows: number
-  /** Writes that the batch carries; those since the claim before it. */
+  /** How many writes the shard accepted between the last claim and the claim of this batch. */
   readonly writes: number
-  /** Duration of the statement, ms. */
+  /** Duration of the statement in ms. */
   readonly statement: number
-  /** Per record, ms from its first unflushed write to the acknowledgement. */
+  /** For each record, ms from its first unflushed write to the acknowledgement of the batch. */
   readonly lags: readonly number[]
 }
 
-/** The database refuses a record's change; it is kept, listed, and tried again. */
+/** The database refuses the change of a record. The change is kept, listed by `cache.parked()`, and tried again. */
 export interface ParkedEvent {
   readonly model: string
   readonly shard: number
-  /** As in ParkedRecord. */
+  /** Written as in ParkedRecord. */
   readonly key: string
-  /** Times that the database has refused it. */
+  /** How many times the database has refused it. */
   readonly attempts: number
-  /** SQLSTATE and constraint, never values. */
+  /** SQLSTATE and constraint; never a value of the row. */
   readonly reason: string
 }
 
-/** A parked record's change is in the database now. */
+/** The change of a parked record is in the database now. */
 export interface UnparkedEvent {
   readonly model: string
   readonly shard: number
   readonly key: string
 }
 
-/** Redis had forgotten what the database's ledger knows (it was emptied, or put back in time); the shard goes on from the ledger. */
+/** Redis had lost the id of the last batch, because it was emptied or restored from an older copy. The shard goes on from the ledger in the database. */
 export interface AdoptedEvent {
   readonly model: string
   readonly shard: number
-  /** The batch that found it out; undefined: a read did. */
+  /** The batch whose flush found it out; `undefined` if a read did. */
   readonly batch: string | undefined
-  /** Id of the last batch that the database has; null: it has none. */
+  /** Id of the last batch that is in the database; `null` if there is none. */
   readonly ledger: string | null
 }
 
-/** Something failed that no call reports. */
+/** Something failed in the background, where no call can throw. */
 export interface FailureEvent {
   /**
-   * `schedule` the alarm of a dirty shard: the sweeper finds it · `flush` a job, which is tried again, or the drain of a close, whose records stay
-   * dirty · `sweep` of a worker: comes again · `redis`, `queue` a connection: is made again; of the latter too, once, that the queue of a model is
-   * paused, limited or broken · `release` of a hold: it expires · `listener` of these events: nothing is tried again · `safety` of what Redis is
-   * given: it may lose writes, or has · `confirm` that the database is the right one and fits the schema: is tried again, and nothing is flushed
-   * before
+   * What failed, and what happens next:
+   * - `schedule`: no job was made for a dirty shard; the sweeper finds the shard
+   * - `flush`: a flush job failed, and is tried again; or the flush of a close failed, and its records stay in Redis
+   * - `sweep`: a sweep failed; the next one comes
+   * - `redis`: a connection was lost; it is opened again
+   * - `queue`: a connection of BullMQ was lost, and is opened again; or the queue of a model is paused, limited or broken, which is said once
+   * - `release`: a hold could not be released; it expires by itself
+   * - `listener`: a listener of these events threw; it is not called again for this event
+   * - `safety`: Redis may lose writes, or has lost some
+   * - `confirm`: the database could not be confirmed as the right one with a fitting schema; it is asked again, and nothing is flushed before
    */
   readonly step: 'schedule' | 'flush' | 'sweep' | 'redis' | 'queue' | 'release' | 'listener' | 'safety' | 'confirm'
   readonly model: string | undefined
-  /** Of a failure that is not this library's own: its class, code and stack, and its message only where that holds no values. */
+  /** An error of another library keeps its class, its code and its stack. It keeps its message only if that is known to contain no values. */
   readonly error: WriteBehindError | Error
 }
 
@@ -95,8 +100,8 @@ export interface EventMap {
 export type Events = EventEmitter<EventMap>
 
 /**
- * An emitter whose listeners cannot break what they listen to: what one throws, or rejects with, is reported as a `failure` of the step
- * `listener`, and the others are still called. Where nobody listens to `failure`, or that listener fails too, it becomes a process warning.
+ * An emitter whose listeners cannot break what they listen to. If a listener throws or rejects, the other listeners are still called, and its error is
+ * emitted as a `failure` of the step `listener`. If nobody listens to `failure`, or that listener fails too, the error becomes a process warning.
  */
 export function createEvents(): Events {
   return new Guarded() as EventEmitter as Events

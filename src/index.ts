@@ -29,6 +29,7 @@ export type {
   WrittenEvent,
 } from './events.js'
 export type { Extension } from './extension/extension.js'
+export type { FlushOptions } from './flush-options.js'
 export type {
   Bounds,
   Create,
@@ -55,4 +56,5 @@ export type { ModelCache } from './model-cache.js'
 export type { Options, Policy } from './options.js'
 export { redact } from './redaction.js'
 export { type Release, releaseNamespace } from './start/release.js'
-export type { FlushOptions, ModelStatus, ParkedRecord, WriteBehind } from './write-behind.js'
+export type { ModelStatus, ParkedRecord } from './status.js'
+export type { WriteBehind } from './write-behind.js'

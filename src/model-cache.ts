@@ -27,12 +27,11 @@ import type { Inspector } from './read/inspector.js'
 import type { Reader } from './read/reader.js'
 import { redact } from './redaction.js'
 import type { CachedRow } from './redis/replies.js'
+import type { Stoppable } from './service.js'
 
-/** Takes checked writes, and says when they are safe where the model's strategy wants them. */
-export interface RecordWriter {
+/** Takes checked writes, and resolves when they are where the model's strategy wants them. */
+export interface RecordWriter extends Stoppable {
   write(shard: number, operation: Operation): Promise<void>
-  /** Resolves when no write is under way. */
-  stop(): Promise<void>
 }
 
 export interface ModelCacheContext<M extends Model> {
@@ -46,16 +45,24 @@ export interface ModelCacheContext<M extends Model> {
 }
 
 /**
- * The calls on one model. A write resolves when Redis has it, and returns nothing: the row is not known to it. With the strategies
- * `write-through` and `write-around` it resolves when the database has it.
+ * The calls on one model. A write resolves when Redis has stored it; with the strategies `write-through` and `write-around`, when the database has
+ * committed it. It returns nothing, because the row is not known then.
  *
- * Every call throws InvalidInputError when its arguments do not fit the model; nothing is stored then. Writes throw BacklogFullError,
- * RedisFullError, UnsafeRedisError, UnavailableError, PersistError with the code `REFUSED` (the record's change in Redis cannot be read),
- * ConfigurationError (the database is not that of the namespace) and ClosedError, with all of which nothing was stored, and
- * OutcomeUnknownError (it may have been); those of the other two strategies UnavailableError, ParkedError and TimeoutError (nothing was
- * written), PersistError, ConfigurationError, ClosedError.
+ * Errors that every call throws; nothing is stored then:
+ * - InvalidInputError: the arguments do not fit the model
+ * - ConfigurationError: the database is not the one that the namespace belongs to
+ * - UnavailableError, ClosedError
+ *
+ * Errors of a write with the strategy `write-behind`:
+ * - BacklogFullError, RedisFullError, UnsafeRedisError; nothing is stored
+ * - PersistError with the code `REFUSED`: the change of the record that is in Redis cannot be read; nothing is stored
+ * - OutcomeUnknownError: the write may have been stored, or not
+ *
+ * Errors of a write with one of the other strategies:
+ * - ParkedError, TimeoutError: an earlier write of the record, written behind, could not be flushed first; nothing is written
+ * - PersistError: the database refused the write, or its answer was lost
  */
-export class ModelCache<M extends Model = Model> {
+export class ModelCache<M extends Model = Model> implements Stoppable {
   readonly #model: M
   readonly #shards: number
   readonly #compiler: Compiler
@@ -83,7 +90,7 @@ export class ModelCache<M extends Model = Model> {
     return this.#write(() => this.#compiler.upsert(args))
   }
 
-  /** Changes the row; when it is missing, nothing happens (Prisma's own update throws P2025, which only the database can know). */
+  /** Changes the row. If the row is missing, nothing happens. (Prisma's own update throws P2025; here only the database knows that the row is missing.) */
   update<U extends Update<M>>(args: UpdateArgs<M, U>): Promise<void> {
     return this.#write(() => this.#compiler.update(args))
   }
@@ -168,7 +175,7 @@ export class ModelCache<M extends Model = Model> {
   }
 
   /** @internal Refuses further calls, and resolves when no write is under way. */
-  async close(): Promise<void> {
+  async stop(): Promise<void> {
     this.#closed = true
     await this.#writer.stop()
   }

@@ -1,80 +1,91 @@
 import { ConfigurationError } from './errors.js'
-import type { Models } from './model/model.js'
 
 /** How one model is written and read. Times are milliseconds. */
 export interface Policy {
   /**
-   * Where a write goes before it is acknowledged: `write-behind` to Redis, from where it is flushed · `write-through` to the database, then
-   * the view is loaded · `write-around` to the database, and the view is dropped. docs/strategies.md says which one for which data.
+   * Where a write goes before it is acknowledged (docs/strategies.md says which strategy is for which data):
+   * - `write-behind`: to Redis, from where it is flushed to the database
+   * - `write-through`: to the database; the cached row is loaded afterwards
+   * - `write-around`: to the database; the cached row is dropped
    * @default 'write-behind'
    */
   strategy?: 'write-behind' | 'write-through' | 'write-around'
   /**
-   * What queries of the Prisma extension do that one record cannot answer (`findMany`, `count`, …), where writes may not be in the database
-   * yet: `stale` reads the database as it is · `flush` flushes the model first. @default 'stale'
+   * What the Prisma extension does for a query that is not about one record (`findMany`, `count`, …), because some writes may not be in the database yet:
+   * - `stale`: reads the database as it is
+   * - `flush`: flushes the model first
+   * @default 'stale'
    */
   queries?: 'stale' | 'flush'
   /**
-   * A record is due when it was not written for this long; one that is written again and again up to an eighth of that later, at most 100 ms.
-   * It is flushed then, or, if its shard has just been, as much as a debounce later, at most 250 ms. @default 1000
+   * Ms without a write after which a record is due to be flushed. A record that is written again and again may be due later by an eighth of that,
+   * at most 100 ms. If its shard has just been flushed, the flush waits for up to another debounce, at most 250 ms. @default 1000
    */
   debounce?: number
-  /** A record is due at the latest this long after its first unflushed write. @default 5000 */
+  /** Ms after its first unflushed write at which a record is due at the latest. @default 5000 */
   maxWait?: number
-  /** Units of flushing and of ordering; flushes of different shards run side by side. Change it only while nothing is dirty. @default 8 */
+  /**
+   * Number of shards of the model. The records of one shard are flushed in order, and different shards are flushed at the same time. Change it only while
+   * the model has no dirty records. @default 8
+   */
   shards?: number
   /**
-   * Most records in a batch, that is in one SQL statement. A batch has fewer if their values come to more than 4 MiB, or after statements
-   * that took longer than half a second. @default 1000
+   * Highest number of records in a batch, which is one SQL statement. A batch has fewer if they take more than 4 MiB, or after statements that took
+   * longer than half a second. @default 1000
    */
   batchSize?: number
-  /** One job a dirty shard, or one job a dirty record, so that the board shows every key. @default 'shard' */
+  /** Whether a dirty shard gets one job, or each dirty record one of its own, so that Bull Board shows every key. @default 'shard' */
   jobs?: 'shard' | 'record'
   /**
-   * Most dirty records of the model, without those of batches in flight. Each shard takes its share, `maxDirty / shards`; past that, writes to
-   * records of the shard that have no pending change are refused with BacklogFullError. @default 1000000
+   * Highest number of dirty records of the model, not counting those of batches in flight. Each shard takes its share, `maxDirty / shards`. A full shard
+   * refuses writes to records that have no pending change, with BacklogFullError. @default 1000000
    */
   maxDirty?: number
   /**
-   * Most bytes of one write to a record: its key, and its values as Redis holds them; at most 64 MiB. Twice as many may wait for a flush of one
-   * record. What has more is refused with InvalidInputError; the Prisma extension writes it to the database itself. A worker needs about 16 bytes
-   * of heap a byte. @default 4194304
+   * Highest number of bytes of one write to a record: its key, and its values as Redis holds them. At most 64 MiB. The writes of one record that wait
+   * for a flush may have twice as many together. A larger write is refused with InvalidInputError; the Prisma extension sends it to the database instead. A
+   * worker needs about 16 bytes of heap for each byte. @default 4194304
    */
   maxRecordSize?: number
-  /** How long a clean record stays readable from Redis. @default 60000 */
+  /** Ms that the cached row of a clean record stays in Redis. @default 60000 */
   viewTtl?: number
-  /** How long it is remembered that a row is missing. @default 5000 */
+  /** Ms that Redis remembers that a row does not exist. @default 5000 */
   missingTtl?: number
-  /** How often a failing flush is tried before it is listed as failed; the sweeper then starts a new one, for a parked record after 5 minutes. @default 20 */
+  /**
+   * How many times a failing flush job is tried before it is listed as failed. The sweeper makes a new job then; for a parked record, after 5 minutes.
+   * @default 20
+   */
   attempts?: number
-  /** First wait between attempts; doubles with each, with jitter. @default 500 */
+  /** Ms between the first two attempts. Doubles with each attempt, with jitter. @default 500 */
   backoff?: number
-  /** Longest wait between attempts. @default 10000 */
+  /** Highest number of ms between two attempts. @default 10000 */
   maxBackoff?: number
 }
 
 /** Options of the whole cache. Times are milliseconds. */
 export interface Options {
-  /** Prefix of every Redis key, queue and ledger row. Letters, digits, `-`, `_`, `.`. @default 'write-behind' */
+  /** Prefix of every Redis key, queue and ledger row. May contain letters, digits, `-`, `_` and `.`. @default 'write-behind' */
   namespace?: string
-  /** Most batches that one process persists at a time. Keep it below the size of Prisma's connection pool. @default 4 */
+  /** Highest number of batches that one process persists at the same time. Keep it below the size of Prisma's connection pool. @default 4 */
   concurrency?: number
-  /** How often a worker looks for overdue shards that have no job. @default 2000 */
+  /** Ms between two looks of a worker for overdue shards that have no job. @default 2000 */
   sweepInterval?: number
   /**
-   * After this long without an answer of Redis a write fails with OutcomeUnknownError, or with UnavailableError if it was never sent, and a read
-   * with the latter. It is about silence: it begins when the last byte of the call has left, or could have at 256 KB/s, and does not pass while
+   * Ms without an answer of Redis after which a call fails: a read with UnavailableError; a write with OutcomeUnknownError, or with UnavailableError if it
+   * was never sent. Only silence counts. The time begins when the last byte of the call has left, or could have left at 256 KB/s, and stands still while
    * an answer comes in. @default 10000
    */
   writeTimeout?: number
   /**
-   * A statement without an answer for this long counts as an outage, and is tried again; the ledger sees to it that it counts once.
-   * It frees the flush, not the connection: give Prisma's pool a timeout too (`query_timeout` of pg). @default 30000
+   * Ms without an answer after which a statement counts as failed by an outage. It is tried again, and the ledger ensures that it is applied once. The
+   * timeout ends the wait of the flush, but does not free the connection: give Prisma's pool a timeout too (`query_timeout` of pg). @default 30000
    */
   statementTimeout?: number
   /**
-   * What becomes of writes while Redis may evict them, as its `maxmemory-policy` says: `stop` refuses them with UnsafeRedisError, before they are
-   * sent · `warn` lets them be lost, and says so, once. Flushes go on. @default 'stop'
+   * What happens to writes while the `maxmemory-policy` of Redis allows it to evict them. Flushes go on in both cases.
+   * - `stop`: they are refused with UnsafeRedisError before they are sent
+   * - `warn`: they are stored, may be lost, and a warning says so once
+   * @default 'stop'
    */
   onUnsafeRedis?: 'stop' | 'warn'
 }
@@ -117,15 +128,15 @@ const CHOICES = {
 const UNSAFE_CHOICES: readonly string[] = ['stop', 'warn'] satisfies Options['onUnsafeRedis'][]
 
 const SMALLEST: Partial<Record<keyof Policy | keyof Options, number>> = { debounce: 0 }
-/** Of anything: a time of Redis' clock has 13 digits, that much later too. */
+/** The upper limit of every number. A time in ms has 13 digits, and still has 13 when this is added. */
 const LARGEST = 1e12
-/** What Node's timers are set to: longer ones fire at once. */
+/** The upper limit of what Node's timers are set to, because longer timers fire at once. */
 const LONGEST_TIMER = 1e9
 /** Bytes. */
 const LARGEST_RECORD = 64 * 2 ** 20
 const TIMERS: readonly string[] = ['sweepInterval', 'writeTimeout', 'statementTimeout'] satisfies (keyof Options)[]
 
-/** @throws ConfigurationError naming the option, what was expected and what came. */
+/** @throws ConfigurationError that names the option, what it expects, and what it got */
 export function resolveOptions(options: Options): ResolvedOptions {
   const resolved = withDefaults('options', OPTION_DEFAULTS, options)
   if (!/^[\w.-]+$/.test(resolved.namespace)) throw wrong('options.namespace', 'letters, digits, "-", "_" and "."', resolved.namespace)
@@ -133,8 +144,8 @@ export function resolveOptions(options: Options): ResolvedOptions {
   return resolved
 }
 
-/** @throws ConfigurationError naming the model and the option, what was expected and what came. */
-export function resolvePolicy(models: Models, name: string, policy: Policy): ResolvedPolicy {
+/** @throws ConfigurationError that names the model, the option, what it expects, and what it got */
+export function resolvePolicy(models: Readonly<Record<string, unknown>>, name: string, policy: Policy): ResolvedPolicy {
   if (!Object.hasOwn(models, name)) throw wrong('policies', `one of ${Object.keys(models).join(', ')}`, name)
   const resolved = withDefaults(`policies.${name}`, POLICY_DEFAULTS, policy)
   for (const [option, choices] of Object.entries(CHOICES) as [keyof typeof CHOICES, readonly string[]][]) {

@@ -1,13 +1,14 @@
 /**
- * What of an error may leave the library: by exception, on an event, as a cause, in a job, a span, a warning or a log.
+ * Decides which parts of an error may leave the library: as an exception, an event, a cause, a job, a span, a warning or a log line.
  *
- * A message of another library may quote anything: Redis' the arguments of a command, PostgreSQL's and Prisma's the values of a row, ioredis'
- * and Node's a malformed URL with its password; and their properties hold more of it. So this is a list of what is let through, and the rest stays
- * here: of an error of ours all, of another its class, its code, where it was thrown, and its message only if it is one of the texts below.
+ * The message of another library may quote anything. Messages of Redis quote the arguments of a command, those of PostgreSQL and Prisma the values of a
+ * row, those of ioredis and Node a malformed URL with its password. The properties of such errors contain more of the same. So this file lists what is let
+ * through, and everything else is left out. An error of this library passes as it is. Of any other error pass its class, its code and its stack, and its
+ * message only if it is one of the texts below.
  */
 import { isIP } from 'node:net'
 
-/** An error whose message this library wrote, and which holds no value, no address and no password. */
+/** An error whose message was written by this library, and contains no value, no address and no password. */
 export class OwnError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options?.cause === undefined ? undefined : { cause: redact(options.cause) })
@@ -15,12 +16,12 @@ export class OwnError extends Error {
 }
 
 const CLASS_NAME = /^[A-Z]\w{0,60}$/
-/** SQLSTATE, Node's, Prisma's and Redis' codes. */
+/** A SQLSTATE, or a code of Node, Prisma or Redis. */
 const CODE = /^[A-Z0-9_]{2,40}$/
 const SYSTEM_CALL = /^[a-z]{2,20}$/
 const MAX_CAUSES = 5
 
-/** First words with which Redis and Valkey say what kind of error theirs is. */
+/** The first word of an error of Redis or Valkey, which says of what kind it is. */
 const REDIS_WORDS = new Set(
   (
     'ASK BUSY BUSYGROUP BUSYKEY CLUSTERDOWN CROSSSLOT DENIED ERR EXECABORT INPROG IOERR LOADING MASTERDOWN MISCONF MOVED NOADDR NOAUTH ' +
@@ -29,7 +30,7 @@ const REDIS_WORDS = new Set(
   ).split(' '),
 )
 
-/** What Redis says within a script, or of a transaction, behind the first word of the reply. A quoted text is none of them. */
+/** The kind of an error within a script or a transaction, which stands behind the first word of the reply. A quoted text does not match. */
 const INNER_WORDS: readonly (readonly [word: string, text: RegExp])[] = [
   ['OOM', /(^|[ :])-?OOM command not allowed /],
   ['READONLY', /(^|[ :])-?READONLY You can't write against a read only /],
@@ -37,7 +38,7 @@ const INNER_WORDS: readonly (readonly [word: string, text: RegExp])[] = [
   ['NOPERM', /(^|[ :])-?(NOPERM (this user|User [^ ]+) has no permissions |The user executing the script can't )/i],
 ]
 
-/** Texts of others that hold nothing but what stands here. */
+/** Messages of other libraries that contain no values. */
 const KNOWN_TEXTS = [
   // Redis.
   /^OOM command not allowed( under OOM prevention| when used memory > 'maxmemory')\.?$/,
@@ -51,7 +52,7 @@ const KNOWN_TEXTS = [
   /^CLUSTERDOWN [A-Za-z ]{1,40}$/,
   /^UNBLOCKED force unblock from blocking operation[\w ,?().-]{0,80}$/,
   /^MISCONF Errors writing to the AOF file: [A-Z][a-z]+( [a-z]+){1,6}$/,
-  // ioredis, and the connection that watches it.
+  // ioredis, and RetryingConnection.
   /^Connection is closed\.$/,
   /^Connection is in use$/,
   /^Command timed out$/,
@@ -68,12 +69,15 @@ const KNOWN_TEXTS = [
   /^job stalled more than allowable limit$/,
 ]
 
-/** Makes an error that may leave the library of one that may not. One of ours comes back as it is: its message is ours, and its cause was redacted when it was made. */
+/**
+ * Returns an error that may leave the library. An error of this library is returned as it is, because its message was written here and its cause was
+ * redacted when it was made.
+ */
 export function redact(error: unknown): Error {
   return redactCause(error, 0)
 }
 
-/** What may be said of an error in a message. */
+/** The part of the message of an error that may leave the library. */
 export function messageOf(error: unknown): string {
   return redact(error).message
 }
@@ -96,7 +100,7 @@ function describeForeign(error: unknown): string {
   const { message } = error
   if (typeof message === 'string' && KNOWN_TEXTS.some((text) => text.test(message))) return message
   if (error.name === 'ReplyError') return describeReply(message)
-  // Jobs that are not to be tried again fail with BullMQ's class, and with a message of ours.
+  // A job that must not be tried again fails with this class of BullMQ, and with a message of this library.
   if (error.name === 'UnrecoverableError') return message
   return describeSystemError(error) ?? `${nameOf(error)}${codeOf(error)}; its message is left out, since it may hold values`
 }
@@ -106,7 +110,7 @@ function describeReply(message: string): string {
   return `${wordOf(message)}: Redis refused a command${command === undefined ? '' : `, ${command}`}; the rest of its message is left out, since it may hold values`
 }
 
-/** What kind of error a reply is, in a word of Redis. */
+/** The kind of an error reply, as a word of Redis. */
 function wordOf(message: string): string {
   const [word = ''] = message.split(' ', 1)
   const isPlain = REDIS_WORDS.has(word) && word !== 'ERR' && word !== 'EXECABORT'
@@ -115,7 +119,7 @@ function wordOf(message: string): string {
   return inner ?? (REDIS_WORDS.has(word) ? word : 'ERR')
 }
 
-/** Node's: what was tried, why it failed, and where, if that is an address: a name or a path may be a part of a malformed URL. */
+/** An error of Node: the system call, the code, and the address if it is an IP address. A name or a path may be part of a malformed URL. */
 function describeSystemError(error: Error): string | undefined {
   const { code, syscall, address, port } = propertiesOf(error)
   if (typeof syscall !== 'string' || !SYSTEM_CALL.test(syscall) || !isCode(code)) return undefined
@@ -140,7 +144,7 @@ function propertiesOf(error: unknown): Partial<Record<'code' | 'cause' | 'syscal
   return typeof error === 'object' && error !== null ? error : {}
 }
 
-/** Lines of code, without the message above them, which may look like some. */
+/** The lines of the stack below the message. The message itself may contain lines that look like them. */
 function framesOf(error: unknown): string[] {
   if (!(error instanceof Error) || typeof error.stack !== 'string') return []
   const head = error.message === '' ? error.name : `${error.name}: ${error.message}`

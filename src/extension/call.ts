@@ -1,11 +1,11 @@
-/** A call on the extended client, as Prisma tells a query extension of it. */
+/** A call on the extended client, as Prisma passes it to a query extension. */
 export interface Call {
   /** Name in the Prisma schema; undefined for raw SQL. */
   readonly model: string | undefined
   readonly operation: string
   readonly args: unknown
   readonly inTransaction: boolean
-  /** Prisma's own way, with the arguments as they are. */
+  /** Lets Prisma run the call with its arguments as they are. */
   query(): Promise<unknown>
 }
 

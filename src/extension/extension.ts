@@ -3,7 +3,7 @@ import type { Barrier } from '../flush/barrier.js'
 import type { Arguments } from './call.js'
 import { type InterceptedModel, Interceptor } from './interceptor.js'
 import { Isolation, type IsolationClient } from './isolation.js'
-import { Passage, type PassageModel } from './passage.js'
+import { PassThrough, type PassThroughModel } from './pass-through.js'
 import { Transactions } from './transactions.js'
 
 /** What `$extends` takes: an extension that leaves the client's types as they are. */
@@ -12,12 +12,12 @@ export type Extension = (client: unknown) => {
 }
 
 interface ExtensionContext {
-  readonly models: readonly (InterceptedModel & PassageModel)[]
+  readonly models: readonly (InterceptedModel & PassThroughModel)[]
   readonly barrier: Pick<Barrier, 'flush' | 'flushRecord'>
   isClosed(): boolean
 }
 
-/** What Prisma passes to a query extension; what is not documented of it is read here and nowhere else. */
+/** What Prisma passes to a query extension. Its undocumented parts are read only in this file. */
 interface QueryParameters {
   readonly model?: string
   readonly operation: string
@@ -28,7 +28,7 @@ interface QueryParameters {
 
 type Transaction = (...args: unknown[]) => Promise<unknown>
 
-/** What is needed of a client: the last three are not documented. */
+/** The parts of a client that the extension uses. The last three are not documented. */
 interface Client extends IsolationClient {
   $extends(extension: object): ReturnType<Extension>
   readonly $transaction: Transaction
@@ -40,13 +40,13 @@ interface Client extends IsolationClient {
 export function createExtension(context: ExtensionContext): Extension {
   const extend = (client: Client) => {
     const { models, barrier, isClosed } = context
-    const passage = new Passage(barrier, models)
+    const passThrough = new PassThrough(barrier, models)
     const transactions = new Transactions(new Isolation(client), async () => {
-      if (!isClosed()) await passage.flushAll()
+      if (!isClosed()) await passThrough.flushAll()
     })
     const interceptor = new Interceptor({
       models,
-      passage,
+      passThrough,
       isClosed,
       transactions,
       omitted: client._globalOmit ?? {},
@@ -58,7 +58,7 @@ export function createExtension(context: ExtensionContext): Extension {
       name: 'write-behind',
       query: { $allOperations: (parameters: QueryParameters) => interceptor.intercept(toCall(parameters)) },
       client: {
-        // On the client that it is called on, which may have more extensions than this one.
+        // Called on `this`, because that client may have more extensions than this one.
         $transaction(this: unknown, ...args: unknown[]) {
           return transactions.run(args, (...given) => begin.apply(this, given))
         },

@@ -3,7 +3,7 @@ import { ClosedError } from '../errors.js'
 import { isArguments, isObject } from '../model/key.js'
 import { type Arguments, type Call, isRecordOperation, isWrite } from './call.js'
 import { choosesLevel } from './isolation.js'
-import type { Passage } from './passage.js'
+import type { PassThrough } from './pass-through.js'
 import { Projector } from './projector.js'
 import { RawTables, textOf } from './raw.js'
 import { Records, type RecordsModel } from './records.js'
@@ -19,36 +19,36 @@ export interface InterceptedModel extends RecordsModel, SurveyedModel {
 
 export interface InterceptorContext {
   readonly models: readonly InterceptedModel[]
-  readonly passage: Passage
+  readonly passThrough: PassThrough
   readonly transactions: Transactions
-  /** By delegate, what the client leaves out of rows. */
+  /** The `omit` that the client was made with, by the name of the delegate. */
   readonly omitted: Readonly<Record<string, Arguments>>
-  /** Whether the client adds fields to a delegate's rows, computed of the others (`result` extensions). */
+  /** Whether the client adds computed fields to the rows of a delegate (`result` extensions). */
   isComputing(delegate: string): boolean
-  /** Whether the client refuses `undefined` in arguments, and has `Prisma.skip` for it (preview feature strictUndefinedChecks). */
+  /** Whether the client refuses `undefined` in arguments and takes `Prisma.skip` instead (preview feature strictUndefinedChecks). */
   readonly strict: boolean
   readonly isClosed: () => boolean
 }
 
 /**
- * Every call on the extended client comes here. One record of a cached model is the cache's business (Records); anything else goes to
- * the database (Passage), beside what the call concerns there (Surveyor). In a transaction everything does.
+ * Receives every call on the extended client. A call about one record of a cached model is answered by the cache (Records). Every other call, and every
+ * call in a transaction, goes to the database (PassThrough), together with the cached records that it concerns (Surveyor).
  */
 export class Interceptor {
   readonly #context: InterceptorContext
   readonly #records: ReadonlyMap<string, Records>
   readonly #models: ReadonlyMap<string, InterceptedModel>
   readonly #surveyor: Surveyor
-  readonly #passage: Passage
+  readonly #passThrough: PassThrough
   readonly #tables: RawTables
 
   constructor(context: InterceptorContext) {
-    const { models, passage } = context
+    const { models, passThrough } = context
     this.#context = context
     this.#models = new Map(models.map((each) => [each.model.name, each]))
     this.#records = new Map(models.map((each) => [each.model.name, new Records(each, this.#projectorOf(each))]))
     this.#surveyor = new Surveyor(this.#models, new RelationGraph(models[0]?.model.relations ?? {}))
-    this.#passage = passage
+    this.#passThrough = passThrough
     this.#tables = new RawTables(models.map(({ model }) => model))
   }
 
@@ -80,7 +80,7 @@ export class Interceptor {
     const concerns = this.#survey(call)
     if (concerns.length === 0) return call.query()
     if (this.#context.isClosed()) return Promise.reject(new ClosedError())
-    return this.#passage.pass(concerns, call.query)
+    return this.#passThrough.pass(concerns, call.query)
   }
 
   async #passInTransaction(call: Call): Promise<unknown> {
@@ -89,8 +89,8 @@ export class Interceptor {
     const concerns = this.#survey(call)
     if (concerns.length > 0 && isClosed()) throw new ClosedError()
     if (call.model === undefined && choosesLevel(textOf(call.args))) current.keepSnapshot()
-    else if (!isClosed()) await current.beforeStatement(() => this.#passage.flushAllWithin(call.model ?? 'raw SQL'))
-    return concerns.length === 0 ? call.query() : this.#passage.passInTransaction(concerns, current, call.query)
+    else if (!isClosed()) await current.beforeStatement(() => this.#passThrough.flushAllWithin(call.model ?? 'raw SQL'))
+    return concerns.length === 0 ? call.query() : this.#passThrough.passInTransaction(concerns, current, call.query)
   }
 
   #survey(call: Call): Concern[] {

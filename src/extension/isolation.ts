@@ -1,10 +1,10 @@
-/** What a transaction needs whose statements all see the database as it was before the first of them. */
+/** Tells which transactions keep a snapshot: all their statements see the database as it was before the first one. */
 
 const SNAPSHOT = /^(repeatable ?read|snapshot|serializable)$/i
 /** SQL that chooses the isolation level. */
 const CHOOSES_LEVEL = /\bisolation\s+level\b|\btransaction_isolation\b/i
 
-/** What is needed of a client; the second is not documented. */
+/** The parts of a client that are used here. The second one is not documented. */
 export interface IsolationClient {
   $queryRawUnsafe(sql: string): Promise<unknown>
   readonly _engineConfig?: { readonly transactionOptions?: { readonly isolationLevel?: unknown } }
@@ -15,7 +15,7 @@ export function choosesLevel(sql: string): boolean {
   return CHOOSES_LEVEL.test(sql)
 }
 
-/** Knows the isolation level of transactions: from their options, the client's, or the database. */
+/** Finds out the isolation level of transactions: from their options, from the client's options, or from the database. */
 export class Isolation {
   readonly #client: IsolationClient
   #default: Promise<unknown> | undefined
@@ -24,14 +24,14 @@ export class Isolation {
     this.#client = client
   }
 
-  /** Whether what is flushed after the first statement of a transaction is not seen by the others. */
+  /** Whether a transaction does not see what is flushed after its first statement. */
   async keepsSnapshot(options: unknown): Promise<boolean> {
     const { isolationLevel } = Object(options) as { isolationLevel?: unknown }
     const level = isolationLevel ?? this.#client._engineConfig?.transactionOptions?.isolationLevel ?? (await this.#ofDatabase())
     return SNAPSHOT.test(String(level))
   }
 
-  /** Asked once; where it does not answer, it is asked again the next time, and taken for the worst. */
+  /** Asks the database once. If it does not answer, the strictest level is assumed, and the next transaction asks again. */
   async #ofDatabase(): Promise<unknown> {
     this.#default ??= this.#client.$queryRawUnsafe(`select current_setting('default_transaction_isolation') as level`)
     try {

@@ -3,20 +3,20 @@ import type { Model } from '../model/model.js'
 import type { Arguments } from './call.js'
 
 /** The fields of a row that a call asks for. */
-export type Selection = Readonly<Record<string, boolean>>
+export type Projection = Readonly<Record<string, boolean>>
 
 /** Reads `select` and `omit` of a call, and the `omit` that the client was made with. */
 export class Projector {
   readonly #names: readonly string[]
-  /** Those that only the database has. */
+  /** Projection that are only in the database (of types that the cache does not support). */
   readonly #lacking: readonly string[]
   readonly #omitted: Arguments
   readonly #computing: boolean
-  readonly #default: Selection | undefined
+  readonly #default: Projection | undefined
 
   /**
-   * @param omitted what the client leaves out of this model's rows
-   * @param computing whether the client computes fields of them: from fields that are left out, too, which Prisma reads for that
+   * @param omitted the `omit` of the client for this model
+   * @param computing whether the client adds computed fields, for which Prisma may read fields that the call leaves out
    */
   constructor(model: Model, omitted: Arguments = {}, computing = false) {
     this.#names = model.fields.map(({ name }) => name)
@@ -26,19 +26,19 @@ export class Projector {
     this.#default = this.#without({})
   }
 
-  /** `undefined`: it is more than the fields of one row, or Prisma refuses it. */
-  project({ select, omit, include }: Arguments): Selection | undefined {
+  /** @returns `undefined` when the call asks for more than the fields of one row, or for something that Prisma refuses */
+  project({ select, omit, include }: Arguments): Projection | undefined {
     if (include !== undefined) return undefined
     if (select !== undefined) return omit === undefined ? this.#selected(select) : undefined
     return omit === undefined ? this.#default : this.#without(omit)
   }
 
-  #selected(select: unknown): Selection | undefined {
+  #selected(select: unknown): Projection | undefined {
     if (!isArguments(select) || !this.#areFlags(select) || !Object.values(select).includes(true)) return undefined
-    return select as Selection
+    return select as Projection
   }
 
-  #without(omit: unknown): Selection | undefined {
+  #without(omit: unknown): Projection | undefined {
     if (!isArguments(omit) || !this.#areFlags(omit, this.#lacking)) return undefined
     const isLeftOut = (name: string) => (omit[name] ?? this.#omitted[name]) === true
     if (!this.#lacking.every(isLeftOut)) return undefined
@@ -47,7 +47,7 @@ export class Projector {
     return left.length === 0 ? undefined : Object.fromEntries(left.map((name) => [name, true]))
   }
 
-  /** A name that is unknown is refused even where it stands for nothing. */
+  /** Prisma refuses an unknown name even if its value is `undefined` or `false`. */
   #areFlags(flags: Arguments, others: readonly string[] = []): boolean {
     const isKnown = (name: string) => this.#names.includes(name) || others.includes(name)
     return Object.entries(flags).every(([name, flag]) => isKnown(name) && (flag === undefined || typeof flag === 'boolean'))

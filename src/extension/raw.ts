@@ -2,7 +2,7 @@ import type { Dialect } from '../database/database.js'
 import { dialectOf } from '../database/dialects.js'
 import type { Model } from '../model/model.js'
 
-/** What raw SQL is about, as far as its text says. */
+/** Finds out from its text which models raw SQL is about. */
 export class RawTables {
   readonly #tables: readonly { name: string; pattern: RegExp }[]
   readonly #dialect: Dialect
@@ -12,7 +12,7 @@ export class RawTables {
     this.#dialect = dialectOf(models)
   }
 
-  /** The models whose tables the text names. */
+  /** Names of the models whose tables the text names. */
   named(sql: string): string[] {
     return this.#tables.filter(({ pattern }) => pattern.test(sql)).map(({ name }) => name)
   }
@@ -22,7 +22,7 @@ export class RawTables {
   }
 }
 
-/** The text of what Prisma's raw calls are given: a tagged template, a typed query, or a string and its values. */
+/** The SQL in the arguments of one of Prisma's raw calls: a tagged template, a typed query, or a string and its values. */
 export function textOf(args: unknown): string {
   const given = Array.isArray(args) ? args[0] : args
   if (typeof given === 'string') return given

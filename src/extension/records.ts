@@ -8,7 +8,7 @@ import type { Reader } from '../read/reader.js'
 import type { CachedRow } from '../redis/replies.js'
 import type { Answer, Writer } from '../write/writer.js'
 import { type Arguments, hasOthers } from './call.js'
-import type { Projector, Selection } from './projector.js'
+import type { Projection, Projector } from './projector.js'
 
 /** What the records of a cached model need of it. */
 export interface RecordsModel {
@@ -19,15 +19,15 @@ export interface RecordsModel {
   readonly writer: Pick<Writer, 'writeIf'> | undefined
 }
 
-/** What the cache answers; undefined: it is the database's to answer, or to refuse. A write that was done may have a row that cannot be given. */
+/** What the cache answers; `undefined` when the database has to answer. `failure`: the write was stored, but its row cannot be returned. */
 export type Answered = { readonly result: unknown } | { readonly failure: PersistError } | undefined
 
-/** A write that meets no view, and makes none by loading the row, so often in a row goes to the database: it is being changed there. */
+/** After this many loads in a row that left no cached row, a write goes to the database, because the row is being changed there. */
 const MAX_LOADS = 2
 
 /**
- * The calls about one record, answered by the cache where it can tell what Prisma would. It never refuses a call: what does not fit
- * the model, a row that is missing and one that is there already are left to Prisma, which knows best, and says it in its own words.
+ * Answers the calls about one record, if the cache knows what Prisma would answer. It never refuses a call. A call that does not fit the model, that needs
+ * a row which is missing, or that creates a row which exists is left to Prisma, which reports it in its own words.
  */
 export class Records {
   readonly #cached: RecordsModel
@@ -60,13 +60,13 @@ export class Records {
           return await this.#delete(args, fields)
       }
     } catch (error) {
-      // A row that is unreadable here is Prisma's to read, or to refuse.
+      // Prisma may be able to read a row that the cache cannot read.
       if (!(error instanceof InvalidInputError || (error instanceof PersistError && error.code === 'REFUSED'))) throw error
     }
     return undefined
   }
 
-  async #find(args: Arguments, fields: Selection, canBeNull: boolean): Promise<Answered> {
+  async #find(args: Arguments, fields: Projection, canBeNull: boolean): Promise<Answered> {
     if (hasOthers(args, ['where', 'select', 'omit'])) return undefined
     const key = this.#compiler.key(args.where)
     const view = await this.#view(key)
@@ -74,13 +74,13 @@ export class Records {
     return canBeNull ? { result: null } : undefined
   }
 
-  async #create(args: Arguments, fields: Selection): Promise<Answered> {
+  async #create(args: Arguments, fields: Projection): Promise<Answered> {
     const { data, select, omit, ...others } = args
     if (hasOthers(others, [])) return undefined
     return this.#write(this.#compiler.create({ data }), 'missing', fields)
   }
 
-  async #update(args: Arguments, fields: Selection): Promise<Answered> {
+  async #update(args: Arguments, fields: Projection): Promise<Answered> {
     const { where, data } = args
     if (hasOthers(args, ['where', 'data', 'select', 'omit'])) return undefined
     const operation = this.#compiler.update({ where, data })
@@ -88,8 +88,8 @@ export class Records {
     return this.#write(operation, 'there', fields)
   }
 
-  /** As Prisma does it: the row is looked for by `where`, and inserted as `create` says, which has to name the same key. */
-  async #upsert(args: Arguments, fields: Selection): Promise<Answered> {
+  /** Prisma looks for the row by `where`, and inserts `create`. The cache answers only if both name the same key. */
+  async #upsert(args: Arguments, fields: Projection): Promise<Answered> {
     const { where, create, update } = args
     if (hasOthers(args, ['where', 'create', 'update', 'select', 'omit'])) return undefined
     const key = this.#compiler.key(where)
@@ -102,12 +102,12 @@ export class Records {
     return found ?? this.#write(operation, 'known', fields, row)
   }
 
-  async #delete(args: Arguments, fields: Selection): Promise<Answered> {
+  async #delete(args: Arguments, fields: Projection): Promise<Answered> {
     if (hasOthers(args, ['where', 'select', 'omit'])) return undefined
     return this.#write(this.#compiler.delete({ where: args.where }), 'there', fields)
   }
 
-  async #write(operation: Operation, condition: Condition, fields: Selection, row?: readonly string[]): Promise<Answered> {
+  async #write(operation: Operation, condition: Condition, fields: Projection, row?: readonly string[]): Promise<Answered> {
     const { key } = operation
     const asking = this.#compiler.conditional(operation, condition, row)
     for (let loads = 0; loads <= MAX_LOADS; loads++) {
@@ -123,8 +123,8 @@ export class Records {
     return this.#cached.reader.find(shardOf(key, this.#cached.shards.count), key, (view) => view)
   }
 
-  /** The write is done, and must not be made again by Prisma, which would fail alike when it has written. */
-  #written(key: string, texts: readonly string[], fields: Selection): Answered {
+  /** The write is stored, so Prisma must not repeat it. Prisma too fails after the write if it cannot read the row. */
+  #written(key: string, texts: readonly string[], fields: Projection): Answered {
     try {
       return this.#row(key, texts, fields)
     } catch (error) {
@@ -133,7 +133,7 @@ export class Records {
     }
   }
 
-  #row(key: string, texts: readonly string[], fields: Selection): Answered {
+  #row(key: string, texts: readonly string[], fields: Projection): Answered {
     return { result: this.#rows.decode(key, texts, fields) }
   }
 }

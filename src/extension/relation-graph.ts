@@ -8,17 +8,17 @@ interface ForeignKey {
   readonly references: readonly string[]
 }
 
-/** An object within a call's arguments, and the model that it is about: a row to be written, a filter, or what holds those. */
+/** An object within the arguments of a call, and the model that it is about: a row to be written, a filter, or an object that contains those. */
 interface Found {
   readonly model: string
   readonly object: Readonly<Record<string, unknown>>
-  /** Objects and lists around it. */
+  /** Number of objects and lists around it. */
   readonly depth: number
 }
 
 const NESTED_UPDATES = ['update', 'updateMany', 'upsert'] as const
 
-/** Which models a call on one of them reaches, by the relations of the schema. */
+/** Finds out which models a call reaches over the relations of the schema. */
 export class RelationGraph {
   readonly #relations: Relations
   readonly #foreignKeys: readonly ForeignKey[]
@@ -32,7 +32,7 @@ export class RelationGraph {
     )
   }
 
-  /** The models that arguments of a call name, over relations: nested writes, `include`, filters. */
+  /** The models that the arguments of a call name by relations: nested writes, `include`, filters. */
   named(model: string, args: unknown): ReadonlySet<string> {
     const found = new Set<string>()
     for (const { model: each, object, depth } of this.objects(model, args)) {
@@ -45,24 +45,24 @@ export class RelationGraph {
     return found
   }
 
-  /** What arguments of a call hold, over relations. */
+  /** All objects within the arguments of a call, with the models that they are about. */
   objects(model: string, args: unknown): Iterable<Found> {
     return this.#objects(model, args, [])
   }
 
-  /** The scalar fields that the data of a write changes, a relation's foreign key included. */
+  /** The fields that the data of a write changes, including the foreign keys of relations. */
   touched(model: string, data: unknown): string[] {
     return Object.entries(Object(data)).flatMap(([name, value]) =>
       value === undefined ? [] : [name, ...(this.#relations[model]?.[name]?.fields ?? [])],
     )
   }
 
-  /** Whether data of a write names a relation which it can take from another row of the model. */
+  /** Whether the data of a write sets a one-to-one relation, which may take the related row away from another row of the model. */
   takesOver(model: string, data: unknown): boolean {
     return Object.entries(Object(data)).some(([name, value]) => value !== undefined && this.#relations[model]?.[name]?.single === true)
   }
 
-  /** The models whose rows the database deletes or changes along with those that nested writes among the arguments delete or change. */
+  /** The models whose rows the database also deletes or changes when the nested writes of a call delete or change rows. */
   nestedDependents(model: string, args: unknown): ReadonlySet<string> {
     const found = new Set<string>()
     const add = (names: ReadonlySet<string>) => {
@@ -78,9 +78,9 @@ export class RelationGraph {
   }
 
   /**
-   * The models whose rows hang on a model's: when those are deleted, or the fields change to which foreign keys refer, the database
-   * deletes or changes them too, or refuses.
-   * @param changed the names of the fields that change; left out: rows are deleted
+   * The models whose rows refer to rows of this model, directly or over others. When rows of this model are deleted, or fields change that foreign keys
+   * refer to, the database deletes or changes the referring rows too, or refuses.
+   * @param changed names of the fields that change; left out when rows are deleted
    */
   dependents(model: string, changed?: readonly string[]): ReadonlySet<string> {
     const found = new Set<string>()
@@ -88,7 +88,7 @@ export class RelationGraph {
     return found
   }
 
-  /** The foreign keys that rows of a model hold. */
+  /** The foreign keys in the rows of a model. */
   references(model: string): readonly ForeignKey[] {
     return this.#foreignKeys.filter(({ child }) => child === model)
   }
@@ -104,7 +104,7 @@ export class RelationGraph {
     }
   }
 
-  /** What `_count: true` counts, in `select` and `include`; at the top of a call it counts the rows themselves. */
+  /** `_count: true` in `select` and `include` counts the rows of all relations. At the top of a call, it counts the rows of the model itself. */
   #addRelated(model: string, found: Set<string>): void {
     for (const { to } of Object.values(this.#relations[model] ?? {})) found.add(to)
   }

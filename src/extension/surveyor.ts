@@ -12,19 +12,19 @@ export interface SurveyedModel {
   readonly policy: Pick<ResolvedPolicy, 'queries'>
 }
 
-/** Records that a call in the database is about, besides what it does itself. */
+/** Cached records that a call in the database reads, refers to or changes. */
 export interface Concern {
   /** A cached model, by its name in the Prisma schema. */
   readonly model: string
-  /** `returned`: the one record that the call creates, whose key the database makes up. */
+  /** `returned`: the record that the call creates, whose key is known only when the database returns it. */
   readonly scope: Scope | 'returned'
-  /** Whether the call may change them, and not only read them or refer to them. */
+  /** Whether the call may change the records, and not only read them or refer to them. */
   readonly changes: boolean
-  /** The call only refers to them by foreign keys: of one that is not there the database says so. Without what was written to others it would be wrong. */
+  /** The call only refers to the records by foreign keys. They are flushed first, because the database refuses a reference to a row that is missing. */
   readonly referred?: boolean
 }
 
-/** Finds out which cached records a call in the database reads, refers to or changes, itself or by what the database does for it. */
+/** Finds out which cached records a call in the database concerns, including those that the database changes by itself (cascades). */
 export class Surveyor {
   readonly #models: ReadonlyMap<string, SurveyedModel>
   readonly #keys: ReadonlyMap<string, KeyEncoder>
@@ -37,7 +37,7 @@ export class Surveyor {
     this.#graph = graph
   }
 
-  /** What the database does, when it runs the call, to rows of models that are cached: of none, the call can be deferred. */
+  /** Whether the call makes the database change rows of other cached models. Such a call cannot be deferred. */
   hasDependents({ model, operation, args }: Call): boolean {
     return this.#dependents(model as string, operation, args as Arguments).length > 0
   }
@@ -46,7 +46,10 @@ export class Surveyor {
     return merge(isWrite(call.operation) ? this.#write(call) : this.#read(call))
   }
 
-  /** @param changes whether raw SQL that names the tables may change them */
+  /**
+   * @param models names of the models whose tables raw SQL names
+   * @param changes whether the SQL may change them
+   */
   surveyTables(models: readonly string[], changes: boolean): Concern[] {
     if (!changes) return this.#flushedFirst(models).map((model) => ({ model, scope: 'all', changes }))
     const dependents = models.flatMap((model) => this.#cached(this.#graph.dependents(model)))
@@ -62,7 +65,7 @@ export class Surveyor {
     }))
     if (!this.#models.has(name)) return concerns
     const key = isRecordOperation(operation) ? this.#key(name, (args as Arguments).where) : undefined
-    // One record is always read with its acknowledged writes; of many, the policy says.
+    // A query for one record always sees its acknowledged writes. For other queries, the policy decides.
     if (key !== undefined) concerns.push({ model: name, scope: [key], changes: false })
     else if (this.#isFlushedFirst(name)) concerns.push({ model: name, scope: 'all', changes: false })
     return concerns
@@ -92,7 +95,7 @@ export class Surveyor {
     return this.#cached(this.#graph.dependents(model, this.#graph.touched(model, operation === 'upsert' ? update : data)))
   }
 
-  /** Records that foreign keys of the written rows refer to, nested ones too: the database wants to see them. */
+  /** The records that the written rows refer to by foreign keys, nested rows included. The database checks that they exist. */
   #referred(name: string, payload: Arguments): Concern[] {
     const rows = new Map<string, Arguments[]>()
     for (const { model, object } of this.#graph.objects(name, payload)) {
@@ -143,7 +146,7 @@ export class Surveyor {
     return this.#key(model.name, model.compoundKey === undefined ? values : { [model.compoundKey]: values })
   }
 
-  /** `undefined`: it does not name one record by its primary key. Filters beside the key make it that record, or none. */
+  /** @returns `undefined` when `where` does not name one record by its primary key. Other filters in it only decide whether the record is found. */
   #key(model: string, where: unknown): string | undefined {
     const { key = [], compoundKey } = this.#models.get(model)?.model ?? {}
     const names = compoundKey === undefined ? key : [compoundKey]
@@ -168,7 +171,7 @@ export class Surveyor {
   }
 }
 
-/** A concern about a whole model takes those about its records with it, unless they ask for more. */
+/** Drops the concerns about single records that a concern about their whole model covers. */
 function merge(concerns: readonly Concern[]): Concern[] {
   const whole = new Map<string, Concern>()
   for (const { model, scope, changes, referred = false } of concerns) {

@@ -3,16 +3,16 @@ import type { Hold } from '../read/holds.js'
 import type { Isolation } from './isolation.js'
 import type { Concern } from './surveyor.js'
 
-/** What can be done to a record, each more than those before it. */
+/** What a call does to a record. Each grade includes those before it. */
 const GRADES = ['refers', 'reads', 'changes'] as const
 
 function gradesFrom({ changes, referred }: Concern): readonly (typeof GRADES)[number][] {
   return GRADES.slice(changes ? 2 : referred ? 0 : 1)
 }
 
-/** What a transaction concerns, and the holds that last until its end. */
+/** One transaction: what it concerns, and the holds that last until its end. */
 export class TransactionScope {
-  /** By model and grade, and by key too: resolves when the transaction may go on. */
+  /** By model and grade, and perhaps key: resolves when the records are flushed and held. */
   readonly #entered = new Map<string, Promise<void>>()
   readonly #holds: Hold[] = []
   readonly #changed = new Set<string>()
@@ -30,19 +30,19 @@ export class TransactionScope {
     return this.#changed
   }
 
-  /** From the next statement on all see what that one sees. */
+  /** From the next statement on, all statements see the database as that one does. */
   keepSnapshot(): void {
     this.#keepsSnapshot = true
   }
 
-  /** @param flush brings what was acknowledged into the database: once, before the statement that all others see the database with */
+  /** Calls `flush` once, before the statement that takes the snapshot. */
   async beforeStatement(flush: () => Promise<void>): Promise<void> {
     if (!this.#keepsSnapshot) return
     this.#flushed ??= flush()
     await this.#flushed
   }
 
-  /** Runs `enter` for what the transaction does not concern yet; what it only referred to or read is entered again when it is read or changed. */
+  /** Runs `enter` for the records that the transaction does not concern yet, or that it concerns in a higher grade now. */
   async enter(concern: Concern, enter: (fresh: Concern) => Promise<Hold | undefined>): Promise<void> {
     const { model, scope, changes } = concern
     const grades = gradesFrom(concern).map((grade) => `${model} ${grade}`)
@@ -74,7 +74,7 @@ export class TransactionScope {
     )
   }
 
-  /** The callback of an interactive transaction. When it throws, Prisma does not commit, whatever the error says. */
+  /** Wraps the callback of an interactive transaction. If it throws, Prisma does not commit, whatever the error says. */
   watch(callback: (...args: unknown[]) => unknown): (...args: unknown[]) => Promise<unknown> {
     return async (...args) => {
       try {
@@ -106,19 +106,19 @@ export class TransactionScope {
   }
 }
 
-/** Knows the transaction that a call runs in, from the call of $transaction that began it. */
+/** Knows which transaction a call runs in, because the call of $transaction that began it is in its async context. */
 export class Transactions {
   readonly #scopes = new AsyncLocalStorage<TransactionScope>()
   readonly #isolation: Isolation
   readonly #flush: () => Promise<void>
 
-  /** @param flush brings what was acknowledged into the database */
+  /** @param flush brings all acknowledged writes into the database */
   constructor(isolation: Isolation, flush: () => Promise<void>) {
     this.#isolation = isolation
     this.#flush = flush
   }
 
-  /** A call that comes from elsewhere than from its $transaction gets a scope of its own, whose holds expire. */
+  /** A call that was not made within its $transaction gets a scope of its own. Its holds expire by themselves. */
   get current(): TransactionScope {
     return this.#open ?? new TransactionScope()
   }
@@ -129,8 +129,8 @@ export class Transactions {
   }
 
   /**
-   * Runs `$transaction`. A transaction within another ends with that one. One that keeps a snapshot is flushed for before it has a connection
-   * of the pool, and again before its first statement, when little is left to be flushed.
+   * Runs `$transaction`. A transaction within another one ends with the outer one. For a transaction that keeps a snapshot, everything is flushed before it
+   * takes a connection of the pool, and again before its first statement, when little is left to flush.
    */
   async run<T>(args: readonly unknown[], begin: (...args: unknown[]) => Promise<T>): Promise<T> {
     if (this.#open !== undefined) return begin(...args)

@@ -2,6 +2,7 @@ import { ErrorCode, type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { ResolvedPolicy } from '../options.js'
 import { queuePrefix } from '../redis/keys.js'
+import type { Stoppable } from '../service.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 import { BACKOFF, deduplicationId, type FlushJob, type FlushJobData, isAsMade, jobName, PARKED_PRIORITY, readJobData } from './job.js'
 import { type QueueState, readQueueState } from './queue-state.js'
@@ -36,7 +37,7 @@ const MAX_READ = 65_536
 const SCORE_SHIFT = 0x1000
 
 /** Sets the alarms of one model: delayed jobs, of which at most one waits and one runs for each shard, dirty record or parked record. */
-export class Scheduler {
+export class Scheduler implements Stoppable {
   readonly queue: Queue<FlushJobData, Record<string, unknown>>
   readonly #model: string
   readonly #policy: ResolvedPolicy

@@ -4,6 +4,7 @@ import { OwnError } from '../redaction.js'
 import type { ShardNames } from '../redis/keys.js'
 import { withoutArguments } from '../redis/refusal.js'
 import type { Store } from '../redis/store.js'
+import type { Service } from '../service.js'
 import type { Flusher } from './flusher.js'
 import type { FlushJobData } from './job.js'
 import { isDeadly } from './quarantine.js'
@@ -44,7 +45,7 @@ export interface SweeperContext {
  * does not help, it flushes them itself, unless the queue is paused. Takes failed jobs off the board whose shard or record is well again, so that
  * the failed list is the list of what is wrong now. It trusts nothing that it reads from a queue, and what is wrong with one thing keeps it from no other.
  */
-export class Sweeper {
+export class Sweeper implements Service {
   readonly #context: SweeperContext
   readonly #rescuer: Rescuer
   /** What was wrong with the queue at the last sweep. */
@@ -62,7 +63,7 @@ export class Sweeper {
     this.#rescuer = new Rescuer(context)
   }
 
-  start(): void {
+  async start(): Promise<void> {
     if (this.#running) return
     this.#running = true
     this.#next()

@@ -9,6 +9,7 @@ import { queuePrefix, type ShardNames } from '../redis/keys.js'
 import { isReply, named } from '../redis/refusal.js'
 import { disconnect } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
+import type { Service } from '../service.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 import { within } from './barrier.js'
 import type { Flusher } from './flusher.js'
@@ -87,7 +88,7 @@ export interface WorkerContext {
 }
 
 /** Runs the flush jobs of one model. What a job finds to do is in Redis; it may come late, twice, or for nothing. */
-export class FlushWorker {
+export class FlushWorker implements Service {
   readonly #context: WorkerContext
   #starting: Promise<void> | undefined
   #consumer: Consumer | undefined

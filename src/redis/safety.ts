@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { UnsafeRedisError } from '../errors.js'
 import type { Events } from '../events.js'
+import type { Service } from '../service.js'
 import { isReply } from './refusal.js'
 import { NotYet, type RetryingConnection } from './retrying-connection.js'
 import { assess, type Findings } from './server-info.js'
@@ -9,6 +10,9 @@ import { assess, type Findings } from './server-info.js'
 const REPLICA_PAUSE = 500
 
 export interface SafetyContext {
+  /** The connection by which Redis is looked at again and again. */
+  readonly redis: Redis
+  readonly connection: RetryingConnection
   readonly events: Events
   /** Whether writes stop where an eviction policy may lose them. */
   readonly onUnsafeRedis: 'stop' | 'warn'
@@ -27,7 +31,7 @@ interface End {
  * Looks at what Redis says of itself: at the start, on every new connection, and every few seconds. Where it would lose what it is given, writes
  * are refused before they are sent, until it is safe again; flushes go on. What cannot be told, or can be wanted, is a warning.
  */
-export class Safety {
+export class Safety implements Service {
   readonly #context: SafetyContext
   readonly #ends = new Map<RetryingConnection, End>()
   #problem: string | undefined
@@ -35,25 +39,41 @@ export class Safety {
   /** Redis writes down each refusal of a right (ACL LOG): it is asked for its configuration until it refuses. */
   #tellsConfig = true
   readonly #warned = new Set<string>()
+  readonly #looks = new Set<Promise<void>>()
+  #starting: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #stopped = false
 
   constructor(context: SafetyContext) {
     this.#context = context
   }
 
   /**
-   * The look at the start, by a connection that is there; from now on it is looked at again and again, until the connection ends.
+   * Looks once, and from then on again and again.
    * @throws UnsafeRedisError if this Redis would lose dirty data, or cannot run the scripts
    * @throws UnavailableError
    */
-  async start(redis: Redis, connection: RetryingConnection): Promise<void> {
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  /** Looks no more, and resolves when the looks under way have ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearInterval(this.#timer)
+    await Promise.all(this.#looks)
+  }
+
+  async #start(): Promise<void> {
+    const { redis, connection, interval } = this.#context
     const findings = await this.#ask(redis, connection)
     const problem = findings.replica ?? findings.problem ?? this.#stops(findings)
     if (problem !== undefined)
       throw new UnsafeRedisError(findings.evicted ? `${problem}; it has evicted ${findings.evicted} key(s) since its start` : problem)
     this.#note(findings)
     this.watch(redis, connection)
-    const timer = setInterval(() => void this.#lookAgain(redis, connection), this.#context.interval).unref()
-    redis.once('end', () => clearInterval(timer))
+    if (!this.#stopped) this.#timer = setInterval(() => this.#lookAgain(), interval).unref()
   }
 
   /** Has each new connection of the connection looked at before it carries writes. */
@@ -85,13 +105,20 @@ export class Safety {
     if (end?.isReplica) throw new NotYet('this Redis is a replica')
   }
 
-  async #lookAgain(redis: Redis, connection: RetryingConnection): Promise<void> {
+  #lookAgain(): void {
+    const { redis, connection } = this.#context
     const end = this.#ends.get(connection) as End
-    if (redis.status === 'ready' && end.look === undefined) await this.#look(redis, connection, end)
+    if (redis.status === 'ready' && end.look === undefined) void this.#look(redis, connection, end)
+  }
+
+  #look(redis: Redis, connection: RetryingConnection, end: End): Promise<void> {
+    const look = this.#tryToLook(redis, connection, end).finally(() => this.#looks.delete(look))
+    this.#looks.add(look)
+    return look
   }
 
   /** Never throws: a Redis that does not answer takes no writes either. */
-  async #look(redis: Redis, connection: RetryingConnection, end: End): Promise<void> {
+  async #tryToLook(redis: Redis, connection: RetryingConnection, end: End): Promise<void> {
     try {
       const findings = await this.#ask(redis, connection)
       end.isReplica = findings.replica !== undefined

@@ -1,7 +1,8 @@
 import type { Calls } from '../write/writer.js'
 
 /**
- * Dirty records are due by Redis' clock, values such as `now()` are of this process': the two are to say the same.
+ * Warns when the clocks of Redis and of this process differ. The clock of Redis decides when a record is due; values such as `now()` come from the clock of
+ * this process.
  * @param tolerance ms
  * @throws UnavailableError
  */
@@ -12,8 +13,8 @@ export async function checkClock({ connection, store }: Calls, tolerance: number
   const apart = Math.max(before - redis, redis - after)
   if (apart <= tolerance) return
   process.emitWarning(
-    `the clock of this process says ${new Date(after).toISOString()}, that of Redis ${new Date(redis).toISOString()}: more than maxWait (${tolerance} ms) apart; ` +
-      'values such as now() and @updatedAt are of the former, and flushes are due by the latter',
+    `the clock of this process says ${new Date(after).toISOString()}, and the clock of Redis ${new Date(redis).toISOString()}, which is more than maxWait (${tolerance} ms) apart; ` +
+      'synchronize them, because now() and @updatedAt take their values from the former, and flushes are due by the latter',
     { code: 'WRITE_BEHIND' },
   )
 }

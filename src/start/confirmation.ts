@@ -1,41 +1,41 @@
-import type { Redis } from 'ioredis'
 import type { Dialect, Server, SqlClient } from '../database/database.js'
 import { toPersistError } from '../database/outcome.js'
 import { ConfigurationError, type PersistError, UnavailableError, WriteBehindError } from '../errors.js'
 import type { Events } from '../events.js'
 import { within } from '../flush/barrier.js'
 import type { Model } from '../model/model.js'
-import type { RetryingConnection } from '../redis/retrying-connection.js'
-import type { Calls } from '../write/writer.js'
+import type { Service } from '../service.js'
 import { Binding } from './binding.js'
+import type { OpenCalls } from './connections.js'
 import { IdentityKey } from './identity.js'
 
-/** Ms that a start waits for the database: without it, what is written waits in Redis. */
+/** Ms that a start waits for the database. Writes wait in Redis if it does not answer. */
 const PATIENCE = 10_000
-/** Ms between two looks whether Redis still names the database, or tries to reach the database. */
+/** Ms between two checks whether Redis still names the database, or between two attempts to reach the database. */
 const INTERVAL = 2_000
 
 export interface ConfirmationContext {
   readonly prisma: SqlClient
   readonly dialect: Dialect
   readonly namespace: string
-  /** Those that are used. */
+  /** The models with a policy. */
   readonly models: readonly Model[]
-  readonly calls: Calls & { readonly redis: Redis }
-  /** Which are refused once the database is known to be another. */
-  readonly retrying: readonly RetryingConnection[]
+  readonly calls: OpenCalls
+  /** Called when the database turns out to be another one. */
+  readonly refuse: (error: ConfigurationError) => void
   readonly events: Events
   /** Ms. */
   readonly statementTimeout: number
 }
 
 /**
- * That the database is the one whose writes Redis holds, and that its tables fit the schema. `createWriteBehind` asks before it does anything else.
- * A database that is away then is asked again: before the first statement, and every 2 s. Until it has answered, writes go on in Redis, under the
- * namespace that Redis has, and no statement is sent. So it is when Redis has forgotten whose it is.
+ * Confirms that the database is the one whose writes Redis holds, and that its tables fit the schema. `createWriteBehind` does this before anything else.
+ *
+ * If the database is away then, it is asked again before the first statement and every 2 s. Until it has answered, writes go on in Redis, and no statement
+ * is sent. The same happens when Redis has lost the key that names the database.
  */
-export class Confirmation {
-  /** The application's, once the database is confirmed: its statements wait for that. */
+export class Confirmation implements Service {
+  /** The client of the application. Its statements wait until the database is confirmed. */
   readonly client: SqlClient
   readonly #context: ConfirmationContext
   readonly #binding: Binding
@@ -43,6 +43,10 @@ export class Confirmation {
   #isConfirmed = false
   #refusal: ConfigurationError | undefined
   #underWay: Promise<void> | undefined
+  #starting: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #look: Promise<void> | undefined
+  #stopped = false
 
   constructor(context: ConfirmationContext) {
     this.#context = context
@@ -50,7 +54,7 @@ export class Confirmation {
     this.#server = dialect.server({ $queryRawUnsafe: (sql, ...values) => this.#ask(sql, values) })
     this.#binding = new Binding(namespace, new IdentityKey(calls.redis, calls.connection, namespace), models)
     this.client = {
-      // Only rows that were refused are tried: by then the database is confirmed.
+      // A transaction only tries rows that the database has refused, so that it is confirmed by then.
       ...(prisma.$transaction === undefined ? {} : { $transaction: (statements) => prisma.$transaction?.(statements) as Promise<unknown> }),
       $queryRawUnsafe: <T>(sql: string, ...values: unknown[]): Promise<T> =>
         this.#isConfirmed
@@ -60,25 +64,36 @@ export class Confirmation {
   }
 
   /**
-   * Resolves at once where nothing is used, and without an answer of the database when it is away.
+   * Resolves at once if no model has a policy. Resolves without an answer if the database is away.
    * @throws ConfigurationError when it is another database, or does not fit the schema
    * @throws UnavailableError when Redis is away
    */
-  async start(): Promise<this> {
-    if (this.#context.models.length === 0) return this
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  /** Looks no more, and resolves when the look under way has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    await this.#look
+  }
+
+  async #start(): Promise<void> {
+    if (this.#context.models.length === 0) return
     try {
       await within(performance.now() + PATIENCE, this.confirm())
     } catch (error) {
       if (error instanceof ConfigurationError || error instanceof UnavailableError) throw error
-      // Nobody listens to `failure` before the cache is there.
+      // Nobody can listen to `failure` yet, because there is no cache yet.
       warn(
-        'the database could not be asked whether it is the right one and fits the schema; nothing is flushed before it has answered; ' +
+        'the database could not be asked whether it belongs to the namespace and fits the schema; writes wait in Redis until it answers; ' +
           this.#reasonOf(error),
       )
       this.#report(error)
     }
     this.#watch()
-    return this
   }
 
   /**
@@ -111,7 +126,7 @@ export class Confirmation {
 
   async #confirm(): Promise<void> {
     const { models } = this.#context
-    // What Redis says of a later version of this library counts without the database, too.
+    // A key of another version of this library is refused even if the database is away.
     const bound = await this.#refusing(this.#binding.read())
     let step: 'inspect' | 'bind' = 'inspect'
     try {
@@ -135,11 +150,11 @@ export class Confirmation {
     }
   }
 
-  /** Whatever this process writes would come into the other database. */
+  /** Refuses all calls of this process, because its writes would go to the wrong database. */
   #refuse(error: ConfigurationError): void {
     this.#refusal = error
     this.#isConfirmed = false
-    for (const connection of this.#context.retrying) connection.refuse(error)
+    this.#context.refuse(error)
   }
 
   #ask<T>(sql: string, values: readonly unknown[]): Promise<T> {
@@ -148,19 +163,19 @@ export class Confirmation {
   }
 
   #watch(): void {
-    setTimeout(() => {
-      if (this.#context.calls.redis.status === 'end' || this.#refusal !== undefined) return
-      void this.#look().finally(() => this.#watch())
+    if (this.#stopped || this.#refusal !== undefined) return
+    this.#timer = setTimeout(() => {
+      this.#look = this.#lookAgain().finally(() => this.#watch())
     }, INTERVAL).unref()
   }
 
-  async #look(): Promise<void> {
+  async #lookAgain(): Promise<void> {
     if (this.#refusal !== undefined) return
     try {
       if (this.#isConfirmed && !(await this.#binding.isKept())) this.#isConfirmed = false
       if (!this.#isConfirmed) await this.confirm()
     } catch (error) {
-      // A Redis that is away is reported by its connection.
+      // The connection itself reports that Redis is away.
       if (!(error instanceof UnavailableError)) this.#report(error)
     }
   }

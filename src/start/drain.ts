@@ -2,7 +2,7 @@ import { ConfigurationError, ParkedError } from '../errors.js'
 import type { Barrier, BarrierPart } from '../flush/barrier.js'
 import type { ResolvedPolicy } from '../options.js'
 
-/** Ms that a start waits for records which were written behind. */
+/** Ms that a start takes to flush the records of one model. */
 const TIMEOUT = 30_000
 
 /** A model, and the strategy that it has now. */
@@ -11,10 +11,11 @@ export interface SwitchedModel extends BarrierPart {
 }
 
 /**
- * A model whose strategy was `write-behind` may have dirty records: they are brought into the database before anything else writes it.
- * Other processes may still write behind for a while; such a record is flushed when it is written or when it is due, as always.
- * @throws ConfigurationError when the database refuses some of them
- * @throws PersistError, TimeoutError when the database did not take them in time, UnavailableError when Redis did not give them
+ * Flushes the dirty records of models that had the strategy `write-behind` and have another one now, before anything else writes these models. Other
+ * processes may still use the old strategy for a while. Their records are flushed as usual, and also when this process writes them.
+ * @throws ConfigurationError when the database refuses some of the records
+ * @throws PersistError, TimeoutError when the database did not take them in time
+ * @throws UnavailableError when Redis did not answer
  */
 export async function drainSwitched(models: readonly SwitchedModel[], barrier: Pick<Barrier, 'flush'>): Promise<void> {
   for (const model of models) {
@@ -30,7 +31,7 @@ export async function drainSwitched(models: readonly SwitchedModel[], barrier: P
 function refusal({ name, policy, model }: SwitchedModel, cause: ParkedError): ConfigurationError {
   return new ConfigurationError(
     `policies.${name}.strategy: the database refuses ${cause.keys.length} record(s) that were written behind (${cause.keys.slice(0, 5).join(', ')}); ` +
-      `correct them with the strategy write-behind before setting it to ${policy.strategy}`,
+      `set the strategy to write-behind again, correct them, and then set it to ${policy.strategy}`,
     { model: model.name, cause },
   )
 }

@@ -8,17 +8,17 @@ import { Store } from '../redis/store.js'
 /** Of what is stored under a namespace. A Redis that does not say has this one. */
 export const LAYOUT = 1
 
-/** The namespace's own entry; no model has such a name. */
+/** The field of the namespace itself. No model can have this name. */
 const NAMESPACE = ':namespace'
 
-/** What a namespace is bound to. */
+/** The database that a namespace is bound to. */
 export interface BoundDatabase {
-  /** PostgreSQL's system identifier, '' where it was not to be had. */
+  /** The system identifier of PostgreSQL; '' if it could not be read. */
   readonly system: string
   readonly database: string
 }
 
-/** What a model is bound to. */
+/** The ledger that a model is bound to. */
 export interface BoundLedger {
   readonly id: string
   /** Quoted and qualified. */
@@ -27,11 +27,11 @@ export interface BoundLedger {
 
 export interface Bound {
   readonly database: BoundDatabase | undefined
-  /** Of the models asked for, in their order. */
+  /** One for each model that was asked for, in the same order. */
   readonly ledgers: readonly (BoundLedger | undefined)[]
 }
 
-/** The key in Redis that names the database whose writes the namespace holds, and the ledger of each model. What is there is never overwritten. */
+/** The key in Redis that names the database of a namespace and the ledger of each model. Its fields are never overwritten. */
 export class IdentityKey {
   readonly #redis: Redis
   readonly #connection: RetryingConnection
@@ -56,7 +56,7 @@ export class IdentityKey {
     const namespace = this.#parse(own)
     if (namespace !== undefined && namespace.layout !== String(LAYOUT)) {
       throw new ConfigurationError(
-        `namespace "${this.#namespace}": expected layout ${LAYOUT} in Redis, found ${namespace.layout}; use the version of write-behind that made it, or a later one`,
+        `namespace "${this.#namespace}": expected layout ${LAYOUT} in Redis, got ${namespace.layout}; use the version of write-behind that has written it, or a later one`,
       )
     }
     return {
@@ -69,19 +69,19 @@ export class IdentityKey {
   }
 
   /**
-   * Binds what is not bound yet. Of several processes the first one decides: read again afterwards.
+   * Binds what is not bound yet. Read again afterwards, because another process may have bound it first.
    * @throws UnavailableError
    */
   async bind(database: BoundDatabase, models: ReadonlyMap<string, BoundLedger>): Promise<void> {
     await this.#add(NAMESPACE, { layout: String(LAYOUT), ...database })
     const { database: bound } = await this.read([])
-    // Whoever came first has the namespace: the models are left alone.
+    // Another process has bound the namespace to another database, so the models are left alone.
     if (bound?.system !== database.system || bound.database !== database.database) return
     for (const [model, ledger] of models) await this.#add(model, { ...ledger })
   }
 
   /**
-   * Before a namespace is bound: its views may be of another database.
+   * Drops all cached rows of a namespace before it is bound, because they may come from another database.
    * @throws UnavailableError
    */
   async dropViews(): Promise<void> {
@@ -103,7 +103,7 @@ export class IdentityKey {
       const value: unknown = JSON.parse(text)
       if (isObject(value)) return value
     } catch {
-      // As below.
+      // Reported below.
     }
     throw this.#unreadable()
   }
@@ -116,7 +116,7 @@ export class IdentityKey {
 
   #unreadable(): ConfigurationError {
     return new ConfigurationError(
-      `namespace "${this.#namespace}": expected the key ${this.name} in Redis to say which database it belongs to, found something else`,
+      `namespace "${this.#namespace}": expected the key ${this.name} in Redis to name its database, got something else; restore the key, or use another namespace`,
     )
   }
 }

@@ -1,45 +1,39 @@
 import type { Redis } from 'ioredis'
-import { ConfigurationError, UnavailableError } from '../errors.js'
+import { ConfigurationError } from '../errors.js'
 import { createEvents } from '../events.js'
 import { OPTION_DEFAULTS } from '../options.js'
-import { connectLike, problemOf } from '../redis/connection.js'
+import { connectLike } from '../redis/connection.js'
 import { identityKey, shardCountsKey, shardPrefix } from '../redis/keys.js'
-import { named } from '../redis/refusal.js'
-import { disconnect, RetryingConnection } from '../redis/retrying-connection.js'
-import { Store } from '../redis/store.js'
+import { disconnect } from '../redis/retrying-connection.js'
+import { createCalls, type OpenCalls, open } from './connections.js'
 
 export interface Release {
-  /** A connection to copy the settings of; it is not used itself, and stays yours to close. */
+  /** A connection whose address is copied. The connection itself is not used; it remains yours to close. */
   readonly redis: Redis
   /** @default 'write-behind' */
   readonly namespace?: string
 }
 
 /**
- * Lets the namespace be bound to another database: to that of the next process that starts. Stop all of its processes first.
- * @throws ConfigurationError while records are dirty, which would come into the other database, and for an unknown option
+ * Frees a namespace from its database. The next process that starts binds it to its own database. Stop all processes of the namespace first.
+ * @throws ConfigurationError while the namespace has dirty records, which would go to the other database; and for an unknown option
  * @throws UnavailableError when Redis does not answer
  */
 export async function releaseNamespace({ redis, namespace = OPTION_DEFAULTS.namespace, ...rest }: Release): Promise<void> {
   const [unknown] = Object.keys(rest)
   if (unknown !== undefined) throw new ConfigurationError(`releaseNamespace: expected only redis and namespace, got ${unknown}`)
-  const { writeTimeout } = OPTION_DEFAULTS
-  const ownRedis = connectLike(redis, createEvents(), [])(RetryingConnection.OPTIONS)
-  const connection = new RetryingConnection(ownRedis, writeTimeout)
+  const calls = createCalls(connectLike(redis, createEvents(), []), OPTION_DEFAULTS.writeTimeout)
   try {
-    await ownRedis.connect().catch((error) => {
-      throw new UnavailableError(undefined, named(problemOf(ownRedis) ?? error))
-    })
-    await checkClean(ownRedis, connection, namespace)
-    await connection.ask(undefined, () => ownRedis.del(identityKey(namespace)))
+    await open(calls)
+    await checkClean(calls, namespace)
+    await calls.connection.ask(undefined, () => calls.redis.del(identityKey(namespace)))
   } finally {
-    connection.close()
-    disconnect(ownRedis)
+    calls.connection.close()
+    disconnect(calls.redis)
   }
 }
 
-async function checkClean(redis: Redis, connection: RetryingConnection, namespace: string): Promise<void> {
-  const store = new Store(redis)
+async function checkClean({ redis, connection, store }: OpenCalls, namespace: string): Promise<void> {
   const dirty = new Map<string, number>()
   const counts = await connection.ask(undefined, () => redis.hgetall(shardCountsKey(namespace)))
   for (const [model, count] of Object.entries(counts)) {
@@ -50,5 +44,5 @@ async function checkClean(redis: Redis, connection: RetryingConnection, namespac
   }
   if (dirty.size === 0) return
   const models = [...dirty].map(([model, records]) => `${model} has ${records}`).join(', ')
-  throw new ConfigurationError(`namespace "${namespace}": expected no dirty records, ${models}; flush them into their database first`)
+  throw new ConfigurationError(`namespace "${namespace}": expected no dirty records, got ${models}; flush them into their database first`)
 }

@@ -3,7 +3,8 @@ import { shardCountsKey, shardPrefix } from '../redis/keys.js'
 import type { Calls } from '../write/writer.js'
 
 /**
- * Records are spread over shards by their key: a changed number would leave dirty records where nobody looks.
+ * Checks that the number of shards was not changed while the model has dirty records. The number decides which shard a record is in, so that nobody would
+ * find those records any more.
  * @throws ConfigurationError if the number changed while the model has dirty records
  * @throws UnavailableError
  */
@@ -15,12 +16,12 @@ export async function checkShardCount({ store, connection }: Calls, namespace: s
     const { dirty, inFlight } = await connection.ask(model, () => store.status(shardPrefix(namespace, model, shard)))
     if (dirty > 0 || inFlight) {
       throw new ConfigurationError(
-        `policies: ${model} has dirty records in ${before} shards; flush them with the old number before setting shards to ${count}`,
+        `policies: ${model} has dirty records in ${before} shards; set shards to ${before} again, flush them, and then set it to ${count}`,
         { model },
       )
     }
   }
-  // A record may have been in the same shard before, and have left a view there.
+  // Cached rows from an earlier time with this number of shards may be left.
   const shards = Array.from({ length: count }, (_, shard) => shardPrefix(namespace, model, shard))
   await Promise.all(shards.map((prefix) => connection.ask(model, () => store.invalidate(prefix, []))))
   await connection.ask(model, () => store.share(key, model, String(count), true))

@@ -1,4 +1,4 @@
-/** The one module that knows OpenTelemetry, which is optional: it is imported only if it is installed. */
+/** The only module that uses OpenTelemetry. It is loaded only if that is installed, because OpenTelemetry is optional. */
 import { type Attributes, context, type Link, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { WriteBehindError } from '../errors.js'
 import { messageOf } from '../redaction.js'
@@ -17,7 +17,7 @@ export class OpenTelemetry implements Telemetry {
   write({ model, shard, operations, writes, origins }: WriteCall): WriteSpan | undefined {
     const [first, ...others] = distinct(origins)
     const parent = first === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, first)
-    const attributes = describe('write', 'send', model, shard, operations)
+    const attributes = attributesOf('write', 'send', model, shard, operations)
     attributes['write_behind.writes'] = writes
     const options = { kind: SpanKind.PRODUCER, attributes, links: others.map((each) => ({ context: each })) }
     const span = this.#tracer.startSpan('write-behind.write', options, parent)
@@ -28,7 +28,7 @@ export class OpenTelemetry implements Telemetry {
   async flush(flushed: FlushedBatch, run: () => Promise<{ rows: number; parked: number }>): Promise<void> {
     const { model, shard, batch, records, writes, traces } = flushed
     const attributes = {
-      ...describe('flush', 'process', model, shard, records),
+      ...attributesOf('flush', 'process', model, shard, records),
       'write_behind.batch': batch,
       'write_behind.writes': writes,
     }
@@ -44,8 +44,8 @@ export class OpenTelemetry implements Telemetry {
   }
 }
 
-/** As the semantic conventions name it for a message queue, which a shard is. Keys and values are not for a trace. */
-function describe(name: string, type: string, model: string, shard: number, records: number): Attributes {
+/** Attributes by the semantic conventions for message queues; a shard counts as a queue. They contain no keys and no values. */
+function attributesOf(name: string, type: string, model: string, shard: number, records: number): Attributes {
   return {
     'messaging.system': 'write-behind',
     'messaging.operation.name': name,
@@ -64,7 +64,7 @@ function end(span: Span, failure?: Error): void {
   span.end()
 }
 
-/** The first of each span, and not more than a batch has links for. */
+/** Each span once, and at most as many as a batch can have links. */
 function distinct(origins: readonly Origin[]): readonly Origin[] {
   if (origins.length < 2) return origins
   const bySpan = new Map<string, Origin>()

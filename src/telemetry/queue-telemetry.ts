@@ -6,10 +6,10 @@ type Tracer = BullTelemetry['tracer']
 type Span = ReturnType<Tracer['startSpan']>
 type Attributes = Parameters<Span['setAttributes']>[0]
 
-/** What BullMQ's queues and workers take as `telemetry`; nothing where bullmq-otel is not installed. */
+/** The `telemetry` option of BullMQ's queues and workers; empty if bullmq-otel is not installed. */
 export type QueueTelemetry = Pick<QueueOptions, 'telemetry'>
 
-/** BullMQ would add names, ids, data and results of jobs, which hold keys of records, and whatever somebody else made a job of. */
+/** The attributes that are let through. BullMQ would add names, ids, data and results of jobs, which contain keys of records. */
 const ATTRIBUTES = new Set([
   'bullmq.queue.name',
   'bullmq.queue.operation',
@@ -30,7 +30,7 @@ export function withoutKeys({ tracer, contextManager }: BullTelemetry): BullTele
   return { tracer: { startSpan }, contextManager }
 }
 
-/** That of `add` ends with the name of the job; the others are an operation and a queue. */
+/** The name of the span of `add` ends with the name of the job, which is left out. Other names are an operation and a queue. */
 function nameOf(span: string): string {
   return span.startsWith('add ') ? 'add' : span
 }

@@ -1,14 +1,14 @@
 /**
- * Spans around the two halves of a write: the call that brings it to Redis, and the flush that brings it to the database. The flush may
- * come seconds later and in another process, so that it cannot be a child of what caused it: it has links. What is needed for a link (a
- * W3C traceparent) travels in Redis beside the shard's pending changes, goes into the batch at the claim, and stays with it through
- * retries and splits. Where no span is recorded, nothing is sent.
+ * Spans around the two halves of a write: the call that stores it in Redis, and the flush that brings it to the database. The flush may come seconds later
+ * and in another process, so its span is not a child of the span of the write, but has a link to it. A link needs a W3C traceparent. Traceparents are stored
+ * in Redis beside the pending changes of the shard, move into the batch at the claim, and stay with it through retries and splits. If no span is recorded,
+ * none is stored.
  */
 
-/** Most traceparents that a call brings along. Redis keeps the first ones of a shard, about as many: a batch may carry millions of writes. */
+/** Highest number of traceparents of a call. Redis keeps about as many for each shard, the first ones, because a batch may carry millions of writes. */
 export const MAX_TRACES = 32
 
-/** The span that a write was issued in. */
+/** The span in which a write was issued. */
 export interface Origin {
   readonly traceId: string
   readonly spanId: string
@@ -18,15 +18,15 @@ export interface Origin {
 export interface WriteCall {
   readonly model: string
   readonly shard: number
-  /** Operations in the call, after those of one record were added up. */
+  /** Number of operations in the call, after writes to one record were merged. */
   readonly operations: number
   readonly writes: number
-  /** Spans of the writes; one span may be there more than once. */
+  /** Spans of the writes. A span may occur more than once. */
   readonly origins: readonly Origin[]
 }
 
 export interface WriteSpan {
-  /** Traceparents for the flush to link to, each ended by a space. */
+  /** Traceparents that the flush will link to, each followed by a space. */
   readonly traces: string
   end(failure?: Error): void
 }
@@ -37,14 +37,14 @@ export interface FlushedBatch {
   readonly batch: string
   readonly records: number
   readonly writes: number
-  /** As WriteSpan has them. */
+  /** Traceparents, as in WriteSpan. */
   readonly traces: string
 }
 
 export interface Telemetry {
   /** The active span, if it is recorded. */
   origin(): Origin | undefined
-  /** `undefined`: nobody records it. */
+  /** @returns `undefined` when nobody records the span */
   write(call: WriteCall): WriteSpan | undefined
   /** Runs the flush of a batch as the active span. */
   flush(batch: FlushedBatch, run: () => Promise<{ rows: number; parked: number }>): Promise<void>

@@ -111,7 +111,7 @@ test('an emptied Redis is bound again with a warning, and views from before are 
   await database.query('update "Counter" set value = 7')
   await connection.redis.del(identityKey(connection.namespace))
   const later = await start()
-  expect(warnings()).toContain('was emptied, or is another one')
+  expect(warnings()).toContain('was emptied or is another one')
   expect(await later.counter.findUnique({ where: { name: 'a' } })).toMatchObject({ value: 7n })
 })
 
@@ -180,10 +180,10 @@ test('a layout of a later version is refused with both versions, even without th
   const key = identityKey(connection.namespace)
   const text = (await connection.redis.hget(key, ':namespace')) as string
   await connection.redis.hset(key, ':namespace', text.replace('"layout":"1"', '"layout":"2"'))
-  await expect(start()).rejects.toThrow('expected layout 1 in Redis, found 2')
-  await expect(start({ prisma: { $queryRawUnsafe: () => Promise.reject(new Error('away')) } })).rejects.toThrow('found 2')
+  await expect(start()).rejects.toThrow('expected layout 1 in Redis, got 2')
+  await expect(start({ prisma: { $queryRawUnsafe: () => Promise.reject(new Error('away')) } })).rejects.toThrow('got 2')
   await connection.redis.hset(key, ':namespace', 'nonsense')
-  await expect(start()).rejects.toThrow('found something else')
+  await expect(start()).rejects.toThrow('got something else')
 })
 
 test('a flush with nothing to write succeeds though the database has not answered yet', async () => {
@@ -204,7 +204,7 @@ test('writes go on without the database; another database in its place flushes n
       isAway ? Promise.reject(new Error('connect ECONNREFUSED')) : other.prisma.$queryRawUnsafe<T>(sql, ...values),
   }
   const cache = await start({ prisma })
-  expect(warnings()).toContain('nothing is flushed before it has answered')
+  expect(warnings()).toContain('writes wait in Redis until it answers')
   await write(cache, 'early')
   await expect(cache.flush({ timeout: 500 })).rejects.toThrow()
   isAway = false

@@ -118,13 +118,7 @@ export const REDIS: readonly Mutant[] = [
     'problems.set(connection, explain(connection, error))',
     '',
   ),
-  mutant(
-    'safety is looked at once',
-    'redis/safety',
-    'redis/safety.ts',
-    'setInterval(() => void this.#lookAgain(redis, connection)',
-    'setInterval(() => {}',
-  ),
+  mutant('safety is looked at once', 'redis/safety', 'redis/safety.ts', 'setInterval(() => this.#lookAgain()', 'setInterval(() => {}'),
   mutant('a new connection carries writes before it was looked at', 'redis/safety', 'redis/safety.ts', '      end.look = look\n', ''),
   mutant(
     'an unsafe Redis gets writes',

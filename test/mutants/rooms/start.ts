@@ -13,7 +13,7 @@ export const START: readonly Mutant[] = [
     'a switch of the strategy that leaves dirty records',
     'start/strategy',
     'create.ts',
-    '  await drainSwitched(cached, shared.barrier)\n',
+    '  await drainSwitched(cached, barrier)\n',
     '',
   ),
   mutant(
@@ -55,7 +55,7 @@ export const START: readonly Mutant[] = [
     'writes taken on after the database is known to be another',
     'start/identity',
     'start/confirmation.ts',
-    'for (const connection of this.#context.retrying) connection.refuse(error)',
+    'this.#context.refuse(error)',
     '',
   ),
   mutant(

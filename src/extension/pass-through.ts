@@ -7,33 +7,33 @@ import type { Holds, Scope } from '../read/holds.js'
 import type { Concern } from './surveyor.js'
 import type { TransactionScope } from './transactions.js'
 
-/** As long as an explicit flush takes, ms. */
+/** Ms. The same as the default of `cache.flush()`. */
 const FLUSH_TIMEOUT = 30_000
-/** Less than Prisma's transactions take by default, ms: a flush that waits for a row which the transaction has locked does not end. */
+/** Ms. Less than the default timeout of Prisma's transactions, because a flush that waits for a row which the transaction has locked never ends. */
 const FLUSH_TIMEOUT_IN_TRANSACTION = 2000
 
-/** What the passage needs of a cached model. */
-export interface PassageModel extends BarrierPart {
+/** What the passThrough needs of a cached model. */
+export interface PassThroughModel extends BarrierPart {
   readonly holds: Pick<Holds, 'hold' | 'during'>
 }
 
 type Query = () => Promise<unknown>
 
 /**
- * The way of a call into the database. What it is about is flushed first: pending changes are older than the call, and must not be
- * applied after it. What it may change is held meanwhile, so that no view of it outlives the call.
+ * Sends a call to the database. Flushes the records that the call concerns first, because their pending changes are older than the call and must not
+ * be applied after it. Holds the records that the call may change until it has ended, so that no cached row of theirs outlives it.
  */
-export class Passage {
+export class PassThrough {
   readonly #barrier: Pick<Barrier, 'flush' | 'flushRecord'>
   /** By their names in the Prisma schema. */
-  readonly #models: ReadonlyMap<string, PassageModel>
+  readonly #models: ReadonlyMap<string, PassThroughModel>
 
-  constructor(barrier: Pick<Barrier, 'flush' | 'flushRecord'>, models: readonly PassageModel[]) {
+  constructor(barrier: Pick<Barrier, 'flush' | 'flushRecord'>, models: readonly PassThroughModel[]) {
     this.#barrier = barrier
     this.#models = new Map(models.map((each) => [each.model.name, each]))
   }
 
-  /** @throws ParkedError when the database refuses what was written before to what the call is about, so that it can be neither read nor written there */
+  /** @throws ParkedError when the database refuses an earlier write to a record that the call concerns, so that the call cannot see it */
   async pass(concerns: readonly Concern[], query: Query): Promise<unknown> {
     const deadline = performance.now() + FLUSH_TIMEOUT
     const created = concerns.find(({ scope }) => scope === 'returned')
@@ -44,15 +44,15 @@ export class Passage {
       return query()
     })
     if (created === undefined) return result
-    // The row is there, whatever Redis says: a view that calls it missing ends by itself.
+    // If Redis fails here, the call has still succeeded. A cached "missing" expires by itself.
     const { model, holds } = this.#model(created)
     await holds.during(createdScope(model, result), async () => undefined).catch(() => undefined)
     return result
   }
 
   /**
-   * Holds last until the transaction has ended. What the transaction concerns again is not flushed again: what was written to it since
-   * comes after the transaction, which has locked the row.
+   * Sends a call of a transaction to the database. Holds last until the transaction has ended. A record that the transaction concerns a second time is not
+   * flushed again: the transaction has locked its row, so that later writes come after the transaction.
    * @throws TransactionBlockedError when a flush waits for the transaction
    */
   async passInTransaction(concerns: readonly Concern[], transaction: TransactionScope, query: Query): Promise<unknown> {
@@ -66,12 +66,12 @@ export class Passage {
     return result
   }
 
-  /** Flushes everything, for a transaction that will see nothing of what is flushed later. What is parked fails the calls that are about it. */
+  /** Flushes all models before a transaction that keeps a snapshot. Parked records do not make it fail; they fail the calls that concern them. */
   async flushAll(): Promise<void> {
     await unlessParked(this.#barrier.flush([...this.#models.values()], performance.now() + FLUSH_TIMEOUT, ignore))
   }
 
-  /** The same within the transaction. @throws TransactionBlockedError when the flush waits for the transaction */
+  /** The same within a transaction. @throws TransactionBlockedError when the flush waits for the transaction */
   async flushAllWithin(model: string): Promise<void> {
     const flushed = unlessParked(this.#barrier.flush([...this.#models.values()], performance.now() + FLUSH_TIMEOUT_IN_TRANSACTION, ignore))
     await flushed.catch((error) => {
@@ -94,7 +94,7 @@ export class Passage {
     return hold
   }
 
-  /** Holds one after the other, then goes on with those of the records that are dirty. */
+  /** Takes the holds one after the other, then calls `next` with those of the held records that are dirty. */
   #hold(concerns: readonly Concern[], dirty: readonly Concern[], next: (dirty: readonly Concern[]) => Promise<unknown>): Promise<unknown> {
     const [concern, ...others] = concerns
     if (concern === undefined) return next(dirty)
@@ -105,11 +105,11 @@ export class Passage {
   }
 
   /**
-   * What the call is only to refer to comes first, then whole models, then single records.
-   * @param without models whose rows the transaction may have locked
+   * Flushes the models that the call only refers to, then the other models, then single records.
+   * @param without names of models whose rows the transaction may have locked
    */
   async #flush(concerns: readonly Concern[], deadline: number, without: ReadonlySet<string> = new Set()): Promise<void> {
-    const locked = [...without].map((name) => this.#models.get(name) as PassageModel)
+    const locked = [...without].map((name) => this.#models.get(name) as PassThroughModel)
     const [whole, single] = [concerns.filter(({ scope }) => scope === 'all'), concerns.filter(({ scope }) => typeof scope !== 'string')]
     const [referred, own] = [whole.filter((each) => each.referred), whole.filter((each) => !each.referred)]
     if (referred.length > 0) await unlessParked(this.#barrier.flush(this.#modelsOf(referred), deadline, ignore, locked))
@@ -122,35 +122,35 @@ export class Passage {
     }
   }
 
-  #model({ model }: Concern): PassageModel {
-    return this.#models.get(model) as PassageModel
+  #model({ model }: Concern): PassThroughModel {
+    return this.#models.get(model) as PassThroughModel
   }
 
-  #modelsOf(concerns: readonly Concern[]): PassageModel[] {
+  #modelsOf(concerns: readonly Concern[]): PassThroughModel[] {
     return [...new Set(concerns.map((concern) => this.#model(concern)))]
   }
 }
 
-/** A flush that gets nowhere waits for the transaction that it is made in. */
+/** A flush within a transaction that times out has waited for that transaction. */
 function blockedBy(error: unknown, model: string): unknown {
   return error instanceof TimeoutError ? new TransactionBlockedError(model, error) : error
 }
 
-/** A row has been inserted whose key nobody knew: the records of which a view may say that they are missing. */
+/** The records that Redis may remember as missing, after a row was inserted whose key nobody knew before. */
 function createdScope(model: Model, row: unknown): Scope {
   try {
     const key = keyOfRow(model, row)
     if (key !== undefined) return [key]
   } catch (error) {
-    // With a fluent call, as `create(…).author()`, it is a row of another model.
+    // A fluent call, such as `create(…).author()`, returns a row of another model.
     if (error instanceof InvalidInputError) return 'all'
     throw error
   }
-  // Nobody has asked for a key made at random; numbers can be guessed.
+  // Nobody can have asked for a random key before, but numbers can be guessed.
   return model.fields.some(({ name, type }) => model.key.includes(name) && type !== 'String') ? 'all' : []
 }
 
-/** Records that the database refuses are no reason to refuse a call that is not about them. */
+/** Lets a call go on that does not concern the parked records. */
 async function unlessParked(flush: Promise<void>): Promise<void> {
   try {
     await flush
