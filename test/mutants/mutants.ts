@@ -139,7 +139,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     'first == false and',
   ),
   mutant('a batch in flight is no alarm', 'steps', 'redis/lua/write.lua', " and call('EXISTS', prefix .. 'batch') == 0 then", ' then'),
-  mutant('TTL on the view of a dirty record', 'steps', 'redis/lua/include/compose.lua', "  call('PERSIST', view)\n", ''),
+  mutant('TTL on the view of a dirty record', 'steps', 'redis/lua/include/view.lua', "  call('PERSIST', view)\n", ''),
   mutant('no writer sequence', 'write', 'redis/lua/write.lua', '  if sequence <= seen then return reply end\n', ''),
   mutant(
     'claim not frozen: what it took stays pending, and later writes are added to it',
@@ -348,7 +348,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     'an operation of another shape is added to a packed change',
     'packed',
     'redis/lua/write.lua',
-    'local isOfShape = addsUp and sub(change, 27, from) == head',
+    'local isOfShape = addsUp and sub(change, STATE, headEnd) == head',
     'local isOfShape = addsUp',
   ),
   mutant(
@@ -391,7 +391,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     'a record that is put off, and does not know it',
     'due',
     'redis/lua/write.lua',
-    'if new ~= held then begin = new .. since .. sub(begin, 27) end',
+    'if new ~= held then begin = new .. since .. sub(begin, STATE) end',
     '',
   ),
   mutant('a record that is due before the index has it', 'due', 'redis/lua/write.lua', 'if new < held then due = new end', ''),
@@ -441,8 +441,8 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
     'what was added before the sum that is refused stays',
     'packed',
     'redis/lua/include/compose.lua',
-    "      call('DEL', draft)\n      return 'overflow'\n",
-    "      return replace(pend, key, packed) or 'overflow'\n",
+    "        call('DEL', draft)\n        return 'overflow'\n",
+    "        return replace(pend, key, packed) or 'overflow'\n",
   ),
   mutant(
     'a view that lacks a field counts as whole where it decides',
@@ -468,7 +468,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
   mutant(
     'an increment makes the field that a view lacks',
     'condition',
-    'redis/lua/include/compose.lua',
+    'redis/lua/include/view.lua',
     'if not value or value ~= NULL and',
     'if value ~= NULL and',
   ),
@@ -580,18 +580,18 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a packed change that goes before its hash is there',
     'prefixes',
-    'redis/lua/include/compose.lua',
+    'redis/lua/include/draft.lua',
     `  call('RENAME', draft, pend)
-  call('HDEL', packedKey, key)
+  call('HDEL', prefix .. 'packed', key)
 `,
-    `  call('HDEL', packedKey, key)
+    `  call('HDEL', prefix .. 'packed', key)
   call('RENAME', draft, pend)
 `,
   ),
   mutant(
     'a packed change beside its hash, of which nobody knows',
     'prefixes',
-    'redis/lua/include/compose.lua',
+    'redis/lua/include/draft.lua',
     `  call('SET', prefix .. 'intent', 'open:' .. key)
 `,
     ``,
@@ -599,7 +599,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a hash is changed where it is, command by command',
     'prefixes',
-    'redis/lua/include/compose.lua',
+    'redis/lua/include/draft.lua',
     `  copyChange(pend, packed)
   return draft, false
 `,
@@ -891,7 +891,7 @@ redis.call('HSET', batchKey, unpack(batch))
     "if (voided.outcome === 'elsewhere') return { ledger: voided.ledger }",
     "if (voided.outcome === 'elsewhere') return { ledger: head.previous }",
   ),
-  mutant('packed sums as doubles', 'packed', 'redis/lua/write.lua', 'local MAX_DIGITS = 15', 'local MAX_DIGITS = 30'),
+  mutant('packed sums as doubles', 'packed', 'redis/lua/include/format.lua', 'local MAX_DIGITS = 15', 'local MAX_DIGITS = 30'),
   mutant(
     'of a record that comes twice in a call the first is forgotten',
     'packed',
@@ -909,11 +909,11 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a viewed record counts as one without',
     'packed',
-    'redis/lua/write.lua',
-    'others[some] = viewPrefix .. named(keys[m])',
-    'others[some] = pendPrefix .. keys[m]',
+    'redis/lua/include/clean.lua',
+    "others[size] = prefix .. 'view/' .. name",
+    "others[size] = prefix .. 'pend/' .. name",
   ),
-  mutant('a hash counts as no change', 'packed', 'redis/lua/write.lua', 'if not arePacked then', 'if false then'),
+  mutant('a hash counts as no change', 'packed', 'redis/lua/include/clean.lua', 'if not arePacked then', 'if false then'),
   mutant(
     'a parked change that leaves the newer one where it was',
     'packed',
@@ -943,7 +943,7 @@ redis.call('HSET', batchKey, unpack(batch))
     "local late = format('%d', math.max(1e12, now + debounce + slack - maxWait))",
     "local late = ''",
   ),
-  mutant('no limit of the backlog', 'write', 'redis/lua/include/enter.lua', "if dirty >= maxDirty then return 'backlog' end", ''),
+  mutant('no limit of the backlog', 'write', 'redis/lua/write.lua', "if dirty >= maxDirty then return 'backlog' end", ''),
   mutant(
     'values in the reasons',
     'poison',
@@ -975,14 +975,14 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'increments that leave the bounds before them where they were',
     'operations',
-    'redis/lua/include/compose.lua',
+    'redis/lua/include/fields.lua',
     "ipairs(extras == 'a' and BOUNDS or {})",
     'ipairs({})',
   ),
   mutant(
     'sets that leave the bounds before them',
     'operations',
-    'redis/lua/include/compose.lua',
+    'redis/lua/include/fields.lua',
     "    if extras == 'a' then call('HDEL', pend, '^' .. name, '_' .. name, '?' .. name) end\n",
     '',
   ),
@@ -1025,8 +1025,8 @@ redis.call('HSET', batchKey, unpack(batch))
     'a view that does not follow what is added to a packed change',
     'packed',
     'redis/lua/include/compose.lua',
-    '.. changeView(viewPrefix .. named(key)) .. sub(packed, 29)',
-    ".. 'v' .. sub(packed, 29)",
+    "withFlag(packed, changeView(prefix .. 'view/' .. named(key)))",
+    "withFlag(packed, 'v')",
   ),
   mutant(
     'a packed change that does not know of the view it began with',
@@ -1039,7 +1039,7 @@ redis.call('HSET', batchKey, unpack(batch))
     'any packed change with a view taken for one of the same shape',
     'packed',
     'redis/lua/write.lua',
-    " and sub(change, 27, 27) .. '-' .. sub(change, 29, from) == head",
+    " and sub(change, STATE, STATE) .. '-' .. sub(change, EXTRAS, headEnd) == head",
     '',
   ),
   mutant(
@@ -1204,13 +1204,7 @@ redis.call('HSET', batchKey, unpack(batch))
   ),
   mutant('a command of a script that nobody asks for', 'permissions', 'redis/permissions.ts', 'append <key> v; ', ''),
   mutant('a write of any size is taken', 'sizes', 'change/size.ts', 'if (bytes > most) throw', 'if (false) throw'),
-  mutant(
-    'what waits of a record grows without end',
-    'sizes',
-    'redis/lua/include/compose.lua',
-    'return bytes > MAX_WAITING * largest',
-    'return false',
-  ),
+  mutant('what waits of a record grows without end', 'sizes', 'redis/lua/include/compose.lua', 'return bytes > maxWaiting', 'return false'),
   mutant(
     'quotes are escaped by a regex replacement',
     'sizes',
@@ -1266,7 +1260,7 @@ redis.call('HSET', batchKey, unpack(batch))
     'damaged numbers are added to',
     'unreadable',
     'redis/lua/include/addup.lua',
-    ' or string.byte(change, from + 1) ~= 0xa0 + #a or not tonumber(a)',
+    ' or byte(change, from + 1) ~= 0xa0 + #a or not tonumber(a)',
     '',
   ),
   mutant('rows of any width in one row source', 'wide', 'database/rows.ts', 'const MAX_COLUMNS = 1500', 'const MAX_COLUMNS = 15000'),

@@ -14,7 +14,6 @@
 ]]
 local prefix = KEYS[1]
 local ledger, lastState, viewTtl, missingTtl, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
-local NULL = '\0'
 local epoch = redis.call('GET', prefix .. 'epoch') or ''
 -- include settle
 -- include claims

@@ -11,7 +11,6 @@
 local prefix = KEYS[1]
 local id, nextId = ARGV[1], ARGV[2]
 local batchKey, parkedKey = prefix .. 'batch', prefix .. 'parked'
-local NULL = '\0'
 
 -- include settle
 -- include bounds
