@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { Compiler } from '../src/change/compiler.js'
+import { DUE_END } from '../src/redis/format.js'
 import { TestShard } from './shard.js'
 
 const DEBOUNCE = 8000
@@ -26,7 +27,7 @@ function setPolicy(debounce: number, maxWait = 5 * debounce): void {
 async function due(): Promise<number> {
   const said = (await shard.store.due(shard.prefix, 'a')) as number
   const packed = await shard.connection.redis.hget(`${shard.prefix}packed`, 'a')
-  if (packed !== null) expect(packed.slice(0, 13)).toBe(String(said))
+  if (packed !== null) expect(packed.slice(0, DUE_END)).toBe(String(said))
   expect(await indexed()).toSatisfy((time) => (packed === null ? time === said : time <= said))
   return said
 }

@@ -47,7 +47,7 @@
 ]]
 local call, sub, format = redis.call, string.sub, string.format
 -- include named
--- include addup
+-- include add-up
 -- include clean
 -- include compose
 local prefix = KEYS[1]
@@ -85,7 +85,7 @@ local dirty, entered = nil, 0
 local first
 local clean, refused, rows, isTable = {}, {}, {}, false
 
--- Made where they are needed, and not before (addup.lua, compose.lua).
+-- Made where they are needed, and not before (add-up.lua, compose.lua).
 local enter, addUp, compose, followPacked
 local position, index = 1, 0
 while position <= #runs do

@@ -10,7 +10,7 @@ local function composition(given)
   local enter
   -- include bounds
   -- include packed
-  -- include addto
+  -- include add-to
   -- include operation
   -- include view
   -- include fields
