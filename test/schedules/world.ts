@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis'
 import { models } from '../../generated/write-behind.js'
-import { Database } from '../../src/database/database.js'
+import { Database } from '../../src/database/postgresql/database.js'
 import { createEvents } from '../../src/events.js'
 import { Flusher } from '../../src/flush/flusher.js'
-import { Limit } from '../../src/flush/limit.js'
+import { Semaphore } from '../../src/flush/semaphore.js'
 import { ModelCache } from '../../src/model-cache.js'
 import { type ResolvedPolicy, resolvePolicy } from '../../src/options.js'
 import { Holds } from '../../src/read/holds.js'
@@ -139,7 +139,7 @@ export class World {
       policy: this.#policy,
       shards: this.#shards,
       events,
-      limits: { claims: new Limit(2), statements: new Limit(4) },
+      limits: { claims: new Semaphore(2), statements: new Semaphore(4) },
     }
     return new Flusher({ ...context, store: this.#steps.store(store, crash), database: statements })
   }
