@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis'
 import type { Operation } from '../change/operation.js'
+import { type CachedRowReply, pairs, toBatch, toCachedRow, toWriteReply, type WrittenReply } from './outcomes.js'
 import { packWrite } from './pack.js'
 import type {
   AcknowledgeReply,
-  Batch,
   BatchLimits,
   CachedRow,
   ClaimReply,
@@ -12,22 +12,16 @@ import type {
   LoadReply,
   ParkedEntry,
   PendingReply,
-  Refusal,
   ShardStatus,
   Snapshot,
   WriteLimits,
   WriteReply,
 } from './replies.js'
 import { toParkedEntry } from './replies.js'
-import { type ClaimedReply, type Commands, defineScripts } from './scripts.js'
-import { countRecords, unpackTexts } from './unpack.js'
+import { type Commands, defineScripts } from './scripts.js'
 
 /** Ms. */
 const FORGET_AFTER = 60_000
-
-/** Nothing refused, nothing named. */
-const ALL_WELL: WriteReply = { shardWasClean: false, clean: [], refused: new Map(), rows: new Map() }
-const ALL_WELL_FROM_CLEAN: WriteReply = { ...ALL_WELL, shardWasClean: true }
 
 /**
  * The one module that speaks Redis: a method a script, named like it. `prefix` is that of the shard's keys.
@@ -52,17 +46,7 @@ export class Store {
     traces = '',
   ): Promise<WriteReply> {
     const packed = packWrite(writer, sequence, writes, limits, operations, traces)
-    const reply = (await this.#redis.writeBehind_write(prefix, packed)) as
-      | number
-      | [number, number[], (number | string)[], (number | string[])[]]
-    if (typeof reply === 'number') return reply === 1 ? ALL_WELL_FROM_CLEAN : ALL_WELL
-    const [wasClean, clean, refused, rows] = reply
-    return {
-      shardWasClean: wasClean === 1,
-      clean: clean.map((position) => position - 1),
-      refused: new Map(pairs(refused).map(([position, refusal]) => [Number(position) - 1, refusal as Refusal])),
-      rows: new Map(pairs(rows).map(([position, row]) => [Number(position) - 1, row as string[]])),
-    }
+    return toWriteReply((await this.#redis.writeBehind_write(prefix, packed)) as WrittenReply)
   }
 
   /**
@@ -276,31 +260,4 @@ export class Store {
   async forgetWriter(prefix: string, writer: string): Promise<void> {
     await this.#redis.pexpire(`${prefix}writer/${writer}`, FORGET_AFTER)
   }
-}
-
-function toBatch([id, previous, writes, keys, changes, traces, tries, reasons]: ClaimedReply): Batch {
-  const packed = { keys, changes }
-  return {
-    id: String(id),
-    previous: previous && String(previous),
-    writes: Number(writes),
-    traces: String(traces ?? ''),
-    size: countRecords(packed),
-    packed,
-    tries,
-    reasons: reasons?.length ? unpackTexts(reasons) : undefined,
-  }
-}
-
-type CachedRowReply = [string, ...string[]] | null
-
-function toCachedRow(reply: CachedRowReply): CachedRow | undefined {
-  if (reply === null) return undefined
-  return reply[0] === '0' ? 'missing' : reply.slice(1)
-}
-
-function pairs<T>(flat: readonly T[]): [T, T][] {
-  const result: [T, T][] = []
-  for (let i = 0; i < flat.length; i += 2) result.push([flat[i] as T, flat[i + 1] as T])
-  return result
 }
