@@ -10,6 +10,7 @@ import type { ModelCache } from './model-cache.js'
 import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
 import { redact } from './redaction.js'
 import { type Connect, connectLike, problemOf } from './redis/connection.js'
+import { identityKey } from './redis/keys.js'
 import { checkPermissions, watchPermissions } from './redis/permissions.js'
 import { named } from './redis/refusal.js'
 import { disconnect, RetryingConnection } from './redis/retrying-connection.js'
@@ -116,7 +117,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   const [telemetry, queueTelemetry, ...writes] = await Promise.all([loadTelemetry(), loadQueueTelemetry(), ...others])
   const retrying = [calls, ...writes].map(({ connection }) => connection)
   const confirmation = await confirmationOf(assembly, calls, retrying).start()
-  await checkClock(calls, Math.min(...resolved.map(({ policy }) => policy.maxWait)))
+  await checkClock(calls, identityKey(options.namespace), Math.min(...resolved.map(({ policy }) => policy.maxWait)))
   for (const { name, policy } of resolved) await checkShardCount(calls, options.namespace, (models[name] as Model).name, policy.shards)
   for (const { redis, connection } of writes) safety.watch(redis, connection)
   for (const { redis, connection } of [calls, ...writes])

@@ -19,6 +19,7 @@ import type {
 } from './replies.js'
 import { toParkedEntry } from './replies.js'
 import { type Commands, defineScripts } from './scripts.js'
+import { type Times, Topology } from './topology.js'
 
 /** Ms. */
 const FORGET_AFTER = 60_000
@@ -29,10 +30,12 @@ const FORGET_AFTER = 60_000
  */
 export class Store {
   readonly #redis: Redis & Commands
+  readonly #topology: Topology
 
   /** @param redis a connection of its own: scripts are defined on it. */
   constructor(redis: Redis) {
     this.#redis = defineScripts(redis)
+    this.#topology = new Topology(redis)
   }
 
   /** `writes`: calls of the application that the operations stand for; `traces`: traceparents of their spans, each ended by a space. */
@@ -250,10 +253,14 @@ export class Store {
     return (await this.#redis.writeBehind_share(key, field, value, replaces ? 1 : 0)) as string
   }
 
-  /** Milliseconds of Redis' clock. */
-  async now(): Promise<number> {
-    const [seconds, microseconds] = await this.#redis.time()
-    return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
+  /** The time in ms by the clock that says when the records of the shard are due. */
+  now(prefix: string): Promise<number> {
+    return this.#topology.now(prefix)
+  }
+
+  /** The same for all shards, at one moment. */
+  times(): Promise<Times> {
+    return this.#topology.times()
   }
 
   /** Not at once: a call that was sent twice may still be on its way over the connection that broke. */

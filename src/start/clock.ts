@@ -2,12 +2,13 @@ import type { Calls } from '../write/writer.js'
 
 /**
  * Dirty records are due by Redis' clock, values such as `now()` are of this process': the two are to say the same.
+ * @param prefix of keys whose node is asked
  * @param tolerance ms
  * @throws UnavailableError
  */
-export async function checkClock({ connection, store }: Calls, tolerance: number): Promise<void> {
+export async function checkClock({ connection, store }: Calls, prefix: string, tolerance: number): Promise<void> {
   const before = Date.now()
-  const redis = await connection.ask(undefined, () => store.now())
+  const redis = await connection.ask(undefined, () => store.now(prefix))
   const after = Date.now()
   const apart = Math.max(before - redis, redis - after)
   if (apart <= tolerance) return

@@ -149,6 +149,6 @@ export const START: readonly Mutant[] = [
     'start/shard-count',
     'start/shard-count.ts',
     'store.invalidate(prefix, [])',
-    'store.now()',
+    'store.times()',
   ),
 ]
