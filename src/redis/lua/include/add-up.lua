@@ -1,5 +1,5 @@
--- Makes the function that adds an operation to a packed change of the same shape. A call makes it only when it needs it, because a function that
--- holds six others costs as much as a third of a command.
+-- Makes the function that adds an operation to a packed change of the same shape. A call makes it only when it needs it, because a function costs
+-- the more the more variables it holds.
 local function addition()
   local sub, char, byte, format, pack, unpackSome = string.sub, string.char, string.byte, string.format, cmsgpack.pack, cmsgpack.unpack_limit
 

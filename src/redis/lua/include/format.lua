@@ -1,6 +1,6 @@
 -- The bytes of what is stored. docs/format.md has the table; src/redis/format.ts has the same names for TypeScript.
 -- scripts.ts puts the values in the place of the names when it assembles a script: as local variables of write.lua they would be held by the
--- functions that use them, which every call would pay for (0.4 µs of 12). Positions count from 1.
+-- functions that use them, and a function costs the more the more variables it holds. Positions count from 1.
 
 -- A packed change: when it is due (1 to DUE_END), when it was first written, its state, the flag of its view, its extras, then its fields.
 local DUE_END = 13
