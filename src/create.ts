@@ -11,6 +11,7 @@ import type { ModelCache } from './model-cache.js'
 import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
 import { redact } from './redaction.js'
 import { problemOf } from './redis/connection.js'
+import { identityKey } from './redis/keys.js'
 import { Store } from './redis/store.js'
 import type { Stoppable } from './service.js'
 import { checkClock } from './start/clock.js'
@@ -141,7 +142,7 @@ async function confirm({
   const confirmation = new Confirmation({ ...options, prisma, dialect, models: used.map(({ model }) => model), calls, refuse, events })
   services.push(confirmation)
   await confirmation.start()
-  await checkClock(calls, Math.min(...used.map(({ policy }) => policy.maxWait)))
+  await checkClock(calls, identityKey(options.namespace), Math.min(...used.map(({ policy }) => policy.maxWait)))
   for (const { model, policy } of used) await checkShardCount(calls, options.namespace, model.name, policy.shards)
   return confirmation
 }

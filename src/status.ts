@@ -64,7 +64,7 @@ export class Status {
   /** @throws UnavailableError when Redis does not answer in time */
   async read(): Promise<ModelStatus[]> {
     const { connection, store, redis } = this.#calls
-    const now = await connection.ask(undefined, () => store.now())
+    const times = await connection.ask(undefined, () => store.times())
     const [shards, ...states] = await Promise.all([
       this.#eachShard((each, prefix) => each.status(prefix)),
       ...this.#models.map(({ model, scheduler }) => connection.ask(model.name, () => scheduler.state(redis))),
@@ -72,9 +72,9 @@ export class Status {
     return this.#models.map(({ model }, n) => {
       const { queue } = states[n] as QueueState
       const status = { model: model.name, dirty: 0, parked: 0, writes: 0, rows: 0, batches: 0, overdue: 0, queue }
-      for (const { answer } of shards.filter((shard) => shard.model === model.name)) {
+      for (const { prefix, answer } of shards.filter((shard) => shard.model === model.name)) {
         for (const count of ['dirty', 'parked', 'writes', 'rows', 'batches'] as const) status[count] += answer[count]
-        if (answer.firstDue !== undefined) status.overdue = Math.max(status.overdue, now - answer.firstDue)
+        if (answer.firstDue !== undefined) status.overdue = Math.max(status.overdue, times(prefix) - answer.firstDue)
       }
       return status
     })
@@ -86,11 +86,12 @@ export class Status {
     return shards.flatMap(({ model, answer }) => answer.map((entry) => ({ model, ...entry })))
   }
 
-  async #eachShard<T>(ask: (store: Store, prefix: string) => Promise<T>): Promise<{ model: string; answer: T }[]> {
+  async #eachShard<T>(ask: (store: Store, prefix: string) => Promise<T>): Promise<{ model: string; prefix: string; answer: T }[]> {
     const { connection, store } = this.#calls
     const answers = this.#models.flatMap(({ model: { name }, shards }) =>
       range(shards.count).map(async (shard) => ({
         model: name,
+        prefix: shards.prefix(shard),
         answer: await connection.ask(name, () => ask(store, shards.prefix(shard))),
       })),
     )

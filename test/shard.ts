@@ -1,4 +1,5 @@
 import type { Operation } from '../src/change/operation.js'
+import { META_SINCE, STATE } from '../src/redis/format.js'
 import { shardPrefix } from '../src/redis/keys.js'
 import type { Lease, WriteLimits } from '../src/redis/replies.js'
 import { Store } from '../src/redis/store.js'
@@ -46,8 +47,9 @@ export class TestShard {
     const { redis } = this.connection
     const packed = await redis.hgetBuffer(`${this.prefix}packed`, key)
     const meta = await redis.hget(`${this.prefix}pend/${key}`, '~')
-    if (packed !== null) await redis.hset(`${this.prefix}packed`, key, Buffer.concat([Buffer.from(`${due}${since}`), packed.subarray(26)]))
-    if (meta !== null) await redis.hset(`${this.prefix}pend/${key}`, '~', `${meta.slice(0, 3)}${since}`)
+    if (packed !== null)
+      await redis.hset(`${this.prefix}packed`, key, Buffer.concat([Buffer.from(`${due}${since}`), packed.subarray(STATE)]))
+    if (meta !== null) await redis.hset(`${this.prefix}pend/${key}`, '~', `${meta.slice(0, META_SINCE)}${since}`)
     await redis.zadd(`${this.prefix}dirty`, due, key)
   }
 

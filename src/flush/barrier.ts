@@ -3,9 +3,9 @@ import type { Events } from '../events.js'
 import { ancestorsOf, inTiers } from '../model/ancestors.js'
 import { shardOf } from '../model/key.js'
 import type { Model } from '../model/model.js'
+import { isOwnFault } from '../redis/failed-call.js'
 import type { ShardNames } from '../redis/keys.js'
 import { isReply, isTurnedAway, named } from '../redis/refusal.js'
-import { isOwnFault } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
 import type { Owned } from '../write/own-records.js'
 import type { Flusher } from './flusher.js'
@@ -74,12 +74,12 @@ export class Barrier {
    * @param without parents that are left alone
    */
   async flush(parts: readonly BarrierPart[], deadline: number, count: Count, without = NONE): Promise<void> {
-    const before = await this.#untilUp(undefined, deadline, () => this.#store.now())
+    const times = await this.#untilUp(undefined, deadline, () => this.#store.times())
     const tiers = inTiers(new Set([...parts, ...this.#parentsOf(parts, without)]))
     const failures = new Map<BarrierPart, unknown>()
     for (const tier of tiers)
       await eachPart(tier, failures, (part) =>
-        allOf(range(part.shards.count).map((shard) => this.#flushShard(part, shard, before, deadline, count))),
+        allOf(range(part.shards.count).map((shard) => this.#flushShard(part, shard, times(part.shards.prefix(shard)), deadline, count))),
       )
     await this.#retryParked(parts, tiers, failures, deadline, count)
     const own = parts.flatMap((part) => failures.get(part) ?? [])
@@ -88,10 +88,12 @@ export class Barrier {
 
   /** Flushes what was written by this process, and what others wrote to shards where it wrote too many records to name them. */
   async flushOwn(parts: readonly OwnPart[], deadline: number, count: Count): Promise<void> {
-    const before = await this.#untilUp(undefined, deadline, () => this.#store.now())
+    const times = await this.#untilUp(undefined, deadline, () => this.#store.times())
     const flushing = parts.flatMap((part) =>
       [...(part.writer?.owned() ?? [])].map(([shard, owned]) =>
-        owned === 'all' ? this.#flushShard(part, shard, before, deadline, count) : this.#flushRecords(part, shard, owned, deadline, count),
+        owned === 'all'
+          ? this.#flushShard(part, shard, times(part.shards.prefix(shard)), deadline, count)
+          : this.#flushRecords(part, shard, owned, deadline, count),
       ),
     )
     const failure = (await Promise.allSettled(flushing)).find((result) => result.status === 'rejected')

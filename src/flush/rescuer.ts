@@ -1,5 +1,6 @@
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
+import type { ShardNames } from '../redis/keys.js'
 import type { Store } from '../redis/store.js'
 import type { Flusher } from './flusher.js'
 import { MAX_BATCHES_IN_A_JOB } from './job.js'
@@ -11,6 +12,7 @@ const MAX_RETRIED = 100
 export interface RescuerContext {
   readonly model: string
   readonly policy: ResolvedPolicy
+  readonly shards: ShardNames
   readonly store: Store
   readonly flusher: Flusher
   readonly events: Events
@@ -35,9 +37,9 @@ export class Rescuer {
 
   /** All of the shard that is due, up to what a job does. */
   async flush(shard: number): Promise<void> {
-    const { store, flusher } = this.#context
+    const { store, flusher, shards } = this.#context
     await this.#try(shard, async () => {
-      await flusher.flush(shard, { due: await store.now() }, MAX_BATCHES_IN_A_JOB)
+      await flusher.flush(shard, { due: await store.now(shards.prefix(shard)) }, MAX_BATCHES_IN_A_JOB)
     })
   }
 

@@ -79,15 +79,15 @@ export class Sweeper implements Service {
   /** One sweep. What fails on the way is reported; @throws when Redis does not say its time */
   async sweep(): Promise<void> {
     const { shards, store, scheduler } = this.#context
-    const now = await store.now()
+    const times = await store.times()
     const failures: Failures = new Map()
     const queue = (await attempt(failures, this.#lookAtQueue())) ?? 'running'
     const nothing: FailedJobs = { jobs: [], more: true }
     const failed = queue === 'broken' ? nothing : ((await attempt(failures, scheduler.failed(MAX_FAILED))) ?? nothing)
     const held: number[] = []
     for (let shard = 0; shard < shards.count; shard++)
-      if (await attempt(failures, this.#sweepShard(shard, now, queue, failed, failures))) held.push(shard)
-    await this.#sweepFailed(failed.jobs, now, failures)
+      if (await attempt(failures, this.#sweepShard(shard, times(shards.prefix(shard)), queue, failed, failures))) held.push(shard)
+    await this.#sweepFailed(failed.jobs, times(shards.prefix(0)), failures)
     if (queue !== 'paused') await Promise.all(held.map((shard) => this.#rescuer.flush(shard)))
     for (const error of failures.values()) this.#context.events.emit('failure', { step: 'sweep', model: this.#context.model, error })
   }

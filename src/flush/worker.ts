@@ -210,15 +210,16 @@ export class FlushWorker implements Service {
     const report = await this.#flush(job, shard)
     const due = await store.due(shards.prefix(shard), key)
     if (due === undefined && report.batches === 0) return carried(job, CARRIED)
-    if (due !== undefined && due !== Number.POSITIVE_INFINITY) report.stillDirty.set(key, Math.max(0, due - (await store.now())))
+    if (due !== undefined && due !== Number.POSITIVE_INFINITY)
+      report.stillDirty.set(key, Math.max(0, due - (await store.now(shards.prefix(shard)))))
     await scheduler.wakeRecords(shard, report.stillDirty)
     return summary(report)
   }
 
   async #flush(job: FlushJob, shard: number): Promise<FlushReport> {
-    const { store, flusher } = this.#context
+    const { store, flusher, shards } = this.#context
     // What becomes due meanwhile would keep the job going, with ever smaller batches.
-    const report = await flusher.flush(shard, { due: await store.now() }, MAX_BATCHES_IN_A_JOB)
+    const report = await flusher.flush(shard, { due: await store.now(shards.prefix(shard)) }, MAX_BATCHES_IN_A_JOB)
     const woken = [...report.newlyParked.values()].flatMap((keys) => keys.slice(0, MAX_WOKEN))
     await this.#context.scheduler.wakeParked(shard, woken)
     await job.log(sentence(report))

@@ -1,36 +1,14 @@
 import type { Redis } from 'ioredis'
 import { type ConfigurationError, UnavailableError, WriteBehindError } from '../errors.js'
-import { OwnError } from '../redaction.js'
 import { problemOf } from './connection.js'
-import { isReply, isTurnedAway, named, withoutArguments } from './refusal.js'
-
-/** A call was not answered within the connection's timeout. `sent`: Redis may have carried it out. */
-export class NoAnswer extends OwnError {
-  readonly sent: boolean
-
-  constructor(sent: boolean, problem: unknown) {
-    const cause = named(problem)
-    const reason = cause instanceof Error ? `: ${cause.message}` : ''
-    super(`${sent ? 'Redis did not answer in time' : 'Redis could not be reached in time'}${reason}`, { cause })
-    this.sent = sent
-  }
-}
-
-/** A call is not to be sent now, but maybe later. */
-export class NotYet extends OwnError {}
-
-const NOT_WRITTEN = /isn't writeable/
+import { isFault, isFinal, mayHaveArrived, NoAnswer } from './failed-call.js'
+import { named, withoutArguments } from './refusal.js'
 
 /**
  * Bytes a ms that the slowest way to Redis carries. What was handed to the operating system is under way for so long; nobody can see when
  * the last of it leaves.
  */
 const SLOWEST = 256
-
-/** A fault of this library's, or of what it was given: to repeat the call would say the same later. */
-function isFault(error: unknown): boolean {
-  return error instanceof RangeError || error instanceof TypeError || error instanceof ReferenceError
-}
 
 /** ioredis holds the process up for 2 s when a connection is disconnected that has ended. */
 export function disconnect(redis: Redis): void {
@@ -267,18 +245,4 @@ export class RetryingConnection {
 
 function msUntil(deadline: number): number {
   return Math.max(0, deadline - performance.now())
-}
-
-/** Whether it makes no sense to send the call again. */
-function isFinal(error: unknown): boolean {
-  return isOwnFault(error) || error instanceof WriteBehindError || (isReply(error) && !isTurnedAway(error))
-}
-
-function mayHaveArrived(error: unknown): boolean {
-  return !isReply(error) && !(error instanceof NotYet) && !NOT_WRITTEN.test((error as Error).message)
-}
-
-/** Of the library, or of what it was given: it fails the same way whenever it is tried. */
-export function isOwnFault(error: unknown): boolean {
-  return error instanceof TypeError || error instanceof RangeError
 }

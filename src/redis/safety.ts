@@ -2,8 +2,9 @@ import type { Redis } from 'ioredis'
 import { UnsafeRedisError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { Service } from '../service.js'
+import { NotYet } from './failed-call.js'
 import { isReply } from './refusal.js'
-import { NotYet, type RetryingConnection } from './retrying-connection.js'
+import type { RetryingConnection } from './retrying-connection.js'
 import { assess, type Findings } from './server-info.js'
 
 /** Ms before a connection to a replica is given up for another one, which may reach the primary. */

@@ -38,16 +38,25 @@ export type ClaimedReply = [
   reasons: Buffer | null | undefined,
 ]
 
-/** Read once, because each connection defines all of them. */
-const TEXTS = SCRIPTS.map((script) => [script, readScript(script)] as const)
-
 export function defineScripts(redis: Redis): Redis & Commands {
   for (const [script, lua] of TEXTS) redis.defineCommand(`writeBehind_${script}`, { numberOfKeys: 1, lua })
   return redis as Redis & Commands
 }
 
-/** The text of a script, with the texts of `lua/include` where it names them. */
-function readScript(name: string): string {
-  const text = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')
-  return text.replace(/^ *-- include ([\w-]+)$/gm, (_, included) => readScript(`include/${included}`))
+/** The constants of the stored format, by name: see format.lua. */
+const CONSTANTS = new Map(
+  [...readLua('include/format').matchAll(/^local ([A-Z_]+) = (.+)$/gm)].map(([, name, value]) => [name as string, value as string]),
+)
+
+/** Read once, because each connection defines all of them. */
+const TEXTS = SCRIPTS.map((script) => [script, assemble(script)] as const)
+
+/** The text of a script, with the texts of `lua/include` where it names them, and the values of the constants where it names those. */
+function assemble(name: string): string {
+  const text = readLua(name).replace(/^ *-- include ([\w-]+)$/gm, (_, included) => assemble(`include/${included}`))
+  return text.replace(/\b[A-Z][A-Z_]+\b/g, (word) => CONSTANTS.get(word) ?? word)
+}
+
+function readLua(name: string): string {
+  return readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')
 }

@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis'
 import type { Operation } from '../change/operation.js'
+import { type CachedRowReply, pairs, toBatch, toCachedRow, toWriteReply, type WrittenReply } from './outcomes.js'
 import { packWrite } from './pack.js'
 import type {
   AcknowledgeReply,
-  Batch,
   BatchLimits,
   CachedRow,
   ClaimReply,
@@ -12,22 +12,17 @@ import type {
   LoadReply,
   ParkedEntry,
   PendingReply,
-  Refusal,
   ShardStatus,
   Snapshot,
   WriteLimits,
   WriteReply,
 } from './replies.js'
 import { toParkedEntry } from './replies.js'
-import { type ClaimedReply, type Commands, defineScripts } from './scripts.js'
-import { countRecords, unpackTexts } from './unpack.js'
+import { type Commands, defineScripts } from './scripts.js'
+import { type Times, Topology } from './topology.js'
 
 /** Ms. */
 const FORGET_AFTER = 60_000
-
-/** Nothing refused, nothing named. */
-const ALL_WELL: WriteReply = { shardWasClean: false, clean: [], refused: new Map(), rows: new Map() }
-const ALL_WELL_FROM_CLEAN: WriteReply = { ...ALL_WELL, shardWasClean: true }
 
 /**
  * The one module that speaks Redis: a method a script, named like it. `prefix` is that of the shard's keys.
@@ -35,10 +30,12 @@ const ALL_WELL_FROM_CLEAN: WriteReply = { ...ALL_WELL, shardWasClean: true }
  */
 export class Store {
   readonly #redis: Redis & Commands
+  readonly #topology: Topology
 
   /** @param redis a connection of its own: scripts are defined on it. */
   constructor(redis: Redis) {
     this.#redis = defineScripts(redis)
+    this.#topology = new Topology(redis)
   }
 
   /** `writes`: calls of the application that the operations stand for; `traces`: traceparents of their spans, each ended by a space. */
@@ -52,17 +49,7 @@ export class Store {
     traces = '',
   ): Promise<WriteReply> {
     const packed = packWrite(writer, sequence, writes, limits, operations, traces)
-    const reply = (await this.#redis.writeBehind_write(prefix, packed)) as
-      | number
-      | [number, number[], (number | string)[], (number | string[])[]]
-    if (typeof reply === 'number') return reply === 1 ? ALL_WELL_FROM_CLEAN : ALL_WELL
-    const [wasClean, clean, refused, rows] = reply
-    return {
-      shardWasClean: wasClean === 1,
-      clean: clean.map((position) => position - 1),
-      refused: new Map(pairs(refused).map(([position, refusal]) => [Number(position) - 1, refusal as Refusal])),
-      rows: new Map(pairs(rows).map(([position, row]) => [Number(position) - 1, row as string[]])),
-    }
+    return toWriteReply((await this.#redis.writeBehind_write(prefix, packed)) as WrittenReply)
   }
 
   /**
@@ -266,41 +253,18 @@ export class Store {
     return (await this.#redis.writeBehind_share(key, field, value, replaces ? 1 : 0)) as string
   }
 
-  /** Milliseconds of Redis' clock. */
-  async now(): Promise<number> {
-    const [seconds, microseconds] = await this.#redis.time()
-    return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
+  /** The time in ms by the clock that says when the records of the shard are due. */
+  now(prefix: string): Promise<number> {
+    return this.#topology.now(prefix)
+  }
+
+  /** The same for all shards, at one moment. */
+  times(): Promise<Times> {
+    return this.#topology.times()
   }
 
   /** Not at once: a call that was sent twice may still be on its way over the connection that broke. */
   async forgetWriter(prefix: string, writer: string): Promise<void> {
     await this.#redis.pexpire(`${prefix}writer/${writer}`, FORGET_AFTER)
   }
-}
-
-function toBatch([id, previous, writes, keys, changes, traces, tries, reasons]: ClaimedReply): Batch {
-  const packed = { keys, changes }
-  return {
-    id: String(id),
-    previous: previous && String(previous),
-    writes: Number(writes),
-    traces: String(traces ?? ''),
-    size: countRecords(packed),
-    packed,
-    tries,
-    reasons: reasons?.length ? unpackTexts(reasons) : undefined,
-  }
-}
-
-type CachedRowReply = [string, ...string[]] | null
-
-function toCachedRow(reply: CachedRowReply): CachedRow | undefined {
-  if (reply === null) return undefined
-  return reply[0] === '0' ? 'missing' : reply.slice(1)
-}
-
-function pairs<T>(flat: readonly T[]): [T, T][] {
-  const result: [T, T][] = []
-  for (let i = 0; i < flat.length; i += 2) result.push([flat[i] as T, flat[i + 1] as T])
-  return result
 }

@@ -4,10 +4,9 @@
  */
 import { STATE_LENGTH } from '../change/change-reader.js'
 import type { RawTexts } from '../change/copy.js'
+import { SINCE, SINCE_END } from './format.js'
 import type { PackedRecords } from './replies.js'
 
-/** A change begins with when the record was due, and when it was first written. */
-const TIME_LENGTH = 13
 const NOT_ASCII = /[\x80-\xff]/
 const STATE = /^[uicdr]/
 const ZERO = '0'.charCodeAt(0)
@@ -96,8 +95,8 @@ export function unpackRecords({ keys, changes }: PackedRecords, skip?: Skip): { 
     const length = reader.textSize()
     const [from, end, first] = [reader.position, reader.position + length, texts.count]
     try {
-      reader.skip(TIME_LENGTH)
-      const since = reader.number(TIME_LENGTH)
+      reader.skip(SINCE)
+      const since = reader.number(SINCE_END - SINCE)
       const head = heads.next(reader)
       for (let left = head.names.length; left > 0; left--) reader.skipText(texts)
       // What claims to be longer, or shorter, than it is would be read as another record's.

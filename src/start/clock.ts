@@ -3,12 +3,13 @@ import type { Calls } from '../write/writer.js'
 /**
  * Warns when the clocks of Redis and of this process differ. The clock of Redis decides when a record is due; values such as `now()` come from the clock of
  * this process.
+ * @param prefix of the keys whose node is asked
  * @param tolerance ms
  * @throws UnavailableError
  */
-export async function checkClock({ connection, store }: Calls, tolerance: number): Promise<void> {
+export async function checkClock({ connection, store }: Calls, prefix: string, tolerance: number): Promise<void> {
   const before = Date.now()
-  const redis = await connection.ask(undefined, () => store.now())
+  const redis = await connection.ask(undefined, () => store.now(prefix))
   const after = Date.now()
   const apart = Math.max(before - redis, redis - after)
   if (apart <= tolerance) return

@@ -11,10 +11,11 @@ import {
   WriteBehindError,
 } from '../errors.js'
 import type { Events } from '../events.js'
+import { NoAnswer } from '../redis/failed-call.js'
 import type { ShardNames } from '../redis/keys.js'
 import { isRefusedUnread, isReply, named, RedisRefusal } from '../redis/refusal.js'
 import type { Refusal, WriteLimits, WriteReply } from '../redis/replies.js'
-import { NoAnswer, type RetryingConnection } from '../redis/retrying-connection.js'
+import type { RetryingConnection } from '../redis/retrying-connection.js'
 import type { Safety } from '../redis/safety.js'
 import type { Store } from '../redis/store.js'
 import { MAX_TRACES, type Origin, type Telemetry, type WriteSpan } from '../telemetry/telemetry.js'

@@ -27,7 +27,7 @@ async function claim(target: ClaimTarget, limits = LIMITS): Promise<Batch | unde
 }
 
 async function claimAll(): Promise<Batch> {
-  return (await claim({ before: (await shard.store.now()) + 1000 })) as Batch
+  return (await claim({ before: (await shard.store.now(shard.prefix)) + 1000 })) as Batch
 }
 
 const keysOf = (batch: Batch | undefined) => batch && unpackRecords(batch.packed).records.map(({ key }) => key)

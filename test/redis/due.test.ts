@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { Compiler } from '../../src/change/compiler.js'
+import { DUE_END } from '../../src/redis/format.js'
 import { TestShard } from '../shard.js'
 
 const DEBOUNCE = 8000
@@ -26,7 +27,7 @@ function setPolicy(debounce: number, maxWait = 5 * debounce): void {
 async function due(): Promise<number> {
   const said = (await shard.store.due(shard.prefix, 'a')) as number
   const packed = await shard.connection.redis.hget(`${shard.prefix}packed`, 'a')
-  if (packed !== null) expect(packed.slice(0, 13)).toBe(String(said))
+  if (packed !== null) expect(packed.slice(0, DUE_END)).toBe(String(said))
   expect(await indexed()).toSatisfy((time) => (packed === null ? time === said : time <= said))
   return said
 }
@@ -42,14 +43,14 @@ function claimDue(time: number, records = 10) {
 
 /** Runs the task. Resolves to the times of Redis' clock between which it ran. */
 async function during(run: () => Promise<unknown>): Promise<[number, number]> {
-  const before = await shard.store.now()
+  const before = await shard.store.now(shard.prefix)
   await run()
-  return [before, await shard.store.now()]
+  return [before, await shard.store.now(shard.prefix)]
 }
 
 async function passTime(): Promise<void> {
-  const before = await shard.store.now()
-  while ((await shard.store.now()) === before);
+  const before = await shard.store.now(shard.prefix)
+  while ((await shard.store.now(shard.prefix)) === before);
 }
 
 test('a record is due a debounce after its first write', async () => {
@@ -110,7 +111,7 @@ test.each([
 ])('when the clock is put back, a change that is %s counts from its next write', async (_, operation) => {
   setPolicy(DEBOUNCE, DEBOUNCE)
   await shard.write(operation())
-  const later = (await shard.store.now()) + 1_000_000
+  const later = (await shard.store.now(shard.prefix)) + 1_000_000
   await shard.putBack('a', later, later + DEBOUNCE)
   const [before, after] = await during(() => shard.write(operation()))
   for (let n = 0; n < 3; n++) {
@@ -123,7 +124,7 @@ test.each([
 test('a barrier takes what was written before the clock was put back', async () => {
   setPolicy(DEBOUNCE)
   await shard.write(increment())
-  const now = await shard.store.now()
+  const now = await shard.store.now(shard.prefix)
   await shard.putBack('a', now + 1_000_000, now + 1_000_000 + DEBOUNCE)
   expect(await shard.store.claim(shard.prefix, 'id', { records: 10, bytes: 1000 }, { before: now }, DEBOUNCE)).toMatchObject({
     batch: { size: 1 },
@@ -147,7 +148,7 @@ describe('a record that is put off by later writes', () => {
     await shard.write(...names.map(other))
     setPolicy(DEBOUNCE)
     await shard.write(...names.map(other))
-    const now = await shard.store.now()
+    const now = await shard.store.now(shard.prefix)
     return { before: now + 400, after: now + DEBOUNCE + SLACK }
   }
 
@@ -164,7 +165,7 @@ describe('a record that is put off by later writes', () => {
     await putOff([...'abcdefghijklm'])
     setPolicy(1000)
     await shard.write(other('n'), other('o'))
-    const limit = (await shard.store.now()) + 1000
+    const limit = (await shard.store.now(shard.prefix)) + 1000
     expect(await claimDue(limit, 2)).toMatchObject({ batch: undefined, putOff: 10, isMore: true })
     const reply = await claimDue(limit, 2)
     expect(reply).toMatchObject({ batch: { size: 2 } })
@@ -180,7 +181,7 @@ describe('a record that is put off by later writes', () => {
     await shard.write(other('p'))
     setPolicy(1000)
     await shard.write(other('q'))
-    const reply = await claimDue((await shard.store.now()) + 1000)
+    const reply = await claimDue((await shard.store.now(shard.prefix)) + 1000)
     expect(reply).toMatchObject({ batch: { size: 1 } })
     expect(String(reply.batch?.packed.keys)).toContain('p')
   })

@@ -1,7 +1,8 @@
 /** Commands that Redis never answers end by the deadline of the connection, since their sockets have none. */
 import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { NoAnswer, RetryingConnection } from '../../src/redis/retrying-connection.js'
+import { NoAnswer } from '../../src/redis/failed-call.js'
+import { RetryingConnection } from '../../src/redis/retrying-connection.js'
 import { createRedis } from '../fixture.js'
 
 let connection: ReturnType<typeof createRedis>

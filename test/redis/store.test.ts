@@ -34,7 +34,7 @@ async function increment(...names: string[]) {
 }
 
 async function claim(id: string) {
-  const { batch } = await store.claim(prefix, id, BATCH, { before: (await store.now()) + 1000 })
+  const { batch } = await store.claim(prefix, id, BATCH, { before: (await store.now(prefix)) + 1000 })
   return batch
 }
 
@@ -192,7 +192,7 @@ test('a claimed record is dirty until its batch is acknowledged, and counts once
 test('a batch of any size can be split', async () => {
   const records = 20_000
   for (let from = 0; from < records; from += 500) await increment(...Array.from({ length: 500 }, (_, n) => `n${from + n}`))
-  const { batch } = await store.claim(prefix, '1', { records, bytes: 2 ** 30 }, { before: (await store.now()) + 1000 })
+  const { batch } = await store.claim(prefix, '1', { records, bytes: 2 ** 30 }, { before: (await store.now(prefix)) + 1000 })
   await store.split(prefix, batch?.id as string, '2')
   expect((await claim('3'))?.size).toBe(records / 2)
 })

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { models } from '../../generated/write-behind.js'
 import { Compiler } from '../../src/change/compiler.js'
 import { type Cache, createWriteBehind } from '../../src/index.js'
+import { FLAG, STATE } from '../../src/redis/format.js'
 import { createDatabase, type TestDatabase } from '../fixture.js'
 import { TestShard } from '../shard.js'
 
@@ -19,7 +20,7 @@ const DAMAGES: readonly (readonly [string, (change: Buffer) => Buffer])[] = [
   ['claims 2^32 fields', () => Buffer.concat([HEAD, Buffer.from([0xdd, 0xff, 0xff, 0xff, 0xff])])],
   ['claims a text of 2^32 bytes', () => Buffer.concat([HEAD, Buffer.from([0x91, 0xdb, 0xff, 0xff, 0xff, 0xff, 0x61])])],
   ['has a number for a name', () => Buffer.concat([HEAD, Buffer.from([0x91, 0x05, 0xa1, 0x31])])],
-  ['has a state that is none', (change) => Buffer.concat([change.subarray(0, 26), Buffer.from('z'), change.subarray(27)])],
+  ['has a state that is none', (change) => Buffer.concat([change.subarray(0, STATE), Buffer.from('z'), change.subarray(FLAG)])],
   ['lies in the far future', () => Buffer.from(`9999999999999${'x'.repeat(30)}`)],
 ]
 

@@ -172,7 +172,7 @@ export class World {
     const prefix = this.#shards.prefix(0)
     const flusher = this.flusher()
     for (let round = 0; round < 20; round++) {
-      await flusher.flush(0, { before: await store.now() })
+      await flusher.flush(0, { before: await store.now(prefix) })
       for (const { key } of await store.parked(prefix)) await flusher.flush(0, { key })
       const { dirty, inFlight } = await store.status(prefix)
       if (dirty === 0 && !inFlight) return

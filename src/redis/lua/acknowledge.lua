@@ -1,12 +1,18 @@
 #!lua flags=allow-oom
 --[[
-  Ends the batch in flight, which is in the database: it goes, records without newer changes are clean, their views get a TTL.
-  Does nothing if another batch is in flight. A group of a split batch that waits takes its turn.
+  Ends the batch in flight after the database has taken it: the batch goes, records without newer changes are clean, and their views get a TTL.
+  A group of a split batch that waits takes its turn. Does nothing if another batch is in flight.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV     id of the batch, id that the ledger holds, id for the next group, TTL of a view ms, TTL of a missing row ms, rows persisted,
-           '1' to name the records that are still dirty
-  Returns  { time in ms, ms until the next flush or nil, { key, ms until it is due, … of records still dirty }, keys unparked } or nil
+  ARGV[1]  id of the batch
+  ARGV[2]  id that the ledger holds
+  ARGV[3]  id for the next group of a split batch
+  ARGV[4]  TTL of a view in ms
+  ARGV[5]  TTL of a view that says the row is missing
+  ARGV[6]  number of rows persisted
+  ARGV[7]  '1' to name the records that are still dirty
+
+  Returns  { time in ms, ms until the next flush or nil, { key, ms until it is due, … of the records that are still dirty }, { keys unparked } } or nil
 ]]
 local prefix = KEYS[1]
 local id, ledger, nextId = ARGV[1], ARGV[2], ARGV[3]
@@ -18,12 +24,11 @@ local batchKey, dirtyKey, parkedKey = prefix .. 'batch', prefix .. 'dirty', pref
 local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'rest', 'views')
 if batch[1] ~= id then return false end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- include now
 local anyParked = redis.call('EXISTS', parkedKey) == 1
 local stillDirty, unparked = {}, {}
 
--- What lay apart, and could be read after all, is in the database. A record of which anything else lies apart stays parked.
+-- Whether a change of the record is still kept apart: then the record stays parked. The change of the batch is in the database, and is not kept any more.
 local function isApart(key, change)
   local field, isLeft = key, false
   local held = redis.call('HGET', prefix .. 'unreadable', field)
@@ -53,8 +58,8 @@ local function listDirty(keys)
   end
 end
 
--- Views of records that were not written since they were claimed: those are not in the index. `areRows`: none of the views says that a row is
--- missing.
+-- Gives a TTL to the views of the records that were not written since they were claimed, which are not in the index. `areRows`: none of the
+-- views says that its row is missing.
 local function expireViews(keys, areRows)
   local anyDirty = redis.call('ZCARD', dirtyKey) > 0
   for _, key in ipairs(keys) do
@@ -66,7 +71,7 @@ local function expireViews(keys, areRows)
   end
 end
 
--- Mostly nothing is to be done for a record: then the batch goes unseen.
+-- The batch is only read if something has to be done for its records, which is rare.
 if anyParked or nameDirty or batch[4] then
   local keys = cmsgpack.unpack(batch[2])
   if anyParked then unpark(keys) end
@@ -74,7 +79,7 @@ if anyParked or nameDirty or batch[4] then
   if batch[4] then expireViews(keys, batch[4] == 'rows') end
 end
 
--- Until the batch has gone, whoever comes finds that the ledger has it, and ends it again.
+-- This comes first: a flusher that finds the batch after a script stopped here sees that the ledger has it, and ends it again.
 redis.call('SET', prefix .. 'acked', ledger)
 local isMore = advance(batch[3], ledger, nextId)
 redis.call('HINCRBY', prefix .. 'stats', 'rows', rows)

@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
 --[[
-  Has the claims of the batch in flight count from nothing again. Does nothing if another batch is in flight.
+  Counts the claims of the batch in flight from zero again. Does nothing if another batch is in flight.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV     id of the batch
-  Returns  1 if it is in flight
+  ARGV[1]  id of the batch
+
+  Returns  1 if it is in flight, else 0
 ]]
 local batchKey = KEYS[1] .. 'batch'
 if redis.call('HGET', batchKey, 'id') ~= ARGV[1] then return 0 end

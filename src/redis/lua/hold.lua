@@ -1,25 +1,27 @@
 #!lua flags=allow-oom
 --[[
-  Drops views because their rows change outside of write-behind, or have changed. A hold lasts from before such a statement until after
-  it: meanwhile no lease is given, so that no view is made of a row that is changing. Pending changes stay.
+  Drops views because their rows change outside of write-behind, or have changed. A hold lasts from before such a statement until after it: no lease is
+  given meanwhile, so that nobody stores a view of a row that is changing. Pending changes stay.
 
-  Views of given records are deleted, with their leases. Those of a whole shard become void by a new epoch, whatever their number; they
+  Views of named records are deleted with their leases. Those of a whole shard, however many, become void because the epoch of the shard changes; they
   expire like any others.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV     what: 'hold' · 'release' (also of a hold that has expired) · 'invalidate' · id of the hold, its TTL ms,
-           the keys (none: every record of the shard)
+  ARGV[1]  what to do: 'hold' · 'release' (a hold that has expired, too) · 'invalidate'
+  ARGV[2]  id of the hold
+  ARGV[3]  TTL of the hold in ms
+  ARGV[4…] the keys; none of them: every record of the shard
+
   Returns  those of the keys that are dirty
 ]]
 local prefix = KEYS[1]
 local what, id, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- include now
 -- include settle
 -- include claims
 
--- A hold is a member scored by when it expires, since its holder may have died; the last one takes the set with it. A set is never there without
--- a TTL: a new one gets it where nobody looks.
+-- A hold is a member of a sorted set, with the time at which it expires, because its holder may die. The set expires with its last hold. A new set gets
+-- its TTL before anybody sees it, so that a script which stops does not leave a hold for ever.
 local function mark(holds)
   if what == 'release' then redis.call('ZREM', holds, id) end
   if what ~= 'hold' then return end

@@ -1,26 +1,32 @@
 #!lua
 --[[
-  Makes views of rows that were read from the database, with the changes laid over them that the rows do not hold yet. A view is stored
-  only under the lease that was given before the row was read (read.lua): without it the row may be an older one, and is only the answer.
-  A view that is there already stays. Row and ledger are of one snapshot: the ledger says which claims the row holds. A ledger that this Redis does not
-  know of moved meanwhile: read again. If nothing happened here since the last try, and no batch is in flight, then Redis has forgotten
-  what the ledger knows (it was emptied, or put back in time), and goes on from the ledger.
+  Makes views of rows that were read from the database, with the changes laid over them that the rows do not hold yet. A view is stored only
+  under the lease that was given before the row was read (read.lua). Without the lease the row may be an older one, and is only the
+  answer. A view that is there already stays.
+
+  Rows and ledger are of one snapshot, so that the ledger says which claims the rows hold. If this Redis does not know what the ledger says, the
+  ledger has moved meanwhile, and the rows have to be read again. If nothing happened here since the last try, and no batch is in flight, then Redis was
+  emptied or put back in time: it goes on from the ledger.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV     ledger's id ('' for none), what the last try returned ('' for the first), TTL of a view ms, TTL of a missing row ms, number of fields, per field: name, what an inserted row
-           holds before its changes; then per record: key, lease, '1' and the fields' values, or '0' (the row is missing)
-  Returns  { outcome, what to pass to the next try, per record: { '1', values } · { '0' } · nil }; outcome: 'known' · 'adopted' ·
-           'moved' (records without a view are nil: read them again)
+  ARGV[1]  what the ledger says, '' if it has no row
+  ARGV[2]  what the last try returned, '' at the first one
+  ARGV[3]  TTL of a view in ms
+  ARGV[4]  TTL of a view that says the row is missing
+  ARGV[5]  number of fields
+  ARGV[6…] for each field its name, and what an inserted row holds before its changes
+  then     for each record its key, its lease, and '1' with the values of the fields, or '0' if the row is missing
+
+  Returns  { outcome, what to pass to the next try, { for each record { '1', values } · { '0' } · nil: read it again } }
+           outcome: 'known' · 'adopted' (Redis goes on from the ledger) · 'moved' (read again)
 ]]
 local prefix = KEYS[1]
 local ledger, lastState, viewTtl, missingTtl, count = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
-local NULL = '\0'
 local epoch = redis.call('GET', prefix .. 'epoch') or ''
 -- include settle
 -- include claims
-
 -- include bounds
--- include addto
+-- include add-to
 
 local batch = redis.call('HMGET', prefix .. 'batch', 'id', 'keys')
 local acked = redis.call('GET', prefix .. 'acked') or ''
@@ -29,7 +35,7 @@ local persisted, outcome = {}, 'moved'
 if batch[1] and ledger == batch[1] then
   outcome = 'known'
   for _, key in ipairs(cmsgpack.unpack(batch[2])) do persisted[key] = true end
--- Where only the rows are deleted that the batch in flight replaces, it may be laid over them as if nothing was done.
+-- After 'deletes:' the rows are gone that the batch replaces: its changes can be laid over them as if nothing was done.
 elseif ledger == acked or (batch[1] and (ledger == 'void:' .. batch[1] or ledger == 'deletes:' .. batch[1])) then
   outcome = 'known'
 elseif not batch[1] and lastState == state then
@@ -42,66 +48,7 @@ for n = 1, count do
   names[n + 1], starts[ARGV[position]] = ARGV[position], ARGV[position + 1]
   position = position + 2
 end
-
--- Adds to a number of the view; false if the sum leaves 64 bits, which the database will refuse. A field that this process does not know of is
--- not in the view.
-local function add(view, name, amount)
-  local value = redis.call('HGET', view, name)
-  return not value or value == NULL or addTo(view, name, amount) ~= false
-end
-
--- Lays the bounds of a field, if it has any, over its value in the view.
-local function limit(view, fields, mark, name)
-  local lower, upper = fields[mark .. '^' .. name], fields[mark .. '_' .. name]
-  if lower or upper then clampField(view, name, lower, upper, fields[mark .. '?' .. name]) end
-end
-
-local function change(view, fields, mark)
-  local bounded = false
-  for field, value in pairs(fields) do
-    if string.sub(field, 1, #mark) == mark then
-      local kind, name = string.sub(field, #mark + 1, #mark + 1), string.sub(field, #mark + 2)
-      if kind == '=' then redis.call('HSET', view, name, value) end
-      if kind == '+' and not fields[mark .. '=' .. name] and not add(view, name, value) then return false end
-      if kind == '^' or kind == '_' then bounded = true end
-    end
-  end
-  if bounded then
-    for name in pairs(starts) do limit(view, fields, mark, name) end
-  end
-  return true
-end
-
-local function insert(view, fields)
-  redis.call('HSET', view, '~', '1')
-  for name, start in pairs(starts) do
-    local base, set, amount = fields['!' .. name], fields['=' .. name], fields['+' .. name]
-    if set then
-      redis.call('HSET', view, name, base or set)
-    else
-      redis.call('HSET', view, name, base or start)
-      if amount and not add(view, name, amount) then return false end
-      limit(view, fields, '', name)
-    end
-  end
-  return true
-end
-
--- Lays one change over the view; false if the view cannot hold the result.
-local function lay(view, flat)
-  local fields = {}
-  if not flat then return false end
-  if #flat == 0 then return true end
-  for n = 1, #flat, 2 do fields[flat[n]] = flat[n + 1] end
-  local state, present = string.sub(fields['~'], 1, 1), redis.call('HGET', view, '~') == '1'
-  if state == 'd' or state == 'r' then
-    redis.call('HSET', view, '~', '0')
-    present = false
-  end
-  if present then return change(view, fields, '<') and change(view, fields, '') end
-  if state == 'i' or state == 'c' or state == 'r' then return insert(view, fields) end
-  return true
-end
+-- include lay
 
 local function answer(view)
   local values = redis.call('HMGET', view, unpack(names))
@@ -109,7 +56,7 @@ local function answer(view)
   return values
 end
 
--- A view of an earlier epoch is none, nor is one that lacks a field which the model has got since.
+-- Whether there is a view of this epoch with every field: the model may have got a field after the view was made.
 local function isThere(view)
   local said = redis.call('HMGET', view, '@', unpack(names))
   if not said[2] or (said[1] or '') ~= epoch then return false end
@@ -123,7 +70,7 @@ local function isLeased(key, lease)
   return string.sub(lease, -#epoch - 1) == '.' .. epoch and redis.call('GET', prefix .. 'lease/' .. named(key)) == lease
 end
 
--- Makes a view where nobody reads it. Returns the answer, and whether it fits a view.
+-- Makes a view in a hash that nobody reads. Returns the answer, and whether it may be stored as a view.
 local made = prefix .. 'answer'
 local function make(key, first)
   local present, fields = ARGV[first], { '~', ARGV[first] }
@@ -138,8 +85,8 @@ local function make(key, first)
   return answer(made), fits
 end
 
--- Gives the made view what it needs to stay: its epoch, a TTL unless the record is dirty, and a pending change, or the batch in flight, that knows
--- of it. Then it is seen.
+-- Stores the view that was made. It is seen last: before that it gets its epoch, and a TTL unless the record is dirty, and the pending change or the
+-- batch notes that there is a view.
 local function keep(key, present)
   if present == '0' then
     redis.call('DEL', made)

@@ -1,16 +1,17 @@
 #!lua flags=no-writes
 --[[
-  What of one record is not in the database yet.
+  Tells what of a record is not in the database yet.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV     key
-  Returns  { claimed change, pending change, parked entry or nil, 1 if there is a change that cannot be read }, the changes as flat lists, empty if
-           there is none
+  ARGV[1]  key of the record
+
+  Returns  { claimed change, pending change, parked entry or nil, 1 if there is a change that cannot be read, else 0 }: changes as flat lists, empty
+           where there is none
 ]]
 local prefix, key = KEYS[1], ARGV[1]
 -- include claims
 local claimed = claimOf(key)
--- Until a move between both has ended (settle.lua), what is claimed may still be pending, too.
+-- A claim that stopped half-way (settle.lua) may have left the claimed change among the pending ones.
 local moves = claimed and #claimed > 0 and redis.call('EXISTS', prefix .. 'intent') == 1
 local pending = moves and {} or pendingChange(key)
 return {

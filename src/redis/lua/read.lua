@@ -1,12 +1,17 @@
 #!lua flags=allow-oom
 --[[
-  Reads views of one shard. Where there is none, the reader gets a lease: who loads the row may store its view as long as the lease is
-  there (load.lua). Readers that miss meanwhile get the same one. While the record is held (hold.lua) the lease is not kept: the row
-  may be changing, so that a load can only answer.
+  Reads views of one shard. Where there is none, the reader gets a lease: it may load the row, and store its view as long as the lease is there
+  (load.lua). Readers that miss meanwhile get the same lease. While the record is held (hold.lua) the lease is not kept: the row may be
+  changing, so that a load may only answer.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV     name for a new lease, its TTL ms, number of fields, their names, keys
-  Returns  per key: { '1', values } · { '0' } (the row is missing) · the lease (no view)
+  ARGV[1]  name of a new lease
+  ARGV[2]  TTL of a lease in ms
+  ARGV[3]  number of fields
+  ARGV[4…] the names of the fields
+  then     the keys
+
+  Returns  for each key { '1', values } · { '0' } (the row is missing) · the lease (there is no view)
 ]]
 -- include named
 local prefix = KEYS[1]
@@ -27,7 +32,7 @@ local function lease(key)
   return newLease
 end
 
--- Whether the view has every field: the model may have got one since the view was made.
+-- Whether the view has every field: the model may have got a field after the view was made.
 local function isWhole(values)
   for n = 2, count + 1 do
     if not values[n] then return false end

@@ -1,12 +1,16 @@
 #!lua flags=allow-oom
 --[[
-  Divides the batch in flight, which the database refused and the ledger has void. The claims stay frozen; one part is the batch now, the other
-  waits for its turn. Does nothing if another batch is in flight, or if a part would be empty.
+  Divides the batch in flight, which the database refused and which the ledger has void. Its claims stay frozen: one part is the batch now, the
+  other one waits for its turn. Does nothing if another batch is in flight, or if a part would be empty.
 
   KEYS[1]  prefix of the shard's keys
-  ARGV     id of the batch, id for the part that goes on, number of records that are to wait (0: the second half), their positions in the batch,
-           from 0, and what is known of them, a text for each (or none): the claim of that group returns it
-  Returns  1 if it was divided
+  ARGV[1]  id of the batch
+  ARGV[2]  id for the part that goes on
+  ARGV[3]  number of records that are to wait; 0: the second half
+  ARGV[4…] their positions in the batch, from 0
+  then     what is known of each of them, in the same order, or nothing: the claim of their group returns it
+
+  Returns  1 if the batch was divided, else 0
 ]]
 local prefix = KEYS[1]
 local id, newId, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -40,7 +44,7 @@ local goingKeys, goingChanges, going = part(function(n) return not waits[n] end)
 local waitingKeys, waitingChanges, waiting = part(function(n) return waits[n] end)
 if going == 0 or waiting == 0 then return 0 end
 
--- In the order of the batch, which the positions need not have.
+-- What is known of the records that wait, in the order of the batch. The positions may come in any order.
 local function reasons()
   local given, list = {}, {}
   for n = 1, count do given[ARGV[n + 3] + 1] = ARGV[n + 3 + count] end

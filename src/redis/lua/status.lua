@@ -1,9 +1,10 @@
 #!lua flags=no-writes
 --[[
-  What is to be known of a shard.
+  Tells the state of a shard.
 
   KEYS[1]  prefix of the shard's keys
-  Returns  { dirty records, parked ones, 1 if a batch is in flight, due time of the first dirty record that is not parked or nil,
+
+  Returns  { number of dirty records, of parked ones, 1 if a batch is in flight, else 0, due time in ms of the first dirty record that is not parked or nil,
              writes accepted or nil, rows persisted or nil, batches acknowledged or nil }
 ]]
 local prefix = KEYS[1]

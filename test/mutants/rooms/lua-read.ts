@@ -86,7 +86,7 @@ export const LUA_READ: readonly Mutant[] = [
   mutant(
     'a load counts from nothing in a field that it does not know of',
     'redis/condition',
-    'redis/lua/load.lua',
+    'redis/lua/include/lay.lua',
     'return not value or value == NULL or',
     'return value == NULL or',
   ),
@@ -117,7 +117,7 @@ export const LUA_READ: readonly Mutant[] = [
   mutant(
     'a load that ignores bounds',
     'change/compiler',
-    'redis/lua/load.lua',
+    'redis/lua/include/lay.lua',
     '  if lower or upper then clampField',
     '  if false then clampField',
   ),

@@ -39,7 +39,7 @@ export const LUA_WRITE: readonly Mutant[] = [
     " and call('EXISTS', prefix .. 'batch') == 0 then",
     ' then',
   ),
-  mutant('TTL on the view of a dirty record', 'redis/store', 'redis/lua/include/compose.lua', "  call('PERSIST', view)\n", ''),
+  mutant('TTL on the view of a dirty record', 'redis/store', 'redis/lua/include/view.lua', "  call('PERSIST', view)\n", ''),
   mutant('no writer sequence', 'redis/store', 'redis/lua/write.lua', '  if sequence <= seen then return reply end\n', ''),
   mutant(
     'deletes and upserts reordered: an insert forgets the delete before it',
@@ -52,7 +52,7 @@ export const LUA_WRITE: readonly Mutant[] = [
     'an operation of another shape is added to a packed change',
     'redis/packed',
     'redis/lua/write.lua',
-    'local isOfShape = addsUp and sub(change, 27, from) == head',
+    'local isOfShape = addsUp and sub(change, STATE, headEnd) == head',
     'local isOfShape = addsUp',
   ),
   mutant(
@@ -101,7 +101,7 @@ export const LUA_WRITE: readonly Mutant[] = [
     'a record that is put off, and does not know it',
     'redis/due',
     'redis/lua/write.lua',
-    'if new ~= held then begin = new .. since .. sub(begin, 27) end',
+    'if new ~= held then begin = new .. since .. sub(begin, STATE) end',
     '',
   ),
   mutant('a record that is due before the index has it', 'redis/due', 'redis/lua/write.lua', 'if new < held then due = new end', ''),
@@ -109,8 +109,8 @@ export const LUA_WRITE: readonly Mutant[] = [
     'what was added before the sum that is refused stays',
     'redis/packed',
     'redis/lua/include/compose.lua',
-    "      call('DEL', draft)\n      return 'overflow'\n",
-    "      return replace(pend, key, packed) or 'overflow'\n",
+    "        call('DEL', draft)\n        return 'overflow'\n",
+    "        return replace(pend, key, packed) or 'overflow'\n",
   ),
   mutant(
     'a view that lacks a field counts as whole where it decides',
@@ -122,7 +122,7 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'an increment makes the field that a view lacks',
     'redis/condition',
-    'redis/lua/include/compose.lua',
+    'redis/lua/include/view.lua',
     'if not value or value ~= NULL and',
     'if value ~= NULL and',
   ),
@@ -149,18 +149,18 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'a packed change that goes before its hash is there',
     'prefixes',
-    'redis/lua/include/compose.lua',
+    'redis/lua/include/draft.lua',
     `  call('RENAME', draft, pend)
-  call('HDEL', packedKey, key)
+  call('HDEL', prefix .. 'packed', key)
 `,
-    `  call('HDEL', packedKey, key)
+    `  call('HDEL', prefix .. 'packed', key)
   call('RENAME', draft, pend)
 `,
   ),
   mutant(
     'a packed change beside its hash, of which nobody knows',
     'prefixes',
-    'redis/lua/include/compose.lua',
+    'redis/lua/include/draft.lua',
     `  call('SET', prefix .. 'intent', 'open:' .. key)
 `,
     ``,
@@ -168,7 +168,7 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'a hash is changed where it is, command by command',
     'prefixes',
-    'redis/lua/include/compose.lua',
+    'redis/lua/include/draft.lua',
     `  copyChange(pend, packed)
   return draft, false
 `,
@@ -191,26 +191,26 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'a command that may not run counts as a sum outside 64 bits',
     'redis/rights',
-    'redis/lua/include/addto.lua',
+    'redis/lua/include/add-to.lua',
     `if not (string.find(sum.err, 'overflow', 1, true)`,
     `if false and not (string.find(sum.err, 'overflow', 1, true)`,
   ),
-  mutant('packed sums as doubles', 'redis/packed', 'redis/lua/write.lua', 'local MAX_DIGITS = 15', 'local MAX_DIGITS = 30'),
+  mutant('packed sums as doubles', 'redis/packed', 'redis/lua/include/format.lua', 'local MAX_DIGITS = 15', 'local MAX_DIGITS = 30'),
   mutant(
     'a packed change that is added to loses its bases',
     'redis/packed',
-    'redis/lua/include/addup.lua',
+    'redis/lua/include/add-up.lua',
     "(held[2] == -1 and '' or sub(change, held[2] + 1))",
     "''",
   ),
   mutant(
     'a viewed record counts as one without',
     'redis/packed',
-    'redis/lua/write.lua',
-    'others[some] = viewPrefix .. named(keys[m])',
-    'others[some] = pendPrefix .. keys[m]',
+    'redis/lua/include/clean.lua',
+    "others[size] = prefix .. 'view/' .. name",
+    "others[size] = prefix .. 'pend/' .. name",
   ),
-  mutant('a hash counts as no change', 'redis/packed', 'redis/lua/write.lua', 'if not arePacked then', 'if false then'),
+  mutant('a hash counts as no change', 'redis/packed', 'redis/lua/include/clean.lua', 'if not arePacked then', 'if false then'),
   mutant(
     'debounce without maxWait',
     'flush/worker',
@@ -235,14 +235,14 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'increments that leave the bounds before them where they were',
     'change/compiler',
-    'redis/lua/include/compose.lua',
+    'redis/lua/include/fields.lua',
     "ipairs(extras == 'a' and BOUNDS or {})",
     'ipairs({})',
   ),
   mutant(
     'sets that leave the bounds before them',
     'change/compiler',
-    'redis/lua/include/compose.lua',
+    'redis/lua/include/fields.lua',
     "    if extras == 'a' then call('HDEL', pend, '^' .. name, '_' .. name, '?' .. name) end\n",
     '',
   ),
@@ -250,8 +250,8 @@ export const LUA_WRITE: readonly Mutant[] = [
     'a view that does not follow what is added to a packed change',
     'redis/packed',
     'redis/lua/include/compose.lua',
-    '.. changeView(viewPrefix .. named(key)) .. sub(packed, 29)',
-    ".. 'v' .. sub(packed, 29)",
+    "withFlag(packed, changeView(prefix .. 'view/' .. named(key)))",
+    "withFlag(packed, 'v')",
   ),
   mutant(
     'a packed change that does not know of the view it began with',
@@ -264,16 +264,10 @@ export const LUA_WRITE: readonly Mutant[] = [
     'any packed change with a view taken for one of the same shape',
     'redis/packed',
     'redis/lua/write.lua',
-    " and sub(change, 27, 27) .. '-' .. sub(change, 29, from) == head",
+    " and sub(change, STATE, STATE) .. '-' .. sub(change, EXTRAS, headEnd) == head",
     '',
   ),
-  mutant(
-    'what waits of a record grows without end',
-    'sizes',
-    'redis/lua/include/compose.lua',
-    'return bytes > MAX_WAITING * largest',
-    'return false',
-  ),
+  mutant('what waits of a record grows without end', 'sizes', 'redis/lua/include/compose.lua', 'return bytes > maxWaiting', 'return false'),
   mutant(
     'a write takes the place of a change that cannot be read',
     'redis/unreadable',
@@ -284,8 +278,8 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'damaged numbers are added to',
     'redis/unreadable',
-    'redis/lua/include/addup.lua',
-    ' or string.byte(change, from + 1) ~= 0xa0 + #a or not tonumber(a)',
+    'redis/lua/include/add-up.lua',
+    ' or byte(change, from + 1) ~= 0xa0 + #a or not tonumber(a)',
     '',
   ),
 ]

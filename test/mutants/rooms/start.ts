@@ -3,6 +3,13 @@ import { type Mutant, mutant } from '../mutant.js'
 
 export const START: readonly Mutant[] = [
   mutant(
+    'a namespace of another layout is taken',
+    'start/identity',
+    'start/identity.ts',
+    'namespace.layout !== String(LAYOUT)',
+    "namespace.layout === ''",
+  ),
+  mutant(
     'all shards are claimed at once',
     'flush/semaphore',
     'create.ts',
@@ -149,6 +156,6 @@ export const START: readonly Mutant[] = [
     'start/shard-count',
     'start/shard-count.ts',
     'store.invalidate(prefix, [])',
-    'store.now()',
+    'store.times()',
   ),
 ]

@@ -1,7 +1,5 @@
--- Included by the scripts that end a batch in flight. Needs prefix, that of the shard's keys.
-
--- The group of a split batch that waits takes its turn under a new id; without one no batch is in flight any more. `rest`: the batch's field, as
--- it was. Returns whether there is a batch now.
+-- Ends the batch in flight. The next group of a split batch takes its turn under a new id, if one waits. `rest`: the field of the batch. Returns whether
+-- there is a batch now. Needs `prefix`.
 local function advance(rest, previous, nextId)
   local batchKey = prefix .. 'batch'
   local groups = rest and cmsgpack.unpack(rest) or {}

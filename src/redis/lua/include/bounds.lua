@@ -1,10 +1,10 @@
--- Included by the scripts that lay maxima and minima over values: what src/change/bound.ts says, on hashes. Needs NULL.
+-- Lays maxima and minima over values of hashes. src/change/bound.ts says the rules.
 
 local BOUNDS = { '^', '_' }
 local NUMBER = '^(%-?)(%d+)%.?(%d*)$'
 
--- Compares stored texts of one field: numbers by sign, length and digits, as Lua's are doubles; times have one width. NaN is the largest number, as
--- in PostgreSQL.
+-- Compares stored texts of one field. Numbers are compared by sign, length and digits, because a number of Lua is a double. Times have the same
+-- width. NaN is the largest number, as in PostgreSQL.
 local function isLess(a, b)
   local sign, whole, fraction = string.match(a, NUMBER)
   local otherSign, otherWhole, otherFraction = string.match(b, NUMBER)
@@ -20,7 +20,7 @@ local function isLess(a, b)
   return fraction < otherFraction
 end
 
--- A sum outside 64 bits (park.lua) stays as it is, for the database to refuse.
+-- A sum outside 64 bits (put-under.lua) stays as it is, so that the database refuses it.
 local function isSum(text) return string.find(text, '%d%+') ~= nil end
 
 local function clamp(value, lower, upper, upperFirst)
@@ -37,8 +37,8 @@ local function clampField(hash, field, lower, upper, upperFirst)
   return value
 end
 
--- Lays bounds over a field of a pending change: over what is set, and the base of an inserted row, else over the bounds that are there.
--- `mark` is '', or '<' for what applies before.
+-- Lays bounds over a field of a pending change: over the value that is set and the base of an inserted row, or else over the bounds that are there.
+-- `mark` is '', or '<' for the fields that were set aside.
 local function bound(change, mark, name, lower, upper, upperFirst)
   if clampField(change, mark .. '=' .. name, lower, upper, upperFirst) then
     clampField(change, mark .. '!' .. name, lower, upper, upperFirst)

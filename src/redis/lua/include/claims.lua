@@ -1,4 +1,4 @@
--- Included by the scripts that need to know what the batch in flight holds of a record. Needs prefix, that of the shard's keys.
+-- Tells what the batch in flight holds of a record. Needs `prefix`.
 -- include named
 -- include packed
 
@@ -22,7 +22,7 @@ local function readClaims()
   for _, group in ipairs(rest and cmsgpack.unpack(rest) or {}) do collect(group[1], group[2]) end
 end
 
--- What is packed has each key as it is: what is not found in it is not claimed.
+-- A packed list has each key as it is. So a key that is not found in the bytes is not claimed.
 local function mayBeClaimed(key)
   local keys, rest = readKeys()
   return keys and (string.find(keys, key, 1, true) or rest and string.find(rest, key, 1, true))
@@ -35,14 +35,14 @@ local function packedClaim(key)
   return claims[key]
 end
 
--- The same as a flat list, empty if there is none. Nil if it cannot be read.
+-- The claimed change as a flat list, empty if there is none. Nil if it cannot be read.
 local function claimOf(key)
   local claim = packedClaim(key)
   if not claim then return {} end
   return flatten(claim)
 end
 
--- How many records have a change, but no pending one: it is claimed, or cannot be read and lies apart.
+-- How many records are dirty without being in the index: their change is claimed, or is kept apart because it cannot be read.
 local function dirtyOtherwise()
   local count = 0
   readClaims()

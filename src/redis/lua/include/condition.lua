@@ -1,8 +1,7 @@
--- Included by compose.lua: a write that the view has to allow, and that is answered with the row.
-
+-- A write with a condition: the view has to allow it, and the reply has the row. Needs the include operation and the function write.
 local epoch
 
--- Whether the row that is there can hold the sums, which are tried where nobody reads them.
+-- Whether the row can hold the sums. They are tried in the draft, which nobody reads.
 local function fits(view)
   for n = 1, amounts do
     local name, limit = counter(n), tonumber(limits[n])
@@ -25,8 +24,8 @@ local function rowOf(view)
   return #rowNames == 0 and {} or call('HMGET', view, unpack(rowNames))
 end
 
--- Whether the view says that the row is there ('1', then the row) or missing ('0'). A view of an earlier epoch (hold.lua) says nothing, nor one that
--- lacks a field which the model has got since.
+-- '1' and the row if the view says that the row is there, '0' if it says that the row is missing, false if it says nothing: there is no view, it is
+-- of an earlier epoch (hold.lua), or it lacks a field because the model got that field later.
 local function presence(view)
   local said = call('HMGET', view, '~', '@')
   if (said[2] or '') ~= epoch then return false end
@@ -38,15 +37,15 @@ local function presence(view)
   return '1', row
 end
 
-local function writeIf(index, key, bytes)
+local function writeIf(index, key, values)
   epoch = epoch or call('GET', prefix .. 'epoch') or ''
-  local view = viewPrefix .. named(key)
+  local view = prefix .. 'view/' .. named(key)
   local present, row = presence(view)
   if not present then return 'unknown' end
   if condition == 'there' and present == '0' then return 'missing' end
   if condition == 'missing' and present == '1' then return 'there' end
   if kind ~= 'delete' and present == '1' and not fits(view) then return 'overflow' end
-  local refusal, due = write(index, key, nil, nil, bytes)
+  local refusal, due = write(index, key, nil, values)
   if refusal then return refusal end
   if epoch ~= '' and (kind == 'delete' or present == '0') then call('HSET', view, '@', epoch) end
   rows[#rows + 1] = index

@@ -1,19 +1,19 @@
--- Included by the scripts that change what is pending, claimed or viewed, before they do. Needs prefix, that of the shard's keys.
--- Redis takes back nothing of what a script did before one of its commands failed. A move that takes several commands is named in the key 'intent'
--- before it begins, until it has ended: here it is finished, or given up. All of this may be done twice.
+-- Ends a move that another script has left half-way, before a script changes what is pending, claimed or viewed. Redis takes back nothing of what a
+-- script did before one of its commands failed. So the key 'intent' names a move of several commands from before it begins until it has
+-- ended. A move that stopped is finished here, or given up. All of this may be done twice. Needs `prefix`.
 -- include named
 local intent = redis.call('GET', prefix .. 'intent')
 if intent then
   local what, name = string.match(intent, '^(%a+):(.*)$')
--- include inparts
--- include putback
+-- include in-parts
+-- include put-back
 
-  -- The draft of a change has taken its place when it is gone: then the packed change is in it.
+  -- A packed change becomes a hash. If the draft is gone, the hash has taken its place, and the packed change is in it.
   local function open(key)
     if redis.call('EXISTS', prefix .. 'draft') == 0 then redis.call('HDEL', prefix .. 'packed', key) end
   end
 
-  -- What the batch holds is not pending any more.
+  -- Changes move into the batch. The batch has them all: they are not pending any more.
   local function claim(id)
     local batch = redis.call('HMGET', prefix .. 'batch', 'id', 'keys', 'claimed')
     if batch[1] ~= id then return end

@@ -1,8 +1,8 @@
--- Included by park.lua, and by settle.lua for it. Needs prefix, that of the shard's keys.
--- include inparts
+-- The last step of park.lua, which settle.lua repeats for it. Needs `prefix`, and the include named.
+-- include in-parts
 -- include advance
 
--- Keeps a change that cannot be composed, beside one that is kept already.
+-- Keeps a change that cannot be composed, beside any that is kept already.
 local function putApart(key, change)
   local field = key
   local held = redis.call('HGET', prefix .. 'unreadable', field)
@@ -13,8 +13,8 @@ local function putApart(key, change)
   redis.call('HSET', prefix .. 'unreadable', field, change)
 end
 
--- Puts the changes that park.lua has composed in the place of the pending ones, lists their records, and lets the next group take its turn. Each
--- record is in the index first, and in the batch until the end. All of this may be done twice, as long as the batch is in flight.
+-- Puts the composed changes in the place of the pending ones, lists their records, and lets the next group take its turn. Each record is in
+-- the index first, and stays in the batch until the end. All of this may be done twice, as long as the batch is in flight.
 local function putBack(id)
   local batchKey = prefix .. 'batch'
   local batch = redis.call('HMGET', batchKey, 'id', 'keys', 'composed', 'entries', 'next', 'rest', 'traces', 'changes')

@@ -1,0 +1,22 @@
+-- The bytes of what is stored. docs/format.md has the table; src/redis/format.ts has the same names for TypeScript.
+-- scripts.ts puts the values in the place of the names when it assembles a script: as local variables of write.lua they would be held by the
+-- functions that use them, and a function costs the more the more variables it holds. Positions count from 1.
+
+-- A packed change: when it is due (1 to DUE_END), when it was first written, its state, the flag of its view, its extras, then its fields.
+local DUE_END = 13
+local SINCE = 14
+local SINCE_END = 26
+local STATE = 27
+local FLAG = 28
+local EXTRAS = 29
+-- The field '~' of a change that is a hash: state, flag, extras, and when it was first written (to the end).
+local META_STATE = 1
+local META_FLAG = 2
+local META_EXTRAS = 3
+local META_SINCE = 4
+-- The stored text of null.
+local NULL = '\0'
+-- Bytes of a packed change.
+local MAX_PACKED = 1024
+-- Characters of decimal numbers whose sum a double holds exactly.
+local MAX_DIGITS = 15

@@ -1,0 +1,4 @@
+-- Calls `take` with a part of a list at a time, because Lua limits the number of arguments. A part has an even size, so that pairs stay together.
+local function inParts(list, take)
+  for first = 1, #list, 1000 do take(first, unpack(list, first, math.min(first + 999, #list))) end
+end
