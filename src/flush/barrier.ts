@@ -8,13 +8,12 @@ import { isReply, isTurnedAway, named } from '../redis/reply.js'
 import { isOwnFault } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
 import type { Owned } from '../write/own-records.js'
+import { within } from './deadline.js'
 import type { Flusher } from './flusher.js'
 import { parkedPages, retryTogether } from './parked-records.js'
 import { isDeadly } from './quarantine.js'
 
 const RETRY_PAUSE = 100
-/** Ms; a longer one fires at once. */
-const LONGEST_TIMER = 2 ** 31 - 1
 
 /** What the barrier needs of a model. */
 export interface BarrierPart {
@@ -260,17 +259,6 @@ function addFailure(failures: Map<BarrierPart, unknown>, part: BarrierPart, fail
 async function allOf(tasks: readonly Promise<void>[]): Promise<void> {
   const failure = (await Promise.allSettled(tasks)).find((result) => result.status === 'rejected')
   if (failure !== undefined) throw failure.reason
-}
-
-/** @throws TimeoutError when the deadline passes before the task ends; a deadline further away than timers reach is none */
-export function within<T>(deadline: number, task: Promise<T>): Promise<T> {
-  const left = deadline - performance.now()
-  if (left > LONGEST_TIMER) return task
-  let timer: NodeJS.Timeout
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TimeoutError('the timeout passed')), Math.max(0, left))
-  })
-  return Promise.race([task, timeout]).finally(() => clearTimeout(timer))
 }
 
 export function range(count: number): number[] {

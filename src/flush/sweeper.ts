@@ -20,8 +20,8 @@ const PARKED_IN_A_SWEEP = 100
 /** A parked record whose job has used up its attempts gets another one after this long, ms. */
 const PARKED_PAUSE = 300_000
 /**
- * A shard that is overdue for the longest wait of a job, and so many sweeps, is flushed by the sweeper itself: whatever there is of jobs, none of
- * them brings its writes into the database.
+ * A shard that is overdue for the longest wait of a job, and so many sweeps, is flushed by the sweeper itself: whatever there is of jobs,
+ * none of them brings its writes into the database.
  */
 const PATIENCE = 5
 /** Jobs looked at together. */
@@ -40,9 +40,10 @@ export interface SweeperContext {
 }
 
 /**
- * Finds dirty shards and parked records that no job will come for, whatever became of their jobs, and sets an alarm; where that cannot be done, or
- * does not help, it flushes them itself, unless the queue is paused. Takes failed jobs off the board whose shard or record is well again, so that
- * the failed list is the list of what is wrong now. It trusts nothing that it reads from a queue, and what is wrong with one thing keeps it from no other.
+ * Finds dirty shards and parked records that no job will come for, whatever became of their jobs, and sets an alarm; where that cannot be
+ * done, or does not help, it flushes them itself, unless the queue is paused. Takes failed jobs off the board whose shard or record is well
+ * again, so that the failed list is the list of what is wrong now. It trusts nothing that it reads from a queue, and what is wrong with one
+ * thing keeps it from no other.
  */
 export class Sweeper {
   readonly #context: SweeperContext
