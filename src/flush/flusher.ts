@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { BatchHead, Database } from '../database/database.js'
 import { CARDINALITY_VIOLATION, MAX_COLLISIONS } from '../database/failure.js'
+import type { BatchHead, Database } from '../database/postgresql/database.js'
 import { PersistError, TimeoutError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { Model } from '../model/model.js'

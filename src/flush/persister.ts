@@ -1,8 +1,8 @@
 /** Sends batches to the database. */
 import { setImmediate } from 'node:timers/promises'
-import type { BatchHead, Database, PersistOutcome } from '../database/database.js'
 import { QUERY_CANCELED } from '../database/failure.js'
-import type { Statement } from '../database/statement.js'
+import type { BatchHead, Database, PersistOutcome } from '../database/postgresql/database.js'
+import type { Statement } from '../database/postgresql/statement.js'
 import { PersistError } from '../errors.js'
 import type { Model } from '../model/model.js'
 import type { ShardNames } from '../redis/keys.js'

@@ -1,7 +1,7 @@
 /** Keeps workers from decoding a batch that ends the process. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import type { BatchHead, Database } from '../database/database.js'
+import type { BatchHead, Database } from '../database/postgresql/database.js'
 import { PersistError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { Model } from '../model/model.js'

@@ -1,7 +1,7 @@
 /** Decides what becomes of a batch that the database refuses. */
 import { randomUUID } from 'node:crypto'
-import type { Database } from '../database/database.js'
 import { CARDINALITY_VIOLATION, mayConcernAll, NO_ANSWER, QUERY_CANCELED, toRefusal } from '../database/failure.js'
+import type { Database } from '../database/postgresql/database.js'
 import { PersistError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { Model } from '../model/model.js'

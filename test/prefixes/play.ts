@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { models } from '../../generated/write-behind.js'
 import { startOf } from '../../src/change/change.js'
-import type { RowChange } from '../../src/database/statement.js'
+import type { RowChange } from '../../src/database/postgresql/statement.js'
 import { BatchDecoder } from '../../src/flush/decoder.js'
 import { plainFields } from '../../src/model/fields.js'
 import { shardPrefix } from '../../src/redis/keys.js'

@@ -1,5 +1,5 @@
 import type fc from 'fast-check'
-import type { SqlClient } from '../../src/database/database.js'
+import type { SqlClient } from '../../src/database/postgresql/database.js'
 import type { LoadReply } from '../../src/redis/replies.js'
 import type { Store } from '../../src/redis/store.js'
 

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { models } from '../../generated/write-behind.js'
-import { Database } from '../../src/database/database.js'
+import { Database } from '../../src/database/postgresql/database.js'
 import { createEvents } from '../../src/events.js'
 import { Flusher } from '../../src/flush/flusher.js'
 import { Semaphore } from '../../src/flush/semaphore.js'
