@@ -2,7 +2,7 @@
 import { type Mutant, mutant } from '../mutant.js'
 
 export const LUA_READ: readonly Mutant[] = [
-  mutant('a load that ignores pending changes', 'flush/refuser', 'redis/lua/load.lua', ' and lay(made, pendingChange(key))', ''),
+  mutant('a load that ignores pending changes', 'flush/refusal-handler', 'redis/lua/load.lua', ' and lay(made, pendingChange(key))', ''),
   mutant('a load that ignores claims', 'read/reader', 'redis/lua/load.lua', '(persisted[key] or lay(made, claimOf(key))) and', ''),
   mutant(
     'a load that lays over the row what it holds',

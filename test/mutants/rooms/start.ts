@@ -4,7 +4,7 @@ import { type Mutant, mutant } from '../mutant.js'
 export const START: readonly Mutant[] = [
   mutant(
     'all shards are claimed at once',
-    'flush/limit',
+    'flush/semaphore',
     'create.ts',
     'claims: new Semaphore(CLAIMS_UNDER_WAY)',
     'claims: new Semaphore(64)',
