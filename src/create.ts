@@ -11,7 +11,7 @@ import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, r
 import { redact } from './redaction.js'
 import { type Connect, connectLike, problemOf } from './redis/connection.js'
 import { checkPermissions, watchPermissions } from './redis/permissions.js'
-import { named } from './redis/reply.js'
+import { named } from './redis/refusal.js'
 import { disconnect, RetryingConnection } from './redis/retrying-connection.js'
 import { Safety } from './redis/safety.js'
 import { Store } from './redis/store.js'

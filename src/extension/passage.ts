@@ -1,6 +1,6 @@
 import { preparing } from '../database/failure.js'
 import { InvalidInputError, ParkedError, TimeoutError, TransactionBlockedError } from '../errors.js'
-import type { Barrier, BarrierPart } from '../flush/barrier.js'
+import type { Barrier, FlushableModel } from '../flush/barrier.js'
 import { keyOfRow } from '../model/key.js'
 import type { Model } from '../model/model.js'
 import type { Holds, Scope } from '../read/holds.js'
@@ -13,7 +13,7 @@ const FLUSH_TIMEOUT = 30_000
 const FLUSH_TIMEOUT_IN_TRANSACTION = 2000
 
 /** What the passage needs of a cached model. */
-export interface PassageModel extends BarrierPart {
+export interface PassageModel extends FlushableModel {
   readonly holds: Pick<Holds, 'hold' | 'during'>
 }
 

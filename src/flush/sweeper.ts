@@ -4,7 +4,7 @@ import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import { OwnError } from '../redaction.js'
 import type { ShardNames } from '../redis/keys.js'
-import { withoutArguments } from '../redis/reply.js'
+import { withoutArguments } from '../redis/refusal.js'
 import type { Store } from '../redis/store.js'
 import type { Flusher } from './flusher.js'
 import type { FlushJobData } from './job.js'
@@ -22,8 +22,8 @@ const MAX_PARKED = 100
 /** Ms after which a parked record whose job has used up its attempts gets another job. */
 const PARKED_PAUSE = 300_000
 /**
- * Sweeps, beside the longest wait of a job, after which the sweeper flushes an overdue shard itself. Whatever jobs there are, none of them brings
- * the shard's writes into the database.
+ * Sweeps, beside the longest wait of a job, after which the sweeper flushes an overdue shard itself. Whatever jobs there are, none of them
+ * brings the shard's writes into the database.
  */
 const PATIENCE = 5
 /** Jobs that are looked at together. */
@@ -44,8 +44,8 @@ export interface SweeperContext {
 /**
  * Looks at every shard of a model from time to time, because jobs can be lost in many ways:
  *
- * - It schedules a job for a dirty shard or a parked record that has none. If it cannot, or if the job does not help, it flushes the shard itself,
- *   unless the queue is paused.
+ * - It schedules a job for a dirty shard or a parked record that has none. If it cannot, or if the job does not help, it flushes the shard
+ *   itself, unless the queue is paused.
  * - It puts changes into the dirty index that a script which stopped half-way has left out.
  * - It takes failed jobs off the board whose shard or record is well again, so that the failed list shows what is wrong now.
  *

@@ -70,8 +70,8 @@ export const FLUSH: readonly Mutant[] = [
     'what is flushed leaves the rows that it refers to in Redis',
     'extension/parents',
     'flush/barrier.ts',
-    'inTiers(new Set([...parts, ...this.#parentsOf(parts, without)]))',
-    'inTiers(parts)',
+    'inTiers(new Set([...models, ...this.#parentsOf(models, without)]))',
+    'inTiers(models)',
   ),
   mutant(
     'parked records that wait for each other get one chance',
@@ -140,7 +140,7 @@ export const FLUSH: readonly Mutant[] = [
     'a barrier that passes where another worker was told of the refusal',
     'flush/refusal-handler',
     'flush/barrier.ts',
-    'return this.#untilUp(part, deadline, () => this.#store.isParked(part.shards.prefix(shard), key))',
+    'return this.#retry.untilUp(cached.model.name, deadline, () => this.#store.isParked(cached.shards.prefix(shard), key))',
     'return report.parked.has(key)',
   ),
   mutant(
@@ -288,7 +288,7 @@ export const FLUSH: readonly Mutant[] = [
   mutant(
     'errors of Redis leave a flush as they are',
     'redis/reply',
-    'flush/barrier.ts',
+    'flush/outage-retry.ts',
     'return cause instanceof WriteBehindError ? cause : new UnavailableError(model, named(cause))',
     'return cause as WriteBehindError',
   ),
