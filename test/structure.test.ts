@@ -32,7 +32,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** The files that may use BullMQ itself, and not only its types. */
-const BULLMQ = ['flush/scheduler.ts', 'flush/worker.ts']
+const BULLMQ = ['flush/consumer.ts', 'flush/scheduler.ts', 'flush/worker.ts']
 
 interface Import {
   readonly from: string

@@ -1,6 +1,6 @@
 import { preparing } from '../database/outcome.js'
 import { InvalidInputError, ParkedError, TimeoutError, TransactionBlockedError } from '../errors.js'
-import type { Barrier, BarrierPart } from '../flush/barrier.js'
+import type { Barrier, FlushableModel } from '../flush/barrier.js'
 import { keyOfRow } from '../model/key.js'
 import type { Model } from '../model/model.js'
 import type { Holds, Scope } from '../read/holds.js'
@@ -12,8 +12,8 @@ const FLUSH_TIMEOUT = 30_000
 /** Ms. Less than the default timeout of Prisma's transactions, because a flush that waits for a row which the transaction has locked never ends. */
 const FLUSH_TIMEOUT_IN_TRANSACTION = 2000
 
-/** What the passThrough needs of a cached model. */
-export interface PassThroughModel extends BarrierPart {
+/** What the pass-through needs of a cached model. */
+export interface PassThroughModel extends FlushableModel {
   readonly holds: Pick<Holds, 'hold' | 'during'>
 }
 

@@ -1,32 +1,34 @@
+/** Adapts the size of the next batches to the speed of the database. */
 import type { BatchLimits } from '../redis/replies.js'
 
-/** Of the changes in one batch: it bounds what one script, one reply and one statement hold. */
+/** Bytes of changes in one batch: they limit what one script, one reply and one statement hold. */
 const MAX_BYTES = 4 * 1024 * 1024
-/** Ms that a statement should take at most: so long it holds locks, and so long an acknowledgement may be late. */
+/** Ms that a statement should take at most: for so long it holds locks, and an acknowledgement may be late. */
 const TARGET = 500
 
 /**
- * How much the next batch may hold. A statement that took longer than the target halves the records, unless its batch had fewer than that
- * anyway; one that took less than half of it, although its batch was full, doubles them again, up to the policy's most.
+ * How much the next batch may hold. A statement that takes longer than the target halves the number of records, unless its batch was
+ * smaller than that already. A full batch whose statement takes less than half of the target doubles the number again, up to the policy's
+ * `batchSize`.
  */
 export class BatchSize {
-  readonly #most: number
+  readonly #max: number
   #records: number
 
-  /** @param most the policy's `batchSize` */
-  constructor(most: number) {
-    this.#most = most
-    this.#records = most
+  /** @param max the policy's `batchSize` */
+  constructor(max: number) {
+    this.#max = max
+    this.#records = max
   }
 
   get limits(): BatchLimits {
     return { records: this.#records, bytes: MAX_BYTES }
   }
 
-  /** @param statement ms that the database took, also if it failed */
+  /** @param statement ms that the database took, also for a statement that failed */
   adapt(records: number, statement: number): void {
     const half = Math.max(1, Math.floor(this.#records / 2))
     if (statement > TARGET && records > half) this.#records = half
-    else if (statement < TARGET / 2 && records >= this.#records) this.#records = Math.min(this.#most, 2 * this.#records)
+    else if (statement < TARGET / 2 && records >= this.#records) this.#records = Math.min(this.#max, 2 * this.#records)
   }
 }

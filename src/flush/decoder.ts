@@ -1,3 +1,4 @@
+/** Turns a claimed batch into the changes that a statement takes. */
 import { ChangeReader, type Form, UnknownFieldError } from '../change/change-reader.js'
 import { type Copy, fitsCopy } from '../change/copy.js'
 import type { RowChange } from '../database/database.js'
@@ -9,20 +10,20 @@ import { type ChangeHead, UnreadableChangeError, unpackRecords } from '../redis/
 export interface DecodedBatch {
   /** Sorted by key. */
   readonly changes: readonly RowChange[]
-  /** When its records were first written, ms by Redis' clock, in any order. */
+  /** When each record was first written since it was clean, ms by Redis' clock, in any order. */
   readonly since: readonly number[]
 }
 
 export interface EachDecoded {
   /** Sorted by key. */
   readonly changes: readonly RowChange[]
-  /** Of each change, where its record is in the batch. */
+  /** For each change, the position of its record in the batch. */
   readonly positions: readonly number[]
-  /** Why records cannot be read, by their position in the batch. */
+  /** The records that cannot be read, by their position in the batch, and why. */
   readonly refused: ReadonlyMap<number, PersistError>
 }
 
-/** Makes a claimed batch what a statement takes. What is done here is done for every row, and is a good part of what a flush costs Node. */
+/** Decodes the packed changes of a batch. This runs for every row, and is a good part of what a flush costs Node. */
 export class BatchDecoder {
   readonly #model: Model
   readonly #changes: ChangeReader
@@ -32,7 +33,7 @@ export class BatchDecoder {
     this.#changes = new ChangeReader(model)
   }
 
-  /** @throws PersistError if a record has a field that the model has not (any more) */
+  /** @throws PersistError if a record has a field that the model does not have (any more) */
   decode(packed: PackedRecords): DecodedBatch {
     const { records, texts } = unpackRecords(packed)
     records.sort((a, b) => (a.key < b.key ? -1 : 1))
@@ -53,9 +54,9 @@ export class BatchDecoder {
   }
 
   /**
-   * As `decode`, record by record: those that cannot be read are apart.
-   * @param check throws PersistError of a change that is to be apart, too
-   * @throws UnreadableChangeError if nobody can tell where a change ends
+   * Decodes record by record, and sets apart those that cannot be read.
+   * @param check throws PersistError for a change that is to be set apart, too
+   * @throws UnreadableChangeError if it cannot be told where a change ends
    */
   decodeEach(packed: PackedRecords, check: (change: RowChange) => void): EachDecoded {
     const refused = new Map<number, PersistError>()
@@ -90,7 +91,9 @@ export class BatchDecoder {
   }
 }
 
-/** A change that cannot be read stands in nobody's way: whatever a look at it throws, the records are at fault, not the database. */
+/**
+ * Whatever decoding throws, the records are at fault and not the database. So an unreadable change is parked, and holds up no other record.
+ */
 export function toDecodeError(model: string, error: unknown): PersistError {
   if (error instanceof PersistError) return error
   if (error instanceof UnreadableChangeError) return unreadableError(model, error.key)

@@ -19,34 +19,67 @@ import { type Findings, knownFindings, RefusalHandler } from './refusal-handler.
 import { emptyReport, type FlushReport } from './report.js'
 import { Semaphore } from './semaphore.js'
 
-/** This worker cannot read a batch, as it knows less of the model, or the database cannot any more. */
-const NOT_OURS = 'another worker has brought the batch into the database, and is to acknowledge it'
+/** This worker refused a batch that another one could read, because the two know different versions of the model. */
+const APPLIED_ELSEWHERE = 'another worker has written this batch to the database; it is acknowledged at the next attempt'
 
 const REFUSED_BEFORE = 'refused before'
 
-/** Of the whole process: how many are under way at a time. */
+/** How many claims and statements are under way at a time in the whole process. */
 export interface FlushLimits {
   readonly claims: Semaphore
   readonly statements: Semaphore
 }
 
+type FlushStore = Pick<
+  Store,
+  'claim' | 'acknowledge' | 'forgive' | 'split' | 'park' | 'isInFlight' | 'inFlight' | 'isParked' | 'doOthersWait'
+>
+
 export interface FlusherContext {
   readonly model: Model
-  readonly policy: ResolvedPolicy
+  readonly policy: Pick<ResolvedPolicy, 'batchSize' | 'debounce' | 'jobs' | 'viewTtl' | 'missingTtl'>
   readonly shards: ShardNames
-  readonly store: Store
-  readonly database: Database
-  readonly events: Events
+  readonly store: FlushStore
+  readonly database: Pick<Database, 'ready' | 'prepare' | 'persist' | 'void' | 'probe' | 'trial'>
+  readonly events: Pick<Events, 'emit'>
   readonly limits: FlushLimits
-  readonly telemetry?: Telemetry | undefined
+  readonly telemetry?: Pick<Telemetry, 'flush'> | undefined
 }
 
-/** What came of a batch: nothing is left to do, it is refused, or the ledger is where it does not follow. */
+/** What came of a batch: nothing is left to do, it is refused, or the ledger holds an id that it does not follow. */
 type Step = 'settled' | { readonly findings: Findings } | { readonly ledger: string | null }
 
 /**
- * claim → persist → acknowledge, until nothing of the target is left. Several flushers may work on one shard: they get the same batch,
- * and the ledger lets it be applied once. A flusher that was stopped anywhere leaves a batch in flight, which the next one finishes.
+ * Flushes the shards of one model: claim → persist → acknowledge, until nothing of the target is left.
+ *
+ * A shard has at most one batch. These are its states, what holds in each, and what happens if the process dies there:
+ *
+ * - **in flight.** The claim moved the changes of the due records out of the pending changes into the batch, under an id that is never used
+ *   twice. A batch never gains or changes a record: a write that comes now starts a new pending change beside it. If the process dies, the
+ *   next claim of the shard returns the same batch. So the changes of a record reach the database in their order.
+ * - **applied.** One statement wrote the rows and moved the shard's row in the ledger from the batch before to this one. Both are
+ *   committed, or neither is. If the process dies between COMMIT and acknowledge, the next claim returns the batch once more. Its statement
+ *   then finds the batch's own id in the ledger, writes nothing, and the batch is acknowledged. So an increment is applied once. (A batch
+ *   that replaces rows takes two statements: the first one deletes, and moves the ledger to `deletes:<id>`, which tells the next flusher
+ *   where to go on.)
+ * - **acknowledged.** Redis has dropped the batch. A record that was not written since is clean, and its cached row expires. If the process
+ *   dies now, only its report is lost.
+ * - **refused.** The statement failed because of some rows, and changed nothing. A trial, which is rolled back, finds these rows. The
+ *   findings are only in this process: if it dies, the batch is in flight, and the next flusher finds them anew.
+ * - **void.** The ledger holds `void:<id>`. From now on no statement can apply the batch, not even that of a worker which was paused before
+ *   it sent it. If the process dies, the next statement meets the void id, and the batch is examined again.
+ * - **divided.** Only some records are refused, or nobody can say which. Redis has put these records, or one half, behind the batch, and
+ *   given the others a new id. Both parts are still claimed, and follow one after the other. A batch only becomes smaller, so that this
+ *   ends. If the process dies, the next claim returns the part that is first.
+ * - **parked.** All records of the batch are refused. Each is a dead letter now: its change is a pending change again, composed with what
+ *   was written since, and the reason is listed. It is claimed when its own job retries it, when a flush asks for it, or when it is written
+ *   again. If the process dies on the way, the next script that changes the shard ends the move.
+ *
+ * If the ledger holds neither the id before nor this one, Redis is asked whether the batch is still in flight. If it is not, a later
+ * flusher has ended it, and nothing is left to do. If it is, Redis has lost its memory, or was restored from a backup: the batch adopts the
+ * ledger's id as the one before it.
+ *
+ * So several flushers may work on one shard at the same time: they get the same batch, and the ledger applies it once.
  */
 export class Flusher {
   readonly #context: FlusherContext
@@ -70,9 +103,9 @@ export class Flusher {
 
   /**
    * @param maxBatches ends the flush early; the report then says when the rest is due
-   * @param deadline of performance.now(): nothing is claimed after it
+   * @param deadline by performance.now(); nothing is claimed after it
    * @throws PersistError on an outage, or when the tables do not fit the schema; the batch stays in flight
-   * @throws TimeoutError when its turn came after the deadline
+   * @throws TimeoutError when the deadline passed before the shard was free
    */
   flush(
     shard: number,
@@ -80,18 +113,18 @@ export class Flusher {
     maxBatches = Number.POSITIVE_INFINITY,
     deadline = Number.POSITIVE_INFINITY,
   ): Promise<FlushReport> {
-    // In turn within this process: at the same time they would send the same batch.
+    // One after the other within this process, because flushes of one shard at the same time would send the same batch.
     return (this.#turns[shard] as Semaphore).run(() => this.#flush(shard, target, maxBatches, deadline))
   }
 
   async #flush(shard: number, wanted: ClaimTarget, maxBatches: number, deadline: number): Promise<FlushReport> {
-    const { store, policy, shards, limits } = this.#context
+    const { store, policy, shards, limits, model } = this.#context
     const report = emptyReport()
     let target = wanted
     for (let batches = 0; batches < maxBatches && !report.complete; batches++) {
       const newId = randomUUID()
       const claim = await limits.claims.run(() => {
-        if (performance.now() > deadline) throw new TimeoutError('flush: its turn came after the timeout')
+        if (performance.now() > deadline) throw new TimeoutError(`flush: the timeout passed while ${model.name} waited for another flush`)
         return store.claim(shards.prefix(shard), newId, this.#size.limits, target, policy.debounce)
       })
       if (claim.batch === undefined) {
@@ -100,25 +133,28 @@ export class Flusher {
         report.putOff += claim.putOff
         continue
       }
-      // At once, unless an acknowledgement says otherwise.
+      // The shard is due again at once, unless the acknowledgement says otherwise.
       report.wait = 0
       await this.#attempt(shard, claim.batch, report)
-      // A batch that was in flight before does not hold what was written since.
+      // Another flusher may have claimed the batch before. Then it lacks what was written since, and the target is claimed once more.
       const isOwn = claim.batch.id.startsWith(newId)
       if ('key' in target && isOwn) break
-      // Of given records those that are refused could be claimed again and again: of an own batch only the groups are left to do.
+      // A refused record that is named would be claimed again and again. After an own batch only the parts of a divided one are left.
       if ('keys' in target) target = { keys: isOwn ? [] : target.keys.filter((key) => !report.parked.has(key)) }
       report.complete = isOver(target, report.wait)
     }
     return report
   }
 
-  /** A batch that kills workers, or is too heavy for this one, is not decoded. That an attempt failed is an outcome, too. */
+  /**
+   * Decodes the batch only if no worker died of it and it fits into memory. A failed attempt is reported to Redis, because Redis takes an
+   * attempt without an outcome for the death of a worker.
+   */
   async #attempt(shard: number, batch: Batch, report: FlushReport): Promise<void> {
     const { store, shards } = this.#context
     try {
-      const refusal = await this.#quarantine.inspect(shard, batch)
-      if (refusal === undefined) await memoryBudget.carry(batch.packed.changes.length, () => this.#observe(shard, batch, report))
+      const refusal = await this.#quarantine.check(shard, batch)
+      if (refusal === undefined) await memoryBudget.run(batch.packed.changes.length, () => this.#observe(shard, batch, report))
       else if (refusal !== 'gone')
         await this.#quarantine.settle(shard, batch, refusal, {
           acknowledge: (ledger) => this.#acknowledge(shard, { ...batch, since: [] }, ledger, batch.size, 0, report),
@@ -130,7 +166,7 @@ export class Flusher {
     }
   }
 
-  /** Settles the batch in a span, if spans are recorded. */
+  /** Settles the batch, within a span if spans are recorded. */
   async #observe(shard: number, batch: Batch, report: FlushReport): Promise<void> {
     const { telemetry, model } = this.#context
     if (telemetry === undefined) return this.#settle(shard, batch, report)
@@ -153,14 +189,14 @@ export class Flusher {
         findings = step.findings
         continue
       }
-      // The ledger is where the batch does not follow: a later flusher has moved on, or Redis has forgotten something.
+      // A later flusher has ended the batch, or Redis has lost its memory.
       if (!(await store.isInFlight(shards.prefix(shard), batch.id))) return
       events.emit('adopted', { model: model.name, shard, batch: batch.id, ledger: step.ledger })
       head = { id: batch.id, previous: step.ledger }
     }
   }
 
-  /** Persists the batch, or finds out which of its records are refused. */
+  /** Persists and acknowledges the batch, or finds out which of its records are refused. */
   async #apply(shard: number, batch: Batch, head: BatchHead, report: FlushReport): Promise<Step> {
     for (let collisions = 1; ; collisions++) {
       const answer = await this.#persister.send(shard, batch, head)
@@ -171,7 +207,7 @@ export class Flusher {
       const { claimed, result, statement } = answer
       switch (result.outcome) {
         case 'applied':
-          this.#poison.passed()
+          this.#poison.noteSuccess()
           return this.#acknowledge(shard, claimed, batch.id, result.rows, statement, report)
         case 'applied before':
           return this.#acknowledge(shard, claimed, result.ledger, claimed.size, statement, report)
@@ -183,10 +219,11 @@ export class Flusher {
     }
   }
 
+  /** Makes the batch void, then parks or divides it. */
   async #refuse(shard: number, batch: Batch, head: BatchHead, findings: Findings, report: FlushReport): Promise<Step> {
     const { database, limits, shards, model } = this.#context
     const voided = await limits.statements.run(() => database.void(shards.ledger(shard), head))
-    if (voided.outcome === 'applied before') throw new PersistError('OUTAGE', `${model.name}: ${NOT_OURS}`, undefined)
+    if (voided.outcome === 'applied before') throw new PersistError('OUTAGE', `${model.name}: ${APPLIED_ELSEWHERE}`, undefined)
     if (voided.outcome === 'elsewhere') return { ledger: voided.ledger }
     await this.#refusals.carryOut(shard, batch, findings, report)
     return 'settled'
@@ -229,7 +266,7 @@ export class Flusher {
   }
 }
 
-/** Whether another claim would find nothing, by what an acknowledgement said of the shard: mostly so, which spares a call to Redis. */
+/** Whether another claim would find nothing. The acknowledgement usually tells, which saves a call to Redis. */
 function isOver(target: ClaimTarget, wait: number | undefined): boolean {
   return !('keys' in target) && (wait === undefined || ('due' in target && wait > 0))
 }

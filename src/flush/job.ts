@@ -1,20 +1,25 @@
+/** What a flush job says, and how it is named and recognised. */
 import type { Job } from 'bullmq'
 import { isObject, shardOf } from '../model/key.js'
 
-/** A job is an alarm: it says where to look, and holds no values. `key` is the record's, for jobs of one record. */
+/** A job says which shard or record to look at, and holds no values of it. */
 export type FlushJobData =
   | { readonly kind: 'shard'; readonly model: string; readonly shard: number }
   | { readonly kind: 'record' | 'parked'; readonly model: string; readonly shard: number; readonly key: string }
 
 export type FlushJob = Job<FlushJobData, Record<string, unknown>>
 
-/** Jobs without a priority come first. */
+/** The priority of jobs that retry parked records. BullMQ runs jobs without a priority first. */
 export const PARKED_PRIORITY = 10
+/** The name under which BullMQ asks the worker for the delay before the next attempt. */
 export const BACKOFF = 'custom'
-/** A job ends after so many batches and leaves the rest to the next one, so that the board shows progress, and parked records get their jobs. */
+/** Batches after which a job leaves the rest to the next one, so that the board shows progress, and parked records get their jobs. */
 export const MAX_BATCHES_IN_A_JOB = 20
 
-/** What a job of the model says, exactly as we say it; `undefined`: it is not one of ours. Anybody who reaches Redis can add jobs, and change them. */
+/**
+ * The data of a job, if it is exactly what this library would have written for the model; else `undefined`. It is checked because anybody
+ * who reaches Redis can add and change jobs.
+ */
 export function readJobData(data: unknown, model: string, shards: number): FlushJobData | undefined {
   if (!isObject(data) || data.model !== model) return undefined
   const { kind, shard, key } = data
@@ -25,7 +30,10 @@ export function readJobData(data: unknown, model: string, shards: number): Flush
   return typeof key === 'string' && shardOf(key, shards) === shard ? { kind, model, shard, key } : undefined
 }
 
-/** Whether a job that says this has our options, by which it cannot hold anything up: not, where it waits by another rule, or for others. */
+/**
+ * Whether a job with this data has the options that this library gives it. A job with other options might wait by another rule or for other
+ * jobs, and so hold up its shard.
+ */
 export function isAsMade(data: FlushJobData, { opts, parentKey, repeatJobKey }: FlushJob): boolean {
   const { deduplication, backoff, priority = 0 } = opts
   const isFirst = priority === 0 || (data.kind === 'parked' && priority === PARKED_PRIORITY)

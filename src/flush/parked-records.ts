@@ -35,8 +35,8 @@ export async function retryTogether(flush: FlushKeys, keys: readonly string[]): 
 }
 
 /**
- * The parked records of a shard, page by page. A record that is parked or unparked while the pages are read may be missing, and any record may
- * come twice, because Redis lists them by HSCAN.
+ * The parked records of a shard, page by page. A record that is parked or unparked while the pages are read may be missing, and any record
+ * may come twice, because Redis lists them by HSCAN.
  */
 export async function* parkedPages(store: ParkedPages, prefix: string): AsyncGenerator<readonly ParkedEntry[]> {
   for (let cursor: string | undefined = '0'; cursor !== undefined; ) {

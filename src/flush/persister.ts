@@ -1,3 +1,4 @@
+/** Sends batches to the database. */
 import { setImmediate } from 'node:timers/promises'
 import type { BatchHead, Database, PersistOutcome, Prepared } from '../database/database.js'
 import { wasCancelled } from '../database/outcome.js'
@@ -10,7 +11,7 @@ import { type BatchDecoder, toDecodeError } from './decoder.js'
 import type { PoisonDetector } from './poison-detector.js'
 import { Semaphore } from './semaphore.js'
 
-/** A batch decoded: what persist needs, and no more, since it may wait for its turn. */
+/** A decoded batch. It holds only what persist needs, because it may wait for its turn. */
 export interface ClaimedBatch extends BatchHead {
   readonly writes: number
   readonly size: number
@@ -28,15 +29,15 @@ export interface Answer {
 export interface PersisterContext {
   readonly model: Model
   readonly shards: ShardNames
-  readonly database: Database
-  /** Of the whole process. */
+  readonly database: Pick<Database, 'ready' | 'prepare' | 'persist' | 'probe'>
+  /** Shared by the whole process. */
   readonly statements: Semaphore
-  readonly decoder: BatchDecoder
-  readonly size: BatchSize
-  readonly poison: PoisonDetector
+  readonly decoder: Pick<BatchDecoder, 'decode'>
+  readonly size: Pick<BatchSize, 'adapt'>
+  readonly poison: Pick<PoisonDetector, 'isSuspect' | 'verdict' | 'noteFailure'>
 }
 
-/** Sends a batch to the database, and tells an outage from a batch that is refused. */
+/** Decodes a batch, sends its statement, and tells an outage from a batch that is refused. */
 export class Persister {
   readonly #context: PersisterContext
   readonly #decoding = new Semaphore(1)
@@ -46,29 +47,29 @@ export class Persister {
   }
 
   /**
-   * @returns an error if the batch is refused
-   * @throws PersistError of an outage, or of a schema that does not fit
+   * @returns the answer, or the error if the batch is refused
+   * @throws PersistError on an outage, or when the tables do not fit the schema
    */
   async send(shard: number, batch: Batch, head: BatchHead): Promise<Answer | PersistError> {
     const { statements, poison } = this.#context
     for (;;) {
       const claimed = await this.#decoding.run(() => this.#decodeInTurn(batch, head)).catch(persistErrorOf)
       if (claimed instanceof PersistError) return claimed
-      const isSuspect = poison.isOf(shard, batch.id)
+      const isSuspect = poison.isSuspect(shard, batch.id)
       if (isSuspect) {
-        await this.#prove(claimed)
-        const known = poison.isSure(shard, batch.id)
-        if (known !== undefined) return known
+        await this.#probe(claimed)
+        const verdict = poison.verdict(shard, batch.id)
+        if (verdict !== undefined) return verdict
       }
       const answer = await statements.run(() => this.#persist(shard, claimed)).catch(persistErrorOf)
       if (!(answer instanceof PersistError) || isRefusal(answer, batch)) return answer
-      if (poison.note(shard, batch.id, answer, isSuspect)) return answer
-      if (isSuspect || !poison.isOf(shard, batch.id)) throw answer
+      if (poison.noteFailure(shard, batch.id, answer, isSuspect)) return answer
+      if (isSuspect || !poison.isSuspect(shard, batch.id)) throw answer
     }
   }
 
   /** @throws PersistError if the database does not carry out other statements either */
-  async #prove({ statement }: ClaimedBatch): Promise<void> {
+  async #probe({ statement }: ClaimedBatch): Promise<void> {
     const { database, statements } = this.#context
     const trouble = await statements.run(() => database.probe(statement))
     if (trouble !== undefined) throw trouble
@@ -85,7 +86,7 @@ export class Persister {
     }
   }
 
-  /** One batch a turn of the event loop: the claims of several shards are often answered together. */
+  /** Decodes one batch in each turn of the event loop, because the claims of several shards are often answered together. */
   async #decodeInTurn(batch: Batch, head: BatchHead): Promise<ClaimedBatch> {
     await setImmediate()
     await this.#context.database.ready()
@@ -109,7 +110,7 @@ function persistErrorOf(error: unknown): PersistError {
   throw error
 }
 
-/** A statement that the server stops for the time it takes can come through in parts. */
+/** A batch that the server stops because it takes too long counts as refused, because its parts may come through. */
 function isRefusal(error: PersistError, { size }: Batch): boolean {
   return error.code === 'REFUSED' || (wasCancelled(error) && size > 1)
 }

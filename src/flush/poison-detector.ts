@@ -1,101 +1,115 @@
+/** Tells a batch that makes the database fail from a database that is down. */
 import type { PersistError } from '../errors.js'
 
-/** Equal failures of a batch before it is looked at. */
-const ENOUGH = 3
-/** Failures right after other statements succeeded, after which a batch is refused, although the database is away each time that it has been sent. */
-const ENOUGH_PROVEN = 2
-/** Ms that a failure of a shard is remembered after it came last. */
+/** Equal failures of a batch before it is a suspect. */
+const MAX_FAILURES = 3
+/**
+ * Failures right after other statements succeeded, before the batch is refused for good, though the database goes down each time it is
+ * sent.
+ */
+const MAX_PROVEN_FAILURES = 2
+/** Ms that a kind of failure of a shard is remembered after it came last. */
 const MEMORY = 60_000
 
+/** The batch of a shard that has failed. Its failures are counted by the name that the database gives them. */
 interface Suspect {
   batch: string
-  /** Of the batch, by what the database called it. */
-  readonly times: Map<string, number>
+  readonly failures: Map<string, number>
+  /** Failures right after other statements had succeeded. */
   readonly proven: Map<string, number>
   last: PersistError
 }
 
-interface Known {
+/** A kind of failure that a shard has had. */
+interface FailureKind {
   since: number
   last: number
-  /** A batch was refused for it. */
+  /** Whether a batch was refused for it. */
   refused: boolean
 }
 
 /**
- * Tells a batch that causes an outage from an outage. No SQLSTATE does: a trigger may raise any, and a row may break a connection. But an outage is
- * all batches', and ends. So a batch that has failed in the same way three times is sent once more right after other statements succeeded: where it
- * then fails so again, it is refused. What is refused has to be written to the ledger, which an outage keeps from being done.
+ * No SQLSTATE tells an outage from a *poison* batch, one that makes every statement fail which contains it: a trigger may raise any
+ * SQLSTATE for one row, and a row may break its connection. But an outage hits all statements, and ends. So a batch that has failed in the
+ * same way three times is a suspect. It is sent again only right after other statements have succeeded, and if it then fails in the same
+ * way, it is refused. A real outage cannot get that far: a refused batch has to be made void in the ledger, which is a statement that the
+ * outage stops.
  */
 export class PoisonDetector {
   readonly #suspects = new Map<number, Suspect>()
-  readonly #known = new Map<string, Known>()
-  #passed = Number.NEGATIVE_INFINITY
+  readonly #kinds = new Map<string, FailureKind>()
+  #lastSuccess = Number.NEGATIVE_INFINITY
 
-  /** Whether the batch is to be sent only after other statements have succeeded. */
-  isOf(shard: number, batch: string): boolean {
+  /** Whether the batch may be sent only after other statements have succeeded. */
+  isSuspect(shard: number, batch: string): boolean {
     const suspect = this.#suspects.get(shard)
-    return suspect?.batch === batch && [...suspect.times].some(([name, times]) => times >= this.#enough(shard, name, suspect.last))
+    return suspect?.batch === batch && [...suspect.failures].some(([name, count]) => count >= this.#maxFailures(shard, name, suspect.last))
   }
 
-  /** Why the batch need not be sent any more, where it is sure. */
-  isSure(shard: number, batch: string): PersistError | undefined {
+  /** Why the batch is refused without being sent again; `undefined` if it may be sent. */
+  verdict(shard: number, batch: string): PersistError | undefined {
     const suspect = this.#suspects.get(shard)
     if (suspect?.batch !== batch) return undefined
-    return [...suspect.proven.values()].some((times) => times >= ENOUGH_PROVEN) ? suspect.last : undefined
+    return [...suspect.proven.values()].some((count) => count >= MAX_PROVEN_FAILURES) ? suspect.last : undefined
   }
 
   /**
-   * A failure that is none of the rows' by its SQLSTATE.
+   * Counts a failure that looks like an outage by its SQLSTATE.
    * @param isProven other statements have succeeded right before
    * @returns whether the batch is refused for it
    */
-  note(shard: number, batch: string, error: PersistError, isProven: boolean): boolean {
+  noteFailure(shard: number, batch: string, error: PersistError, isProven: boolean): boolean {
     const name = nameOf(error)
     const suspect = this.#suspectOf(shard, batch, error)
-    const times = (suspect.times.get(name) ?? 0) + 1
-    suspect.times.set(name, times)
+    const count = (suspect.failures.get(name) ?? 0) + 1
+    suspect.failures.set(name, count)
     suspect.last = error
-    const known = this.#remember(shard, name)
-    if (!isProven || times <= this.#enough(shard, name, error)) return false
+    const kind = this.#remember(shard, name)
+    if (!isProven || count <= this.#maxFailures(shard, name, error)) return false
     suspect.proven.set(name, (suspect.proven.get(name) ?? 0) + 1)
-    known.refused = true
+    kind.refused = true
     return true
   }
 
-  /** Rows have come through, which tells that a failure is not all rows'. */
-  passed(): void {
-    this.#passed = performance.now()
+  /** Notes that rows have reached the database. */
+  noteSuccess(): void {
+    this.#lastSuccess = performance.now()
   }
 
-  /** Whether rows have come through since the shard failed so first. */
-  havePassedSince(shard: number, error: PersistError): boolean {
-    return this.#passed > (this.#known.get(`${shard} ${nameOf(error)}`)?.since ?? Number.POSITIVE_INFINITY)
+  /**
+   * Whether rows have reached the database since the shard failed in this way for the first time. Then the failure does not concern all
+   * rows.
+   */
+  hasSucceededSince(shard: number, error: PersistError): boolean {
+    return this.#lastSuccess > (this.#kinds.get(`${shard} ${nameOf(error)}`)?.since ?? Number.POSITIVE_INFINITY)
   }
 
   #suspectOf(shard: number, batch: string, last: PersistError): Suspect {
     let suspect = this.#suspects.get(shard)
     if (suspect?.batch !== batch) {
-      suspect = { batch, times: new Map(), proven: new Map(), last }
+      suspect = { batch, failures: new Map(), proven: new Map(), last }
       this.#suspects.set(shard, suspect)
     }
     return suspect
   }
 
-  #remember(shard: number, name: string): Known {
+  #remember(shard: number, name: string): FailureKind {
     const now = performance.now()
-    let known = this.#known.get(`${shard} ${name}`)
-    if (known === undefined || known.last < now - MEMORY) {
-      known = { since: now, last: now, refused: false }
-      this.#known.set(`${shard} ${name}`, known)
+    let kind = this.#kinds.get(`${shard} ${name}`)
+    if (kind === undefined || kind.last < now - MEMORY) {
+      kind = { since: now, last: now, refused: false }
+      this.#kinds.set(`${shard} ${name}`, kind)
     }
-    known.last = now
-    return known
+    kind.last = now
+    return kind
   }
 
-  /** One, where the schema is at fault, which other statements show at once, or where a batch of the shard has just been refused for the same. */
-  #enough(shard: number, name: string, { code }: PersistError): number {
-    return code === 'SCHEMA_MISMATCH' || this.#known.get(`${shard} ${name}`)?.refused === true ? 1 : ENOUGH
+  /**
+   * One failure is enough for a schema mismatch, because other statements show it at once, and where a batch of the shard has just been
+   * refused for the same failure.
+   */
+  #maxFailures(shard: number, name: string, { code }: PersistError): number {
+    return code === 'SCHEMA_MISMATCH' || this.#kinds.get(`${shard} ${name}`)?.refused === true ? 1 : MAX_FAILURES
   }
 }
 

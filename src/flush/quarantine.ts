@@ -1,3 +1,4 @@
+/** Keeps workers from decoding a batch that ends the process. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import type { BatchHead, Database } from '../database/database.js'
@@ -11,33 +12,38 @@ import { changeSizes } from '../redis/unpack.js'
 import { memoryBudget } from './memory-budget.js'
 import type { Semaphore } from './semaphore.js'
 
-/** Claims of a batch whose outcome nobody told: so many workers may have died of it. */
+/** Claims of a batch without an outcome, each of which may be a worker that died of it. */
 const MAX_TRIES = 3
-/** Ms in which a worker that lives finishes the batch, or says that it failed. */
-const PAUSE = 5000
-const LOOK = 250
+/** Ms in which a live worker finishes the batch, or reports that it failed. */
+const PATIENCE = 5000
+/** Ms between two looks at the batch meanwhile. */
+const INTERVAL = 250
+/** Stands in the entries of parked records in Redis: a new text would not be recognised by the workers of another version. */
 const DEADLY = 'workers died while they had this record'
-/** A deadly record is tried again by itself until it was parked so often: those who killed the workers may have been others. */
+/** A deadly record is retried by itself until it was parked so often, because the workers may have been killed by somebody else. */
 const MAX_DEADLY = 1
 
 interface QuarantineContext {
-  readonly model: Model
+  readonly model: Pick<Model, 'name'>
   readonly shards: ShardNames
-  readonly store: Store
+  readonly store: Pick<Store, 'inFlight' | 'isInFlight' | 'split'>
   readonly database: Pick<Database, 'void'>
-  readonly events: Events
+  readonly events: Pick<Events, 'emit'>
   readonly limits: { readonly statements: Semaphore }
 }
 
 /** What becomes of a batch that was not decoded. */
 interface Outcomes {
-  /** It was in the database before. */
+  /** The batch is in the database already. */
   acknowledge(ledger: string): Promise<unknown>
-  /** It is void, and has one record. */
+  /** The batch is void, and has one record. */
   refuse(): Promise<void>
 }
 
-/** Finds batches that end the process that decodes them. They are made void and divided unseen, down to one record, which is parked. */
+/**
+ * Finds batches that end the process which decodes them: workers died of them, or they do not fit into memory. Such a batch is made void
+ * and divided without being decoded, down to a single record, which is parked.
+ */
 export class Quarantine {
   readonly #context: QuarantineContext
 
@@ -45,16 +51,16 @@ export class Quarantine {
     this.#context = context
   }
 
-  /** @returns why the batch must not be decoded; `undefined`: it can be; `gone`: another worker has ended it */
-  async inspect(shard: number, batch: Batch): Promise<PersistError | 'gone' | undefined> {
+  /** @returns why the batch must not be decoded; `undefined` if it can be decoded; `gone` if another worker has ended it */
+  async check(shard: number, batch: Batch): Promise<PersistError | 'gone' | undefined> {
     const { name: model } = this.#context.model
-    const fate = batch.tries > MAX_TRIES ? await this.#watch(shard, batch) : 'told'
+    const fate = batch.tries > MAX_TRIES ? await this.#watch(shard, batch) : 'reported'
     if (fate === 'gone') return fate
     if (fate === 'abandoned') return new PersistError('REFUSED', `${model}: ${DEADLY}`, undefined, { model })
     return memoryBudget.refusal(model, batch.packed.changes.length)
   }
 
-  /** Makes the batch void in the ledger first: one of those that had it may only be paused. */
+  /** Makes the batch void in the ledger first, because a worker that had the batch may only be paused. */
   async settle(shard: number, batch: Batch, refusal: PersistError, { acknowledge, refuse }: Outcomes): Promise<void> {
     const { database, store, limits, shards, model, events } = this.#context
     let head: BatchHead = batch
@@ -68,7 +74,7 @@ export class Quarantine {
     }
   }
 
-  /** What weighs more than all others together waits alone, and is known. */
+  /** Halves the batch. A record with more than half of its bytes is set apart instead, and its refusal is known at once. */
   async #divide(shard: number, batch: Batch, reason: string): Promise<void> {
     const { store, shards } = this.#context
     const heavy = heaviest(batch)
@@ -76,25 +82,25 @@ export class Quarantine {
     else await store.split(shards.prefix(shard), batch.id, randomUUID(), [heavy], [reason])
   }
 
-  /** Other workers may have the batch now, and be alive: one that fails tells it, one that does not ends the batch. */
-  async #watch(shard: number, { id, tries }: Batch): Promise<'abandoned' | 'told' | 'gone'> {
+  /** Waits for other workers that may have the batch now. A live one ends the batch, or reports that its attempt failed. */
+  async #watch(shard: number, { id, tries }: Batch): Promise<'abandoned' | 'reported' | 'gone'> {
     const { store, shards } = this.#context
-    for (let waited = 0; waited < PAUSE; waited += LOOK) {
-      await setTimeout(LOOK)
+    for (let waited = 0; waited < PATIENCE; waited += INTERVAL) {
+      await setTimeout(INTERVAL)
       const now = await store.inFlight(shards.prefix(shard))
       if (now?.id !== id) return 'gone'
-      if (now.tries < tries) return 'told'
+      if (now.tries < tries) return 'reported'
     }
     return 'abandoned'
   }
 }
 
-/** Whether a parked record is one that is not tried again before somebody asks for it by its key. */
+/** Whether workers have died of a parked record again. It is not retried any more, unless somebody asks for it by its key or writes it. */
 export function isDeadly({ reason, attempts }: ParkedEntry): boolean {
   return reason.includes(DEADLY) && attempts > MAX_DEADLY
 }
 
-/** Position of the record that has more than half of the bytes. */
+/** The position of the record that has more than half of the bytes, if there is one. */
 function heaviest({ packed }: Batch): number | undefined {
   const sizes = changeSizes(packed)
   const position = sizes.findIndex((size) => size > packed.changes.length / 2)

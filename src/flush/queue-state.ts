@@ -1,15 +1,19 @@
+/** Looks into the keys of a queue to find out whether BullMQ can run its jobs. */
 import type { Redis } from 'ioredis'
 
 export interface QueueState {
   /**
-   * `paused` no job runs until it is resumed · `limited` jobs run as slowly as somebody has set · `broken` BullMQ cannot work with what lies in Redis
+   * - `running`: jobs run.
+   * - `paused`: no job runs until somebody resumes the queue.
+   * - `limited`: jobs run as slowly as somebody has set.
+   * - `broken`: BullMQ cannot work with what lies in Redis.
    */
   readonly queue: 'running' | 'paused' | 'limited' | 'broken'
-  /** What is wrong, unless it is running. */
+  /** What is wrong with a queue that does not run normally. */
   readonly problem?: string
 }
 
-/** What lies under the names of a queue of BullMQ's. */
+/** The Redis types of the keys of a BullMQ queue. */
 const TYPES = {
   wait: 'list',
   active: 'list',
@@ -29,13 +33,13 @@ const TYPES = {
   'stalled-check': 'string',
 } as const
 
-/** @param queueKey of a queue's keys, as `queue.toKey` makes them */
+/** @param queueKey makes the name of a key of the queue, as `queue.toKey` does */
 export async function readQueueState(redis: Redis, queueKey: (name: string) => string): Promise<QueueState> {
   const names = Object.entries(TYPES)
   const types = await Promise.all(names.map(([name]) => redis.type(queueKey(name))))
   const metaType = types[names.findIndex(([name]) => name === 'meta')]
   const [paused, concurrency, max] = metaType === 'hash' ? await redis.hmget(queueKey('meta'), 'paused', 'concurrency', 'max') : []
-  // Somebody's will, whatever else there is.
+  // A paused queue is left alone, whatever else is wrong with it, because somebody wants it so.
   if (paused != null) return { queue: 'paused', problem: 'its queue is paused: only cache.flush() flushes it until it is resumed' }
   const wrong = names.findIndex(([, type], n) => types[n] !== 'none' && types[n] !== type)
   const [name, type] = names[wrong] ?? []

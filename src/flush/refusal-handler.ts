@@ -1,3 +1,4 @@
+/** Decides what becomes of a batch that the database refuses. */
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../database/database.js'
 import { hasCollided, mayConcernAll, mayLackConstraint, tookTooLong, toRefusal } from '../database/outcome.js'
@@ -13,27 +14,31 @@ import type { PoisonDetector } from './poison-detector.js'
 import type { FlushReport } from './report.js'
 import type { Semaphore } from './semaphore.js'
 
-/** Records that are parked for what may be all records' failure, if others wait behind them: of many it is likely to be all records'. */
-const FEW = 10
+/**
+ * Records of a batch that may be parked for a failure that could concern all records, if others wait behind them. In a larger batch it
+ * probably concerns all.
+ */
+const MAX_PARKED_ON_DOUBT = 10
 
-/** Why records of a batch are refused, by their position in it. */
+/** The refused records of a batch: why each is refused, by its position in the batch. */
 export type Findings = ReadonlyMap<number, PersistError>
 
 export interface RefusalHandlerContext {
   readonly model: Model
   readonly shards: ShardNames
-  readonly store: Store
-  readonly database: Database
-  /** Of the whole process. */
+  readonly store: Pick<Store, 'split' | 'park' | 'isParked' | 'doOthersWait'>
+  readonly database: Pick<Database, 'prepare' | 'trial'>
+  /** Shared by the whole process. */
   readonly statements: Semaphore
-  readonly events: Events
-  readonly decoder: BatchDecoder
-  readonly poison: PoisonDetector
+  readonly events: Pick<Events, 'emit'>
+  readonly decoder: Pick<BatchDecoder, 'decodeEach'>
+  readonly poison: Pick<PoisonDetector, 'verdict' | 'noteSuccess' | 'hasSucceededSince'>
 }
 
 /**
- * What becomes of a batch that the database refuses: its refused records are found by a trial, set apart, and parked together. Where no trial can be
- * had, the batch is halved until its records stand alone. Either way a batch only ever becomes smaller.
+ * Finds the refused records of a batch by a trial, sets them apart, and parks them together. Where no trial is possible, it halves the
+ * batch until the records stand alone. Either way a batch only becomes smaller. See the states *refused*, *divided* and *parked* in
+ * flusher.ts.
  */
 export class RefusalHandler {
   readonly #context: RefusalHandlerContext
@@ -44,36 +49,38 @@ export class RefusalHandler {
 
   /**
    * Looks for the refused records, and changes nothing.
-   * @param error what the database said of the batch
-   * @throws PersistError the same error, if it seems to be all records'
+   * @param error that the database gave for the batch
+   * @throws PersistError the same error, if it seems to concern all records
    */
   async examine(shard: number, batch: Batch, error: PersistError): Promise<Findings> {
     const { poison } = this.#context
     const isSingle = batch.size === 1
-    // Of one reason there must be one text, or the records that it refuses do not heal together.
+    // A trial names the constraint. One reason must have one text, because records with the same text are retried together.
     const isKnown = isSingle && (error.databaseCode ?? error.key) !== undefined && !mayLackConstraint(error)
-    // A trial of what takes the database down takes it down once more, and nothing can be made void then.
-    const isDeadly = poison.isSure(shard, batch.id) !== undefined && !mayConcernAll(error)
-    // A trial of a batch that takes too long would take as long.
-    const isTried = !(tookTooLong(error) || isKnown || isDeadly)
+    // The batch takes the database down. So would a trial, and then nothing could be made void.
+    const isFatal = poison.verdict(shard, batch.id) !== undefined && !mayConcernAll(error)
+    const isTried = !(tookTooLong(error) || isKnown || isFatal)
     const findings = isTried ? await this.#try(batch, error) : new Map<number, PersistError>()
-    if (findings.size > 0 && findings.size < batch.size) poison.passed()
+    if (findings.size > 0 && findings.size < batch.size) poison.noteSuccess()
     if (isSingle && findings.size === 0) findings.set(0, toRefusal(error))
-    const isOpen = findings.size === batch.size && mayConcernAll(error) && !poison.havePassedSince(shard, error)
-    if (isOpen && !(await this.#holdsUpOthers(shard, batch))) throw error
+    const isInDoubt = findings.size === batch.size && mayConcernAll(error) && !poison.hasSucceededSince(shard, error)
+    if (isInDoubt && !(await this.#mayParkOnDoubt(shard, batch))) throw error
     return findings
   }
 
-  /** Where others never get their turn, nobody learns whether the failure is theirs, too. What was parked before only goes back. */
-  async #holdsUpOthers(shard: number, batch: Batch): Promise<boolean> {
+  /**
+   * Whether the batch may be parked though its failure may concern all records. Records that were parked before only go back. A small batch
+   * that others wait for is parked, because nobody would learn otherwise whether the failure concerns the others.
+   */
+  async #mayParkOnDoubt(shard: number, batch: Batch): Promise<boolean> {
     const { store, shards, poison } = this.#context
     const prefix = shards.prefix(shard)
     const keys = unpackTexts(batch.packed.keys)
     if (await store.isParked(prefix, keys[0] as string)) return true
-    return keys.length <= FEW && poison.isSure(shard, batch.id) !== undefined && (await store.doOthersWait(prefix, keys))
+    return keys.length <= MAX_PARKED_ON_DOUBT && poison.verdict(shard, batch.id) !== undefined && (await store.doOthersWait(prefix, keys))
   }
 
-  /** Parks the records of a batch that the ledger has void, if all are refused, or divides it. */
+  /** Parks the records of a batch that is void in the ledger, if all of them are refused; else divides the batch. */
   async carryOut(shard: number, batch: Batch, findings: Findings, report: FlushReport): Promise<void> {
     const { store, shards, model, events } = this.#context
     const prefix = shards.prefix(shard)
@@ -93,7 +100,7 @@ export class RefusalHandler {
     }
   }
 
-  /** Empty if nothing was found out. */
+  /** The findings of a trial; empty if it found nothing out. */
   async #try(batch: Batch, error: PersistError): Promise<Map<number, PersistError>> {
     const { database, statements } = this.#context
     const { changes, positions, refused } = this.#decodeEach(batch, error)
@@ -107,7 +114,7 @@ export class RefusalHandler {
     const { database, decoder } = this.#context
     try {
       return decoder.decodeEach(batch.packed, (change) => {
-        // The key may be another model's: that of the same name, before a deployment.
+        // The key may not fit the model, because a deployment has changed the model meanwhile.
         if (error.key !== undefined) database.prepare([change])
       })
     } catch (failure) {
@@ -123,12 +130,14 @@ function addTo(lists: Map<string, string[]>, name: string, key: string): void {
   else list.push(key)
 }
 
-/** What is known of a group that was set apart. */
+/** The findings for a part of a divided batch that was set apart with its reasons. */
 export function knownFindings(reasons: readonly string[], model: string): Findings {
   return new Map(reasons.map((reason, n) => [n, new PersistError('REFUSED', reason, undefined, { model })]))
 }
 
-/** Whether what the trial found is why the batch was refused: else it may be an outage, or somebody else's row. */
+/**
+ * Whether the trial found the reason for which the batch was refused. Anything else may be an outage, or a row that somebody else inserted.
+ */
 function isMeant(found: PersistError, { databaseCode }: PersistError): boolean {
   return (found.code === 'REFUSED' && !hasCollided(found)) || found.databaseCode === databaseCode
 }

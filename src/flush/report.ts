@@ -1,31 +1,32 @@
+/** What a flush did, for the job's result and log. */
 import type { PersistError } from '../errors.js'
 
-/** Parked keys that a report names; the dashboard lists them all. */
-const NAMED = 5
+/** Parked keys that a summary names. The dashboard lists them all. */
+const MAX_NAMED = 5
 
-/** What one flush did, over all its batches. */
+/** What one flush did in all its batches together. */
 export interface FlushReport {
   batches: number
   records: number
   rows: number
   writes: number
-  /** Records that were due later than it seemed, of claims that found nothing else. */
+  /** Records that later writes had put off, in claims that found nothing else. */
   putOff: number
-  /** Time in statements, ms. */
+  /** Ms in statements. */
   statement: number
-  /** Longest time from a record's first unflushed write to its acknowledgement, ms. */
+  /** The longest time from a record's first unflushed write to its acknowledgement, ms. */
   oldest: number
-  /** Keys that the database refused, with the reason. */
+  /** Keys of the records that were parked, and why. */
   parked: Map<string, PersistError>
-  /** Those of them that were not parked before, by reason. */
+  /** Keys of those that had not been parked before, by reason. */
   newlyParked: Map<string, string[]>
-  /** Keys that were parked, and are in the database now. */
+  /** Keys of records that were parked before, and are in the database now. */
   unparked: string[]
-  /** Records written again meanwhile, with the ms until they are due; for jobs per record. */
+  /** Records that were written again meanwhile, and the ms until they are due. Only with `jobs: 'record'`. */
   stillDirty: Map<string, number>
-  /** Nothing of the target is left. */
+  /** Whether nothing of the target is left. */
   complete: boolean
-  /** Ms until the shard is due again; undefined: nothing is dirty. */
+  /** Ms until the shard is due again; `undefined` if nothing is dirty. */
   wait: number | undefined
 }
 
@@ -47,13 +48,13 @@ export function emptyReport(): FlushReport {
   }
 }
 
-/** What the board shows as a job's return value. */
+/** The return value of a job, as the board shows it. */
 export function summary({ batches, records, rows, writes, statement, oldest, parked }: FlushReport): Record<string, unknown> {
   const counts = { batches, records, rows, writes, statementMs: Math.round(statement), oldestMs: oldest }
   return parked.size === 0 ? counts : { ...counts, parkedTotal: parked.size, parked: Object.fromEntries(named(parked)) }
 }
 
-/** What the board shows as a job's log. */
+/** The log of a job, as the board shows it. */
 export function sentence({ batches, records, rows, writes, putOff, statement, oldest, parked }: FlushReport): string {
   if (batches + parked.size === 0) {
     return putOff > 0
@@ -68,7 +69,7 @@ export function sentence({ batches, records, rows, writes, putOff, statement, ol
 }
 
 function named(parked: ReadonlyMap<string, PersistError>): [string, string][] {
-  return [...parked].slice(0, NAMED).map(([key, { message }]) => [key, message])
+  return [...parked].slice(0, MAX_NAMED).map(([key, { message }]) => [key, message])
 }
 
 function plural(count: number, one: string, many = `${one}s`): string {

@@ -1,3 +1,4 @@
+/** Flushes without the queue what no job comes for. */
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import type { ShardNames } from '../redis/keys.js'
@@ -6,36 +7,40 @@ import type { Flusher } from './flusher.js'
 import { MAX_BATCHES_IN_A_JOB } from './job.js'
 import { backoffDelay } from './scheduler.js'
 
-/** Parked records tried again in one go, a shard. */
+/** Parked records of a shard that are retried at once. */
 const MAX_RETRIED = 100
 
 export interface RescuerContext {
   readonly model: string
-  readonly policy: ResolvedPolicy
-  readonly shards: ShardNames
-  readonly store: Store
-  readonly flusher: Flusher
-  readonly events: Events
+  readonly policy: Pick<ResolvedPolicy, 'backoff' | 'maxBackoff'>
+  readonly shards: Pick<ShardNames, 'prefix'>
+  readonly store: Pick<Store, 'now'>
+  readonly flusher: Pick<Flusher, 'flush'>
+  readonly events: Pick<Events, 'emit'>
 }
 
-/** Tries that failed, one after the other. By performance.now(). */
+/** Attempts for a shard that failed in a row. */
 interface Failures {
   readonly count: number
+  /** When the shard may be tried again, by performance.now(). */
   readonly until: number
 }
 
-/** Flushes past the queue, where no job comes: whatever is done to a queue, it holds no data. Failures are reported, and pause the shard as they would a job. */
+/**
+ * Flushes a shard without a job. It can do so whatever has happened to the queue, because jobs hold no data. A failure is reported, and
+ * pauses the shard for as long as it would pause a job.
+ */
 export class Rescuer {
   readonly #context: RescuerContext
   readonly #failures = new Map<number, Failures>()
-  /** When the parked records of a shard were tried last. */
+  /** When the parked records of a shard were retried last, by performance.now(). */
   readonly #retried = new Map<number, number>()
 
   constructor(context: RescuerContext) {
     this.#context = context
   }
 
-  /** All of the shard that is due, up to what a job does. */
+  /** Flushes what is due in the shard, as many batches as a job would. */
   async flush(shard: number): Promise<void> {
     const { store, flusher, shards } = this.#context
     await this.#try(shard, async () => {
@@ -43,7 +48,10 @@ export class Rescuer {
     })
   }
 
-  /** Parked records, after a pause. */
+  /**
+   * Retries parked records.
+   * @param pause ms between two retries of a shard
+   */
   async retry(shard: number, keys: readonly string[], pause: number): Promise<void> {
     const last = this.#retried.get(shard)
     if (keys.length === 0 || (last !== undefined && performance.now() < last + pause)) return

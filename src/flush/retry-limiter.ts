@@ -1,36 +1,43 @@
-/** Records refused for one reason that are tried by themselves within a window. */
-const MAX_TRIES = 10
+/** Limits how often a worker retries records that were refused for the same reason. */
+
+/** Refused retries within a window, after which the others are put off. */
+const MAX_REFUSALS = 10
 /** Ms. */
 const WINDOW = 1000
-/** Ms of the pause for each record that is parked in the shard, and at most. */
-const PAUSE_EACH = 40
-const LONGEST_PAUSE = 300_000
+/** Ms that a retry is put off for each record that is parked in the shard. */
+const PAUSE_PER_RECORD = 40
+/** Ms that a retry is put off at most, unless the policy's back-off is longer. */
+const MAX_PAUSE = 300_000
 
 /**
- * Thousands of records that are refused for the same reason would keep a worker busy with nothing but their retries. Some of them are tried in their
- * stead: where one comes through, it brings along the others.
+ * Thousands of records may be refused for one reason. Their retries alone would keep a worker busy. So only some of them are tried: where
+ * one comes through, it brings along the others.
  */
 export class RetryLimiter {
-  /** Times of the last refusals, of performance.now(). */
+  /** Times of the last refusals by performance.now(), for each shard and reason. */
   readonly #refusals = new Map<string, number[]>()
 
-  /** @param crowd a shard and a reason */
-  mayTry(crowd: string): boolean {
-    return this.#recent(crowd).length < MAX_TRIES
+  /** @param group a shard and a reason */
+  mayTry(group: string): boolean {
+    return this.#recent(group).length < MAX_REFUSALS
   }
 
-  refused(crowd: string): void {
-    this.#refusals.set(crowd, [...this.#recent(crowd), performance.now()])
+  noteRefusal(group: string): void {
+    this.#refusals.set(group, [...this.#recent(group), performance.now()])
   }
 
-  #recent(crowd: string): number[] {
-    const recent = (this.#refusals.get(crowd) ?? []).filter((time) => time > performance.now() - WINDOW)
-    if (recent.length === 0) this.#refusals.delete(crowd)
+  #recent(group: string): number[] {
+    const recent = (this.#refusals.get(group) ?? []).filter((time) => time > performance.now() - WINDOW)
+    if (recent.length === 0) this.#refusals.delete(group)
     return recent
   }
 }
 
-/** Ms, so that the jobs of a shard come one after the other, however many records are parked. */
-export function pauseOf(parked: number, least: number): number {
-  return Math.round(Math.max(least, Math.min(LONGEST_PAUSE, parked * PAUSE_EACH)) * (0.5 + Math.random() / 2))
+/**
+ * Ms that a retry is put off, with jitter. The pause grows with the number of parked records, so that the jobs of a shard come one after
+ * the other.
+ * @param min ms, before the jitter
+ */
+export function retryPause(parked: number, min: number): number {
+  return Math.round(Math.max(min, Math.min(MAX_PAUSE, parked * PAUSE_PER_RECORD)) * (0.5 + Math.random() / 2))
 }

@@ -1,3 +1,4 @@
+/** Schedules the flush jobs of a model. */
 import { ErrorCode, type JobsOptions, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { ResolvedPolicy } from '../options.js'
@@ -14,29 +15,33 @@ export interface FailedJob {
 
 export interface FailedJobs {
   readonly jobs: readonly FailedJob[]
-  /** There may be others that are not kept. */
+  /** Whether there may be others that BullMQ has not kept. */
   readonly more: boolean
 }
 
-/** What waits under the deduplication mark of an alarm. */
-interface Holder {
+/** The job that has a deduplication key. */
+interface Owner {
   readonly id: string
   readonly state: string
-  /** `undefined`: it is not ours, or not as we made it. */
+  /** `undefined` if this library has not made it, or not with these options. */
   readonly job: FlushJob | undefined
 }
 
-/** Jobs of each kind that stay on the board after they completed. */
+/** Completed jobs of a model that stay on the board. */
 export const KEPT_COMPLETED = 100
+/** Failed jobs of a model that stay on the board. */
 export const KEPT_FAILED = 1000
-/** BullMQ keeps the last events of a queue for listeners; nobody reads ours that far back. */
+/** Events of a queue that BullMQ keeps for listeners. Nobody reads further back. */
 const KEPT_EVENTS = 1000
-/** Of a job's text, bytes: more has none of ours, and is not read. */
+/** Bytes. A job whose data, options or name are longer is not made by this library, and is not read. */
 const MAX_READ = 65_536
-/** BullMQ's scores of delayed jobs are times in ms, shifted by so much. */
-const SCORE_SHIFT = 0x1000
+/** BullMQ scores a delayed job by its time in ms, multiplied by this. */
+const SCORE_FACTOR = 0x1000
 
-/** Sets the alarms of one model: delayed jobs, of which at most one waits and one runs for each shard, dirty record or parked record. */
+/**
+ * Schedules flushes as delayed jobs. BullMQ deduplicates them: at most one job waits and one runs for each shard, each dirty record
+ * (`jobs: 'record'`) and each parked record.
+ */
 export class Scheduler implements Stoppable {
   readonly queue: Queue<FlushJobData, Record<string, unknown>>
   readonly #model: string
@@ -56,8 +61,8 @@ export class Scheduler implements Stoppable {
   }
 
   /**
-   * Sets the alarm after a write has made the shard dirty.
-   * @param keys the records that were clean, for jobs per record; none if it was a parked one that was written again
+   * Schedules the flush of a shard that a write has made dirty.
+   * @param keys the records that were clean, with `jobs: 'record'`; none if a parked record was written again
    */
   async wake(shard: number, keys: readonly string[]): Promise<void> {
     const { jobs, debounce } = this.#policy
@@ -75,44 +80,46 @@ export class Scheduler implements Stoppable {
     if (jobs.length > 0) await this.queue.addBulk(jobs)
   }
 
-  /** Each after a wait of its own. */
+  /** Schedules the first retry of parked records, each after a back-off of its own. */
   async wakeParked(shard: number, keys: readonly string[]): Promise<void> {
     const jobs = keys.map((key) => this.#job({ kind: 'parked', model: this.#model, shard, key }, backoffDelay(this.#policy, 1)))
     if (jobs.length > 0) await this.queue.addBulk(jobs)
   }
 
   /**
-   * Adds the job unless one like it lives. A deduplication mark whose job is gone would swallow it: such a mark is removed, and so is whatever
-   * else has the mark of our job.
-   * @param longest that a job of this kind waits, ms; one that waits longer is hastened
+   * Adds the job unless an equal one will run. A job that waits longer than `maxWait` is promoted.
+   * @param maxWait ms that a job of this kind may wait
    */
-  async ensure(data: FlushJobData, delay: number, longest = this.#policy.maxBackoff): Promise<void> {
-    const holder = await this.#holder(data)
-    if (holder === undefined) await this.#add(data, delay)
-    else if (holder.job !== undefined && holder.state === 'delayed' && (await this.#waits(holder.id)) > longest)
-      await unlessGone(holder.job.promote())
-  }
-
-  /** As `ensure`, of what is overdue: a job that waits for a time yet to come was set by another clock, or another policy. */
-  async hasten(data: FlushJobData): Promise<void> {
-    const holder = await this.#holder(data)
-    if (holder === undefined) return this.#add(data, 0)
-    const { job, state, id } = holder
-    if (job === undefined || state !== 'delayed') return
-    // One that was tried waits for the database.
-    if (job.attemptsMade === 0 || (await this.#waits(id)) > this.#policy.maxBackoff) await unlessGone(job.promote())
-  }
-
-  /** Failed jobs, newest first, without those that are not ours; and whether there may be more. */
-  async failed(most: number): Promise<FailedJobs> {
-    const ids = await this.queue.getRanges(['failed'], 0, most - 1)
-    const found = await Promise.all(ids.map((id) => this.#read(id)))
-    // Others take some off the list meanwhile.
-    return { jobs: found.filter((each) => each !== undefined), more: ids.length > most / 2 }
+  async ensure(data: FlushJobData, delay: number, maxWait = this.#policy.maxBackoff): Promise<void> {
+    const owner = await this.#owner(data)
+    if (owner === undefined) await this.#add(data, delay)
+    else if (owner.job !== undefined && owner.state === 'delayed' && (await this.#waits(owner.id)) > maxWait)
+      await unlessGone(owner.job.promote())
   }
 
   /**
-   * @param redis a connection that answers or fails, where that matters
+   * Does the same for a shard that is overdue. A job that waits for a time yet to come was scheduled by another clock, or by another
+   * policy.
+   */
+  async hasten(data: FlushJobData): Promise<void> {
+    const owner = await this.#owner(data)
+    if (owner === undefined) return this.#add(data, 0)
+    const { job, state, id } = owner
+    if (job === undefined || state !== 'delayed') return
+    // A job that has failed before waits for the database to come back.
+    if (job.attemptsMade === 0 || (await this.#waits(id)) > this.#policy.maxBackoff) await unlessGone(job.promote())
+  }
+
+  /** The newest failed jobs of this library. */
+  async failed(max: number): Promise<FailedJobs> {
+    const ids = await this.queue.getRanges(['failed'], 0, max - 1)
+    const found = await Promise.all(ids.map((id) => this.#read(id)))
+    // The list may be shorter than what is kept, because other workers take jobs off it meanwhile.
+    return { jobs: found.filter((each) => each !== undefined), more: ids.length > max / 2 }
+  }
+
+  /**
+   * @param redis the connection to ask, where the queue's own one, which waits for Redis, does not do
    * @throws ioredis' errors
    */
   state(redis = this.#connection): Promise<QueueState> {
@@ -123,24 +130,27 @@ export class Scheduler implements Stoppable {
     await this.queue.close()
   }
 
-  /** Undefined: no job is to come; then none leaves a mark either. */
-  async #holder(data: FlushJobData): Promise<Holder | undefined> {
-    const mark = deduplicationId(data)
-    const id = await this.queue.getDeduplicationJobId(mark)
+  /**
+   * The job that has the deduplication key and will run. A key without such a job is removed, because BullMQ would drop the next job for
+   * it. So is a job that has the key and is not as this library makes it.
+   */
+  async #owner(data: FlushJobData): Promise<Owner | undefined> {
+    const deduplication = deduplicationId(data)
+    const id = await this.queue.getDeduplicationJobId(deduplication)
     if (id === null || id === undefined) return undefined
     const state = await this.queue.getJobState(id)
     if (state !== 'unknown' && state !== 'completed' && state !== 'failed') {
       const found = await this.#read(id)
-      const isOurs = found !== undefined && deduplicationId(found.data) === mark && isAsMade(found.data, found.job)
-      // One that runs has its lock, and is left.
+      const isOurs = found !== undefined && deduplicationId(found.data) === deduplication && isAsMade(found.data, found.job)
+      // An active job is left alone, because its worker has locked it.
       if (isOurs || state === 'active') return { id, state, job: found?.job }
       await unlessGone(this.queue.remove(id, { removeChildren: false }))
     }
-    await this.queue.removeDeduplicationKey(mark)
+    await this.queue.removeDeduplicationKey(deduplication)
     return undefined
   }
 
-  /** A job that is ours; `undefined` for any other, whatever it is. */
+  /** A job of this library; `undefined` for any other. */
   async #read(id: string): Promise<FailedJob | undefined> {
     try {
       const key = this.queue.toKey(id)
@@ -150,15 +160,15 @@ export class Scheduler implements Stoppable {
       const data = readJobData(job?.data, this.#model, this.#policy.shards)
       return job === undefined || data === undefined ? undefined : { job, data }
     } catch {
-      // Not a hash, or not JSON.
+      // The key is not a hash, or the data is not JSON.
       return undefined
     }
   }
 
-  /** Ms until a delayed job's time. */
+  /** Ms until a delayed job runs. */
   async #waits(id: string): Promise<number> {
     const score = await this.#connection.zscore(this.queue.toKey('delayed'), id)
-    return Number(score ?? 0) / SCORE_SHIFT - Date.now()
+    return Number(score ?? 0) / SCORE_FACTOR - Date.now()
   }
 
   async #add(data: FlushJobData, delay: number): Promise<void> {
@@ -173,7 +183,7 @@ export class Scheduler implements Stoppable {
       attempts: this.#policy.attempts,
       backoff: { type: BACKOFF },
       stackTraceLimit: 1,
-      // Thousands of refused records are not to keep the others waiting.
+      // The others do not wait for the retries of thousands of refused records.
       ...(data.kind === 'parked' ? { priority: PARKED_PRIORITY } : {}),
       removeOnComplete: { count: KEPT_COMPLETED },
       removeOnFail: { count: KEPT_FAILED },
@@ -182,7 +192,7 @@ export class Scheduler implements Stoppable {
   }
 }
 
-/** What is done to a job that another worker, or an operator, may have changed meanwhile. */
+/** Changes a job, and does nothing if another worker or an operator has removed, moved or locked it meanwhile. */
 export async function unlessGone(change: Promise<unknown>): Promise<void> {
   await change.catch((error: Error & { code?: number }) => {
     const isGone = error.code === ErrorCode.JobNotExist || error.code === ErrorCode.JobNotInState || error.message.includes('is locked')
@@ -194,7 +204,7 @@ export function queueName(namespace: string, model: string): string {
   return `${namespace}.${model}`
 }
 
-/** Exponential with full-range jitter of one half, capped: ms before the attempt after `attemptsMade`. */
+/** Ms before the next attempt: exponential, capped at `maxBackoff`, with a jitter that takes off up to one half. */
 export function backoffDelay(policy: Pick<ResolvedPolicy, 'backoff' | 'maxBackoff'>, attemptsMade: number): number {
   const delay = Math.min(policy.backoff * 2 ** Math.min(attemptsMade - 1, 30), policy.maxBackoff)
   return Math.round(delay * (0.5 + Math.random() / 2))

@@ -1,12 +1,14 @@
-/** Runs at most `most` tasks at a time; the others wait in order. */
+/** Limits how many tasks run at a time. */
 export class Semaphore {
   #free: number
   readonly #waiting: (() => void)[] = []
 
-  constructor(most: number) {
-    this.#free = most
+  /** @param max tasks that run at a time */
+  constructor(max: number) {
+    this.#free = max
   }
 
+  /** Runs the task as soon as a place is free. Tasks that wait begin in their order. */
   async run<T>(task: () => Promise<T>): Promise<T> {
     if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     else this.#free--

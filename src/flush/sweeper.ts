@@ -1,3 +1,5 @@
+/** Finds what no job will come for. */
+/** Finds what no job will come for. */
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import { OwnError } from '../redaction.js'
@@ -12,48 +14,53 @@ import type { QueueState } from './queue-state.js'
 import { Rescuer } from './rescuer.js'
 import { type FailedJob, type FailedJobs, type Scheduler, unlessGone } from './scheduler.js'
 
-/** Changes of a shard looked at in one sweep, or so, whether they are in the index. */
+/** Changes of a shard, about, that one sweep looks for in the dirty index. */
 const MAX_REINDEXED = 1000
-/** Failed jobs looked at in one sweep. */
+/** Failed jobs that one sweep looks at. */
 const MAX_FAILED = 1000
-/** Parked records of a shard looked at in one sweep: where there are more, one that came through brings along the others. */
-const PARKED_IN_A_SWEEP = 100
-/** A parked record whose job has used up its attempts gets another one after this long, ms. */
+/** Parked records of a shard that one sweep looks at. It need not look at all, because one that comes through brings along the others. */
+const MAX_PARKED = 100
+/** Ms after which a parked record whose job has used up its attempts gets another job. */
 const PARKED_PAUSE = 300_000
 /**
- * A shard that is overdue for the longest wait of a job, and so many sweeps, is flushed by the sweeper itself: whatever there is of jobs, none of
- * them brings its writes into the database.
+ * Sweeps, beside the longest wait of a job, after which the sweeper flushes an overdue shard itself. Whatever jobs there are, none of them
+ * brings the shard's writes into the database.
  */
 const PATIENCE = 5
-/** Jobs looked at together. */
+/** Jobs that are looked at together. */
 const AT_ONCE = 100
 
 export interface SweeperContext {
   readonly model: string
-  readonly policy: ResolvedPolicy
+  readonly policy: Pick<ResolvedPolicy, 'jobs' | 'backoff' | 'maxBackoff'>
   /** Ms between two sweeps. */
   readonly interval: number
   readonly shards: ShardNames
-  readonly store: Store
-  readonly flusher: Flusher
-  readonly scheduler: Scheduler
-  readonly events: Events
+  readonly store: Pick<Store, 'times' | 'status' | 'due' | 'firstDirty' | 'isParked' | 'parkedPage' | 'reindex'>
+  readonly flusher: Pick<Flusher, 'flush'>
+  readonly scheduler: Pick<Scheduler, 'state' | 'failed' | 'ensure' | 'hasten'>
+  readonly events: Pick<Events, 'emit'>
 }
 
 /**
- * Finds dirty shards and parked records that no job will come for, whatever became of their jobs, and sets an alarm; where that cannot be done, or
- * does not help, it flushes them itself, unless the queue is paused. Takes failed jobs off the board whose shard or record is well again, so that
- * the failed list is the list of what is wrong now. It trusts nothing that it reads from a queue, and what is wrong with one thing keeps it from no other.
+ * Looks at every shard of a model from time to time, because jobs can be lost in many ways:
+ *
+ * - It schedules a job for a dirty shard or a parked record that has none. If it cannot, or if the job does not help, it flushes the shard
+ *   itself, unless the queue is paused.
+ * - It puts changes into the dirty index that a script which stopped half-way has left out.
+ * - It takes failed jobs off the board whose shard or record is well again, so that the failed list shows what is wrong now.
+ *
+ * It trusts nothing that it reads from the queue. A failure of one step is reported, and does not keep it from the others.
  */
 export class Sweeper implements Service {
   readonly #context: SweeperContext
   readonly #rescuer: Rescuer
   /** What was wrong with the queue at the last sweep. */
   #problem: string | undefined
-  /** Where the last sweep has stopped in the parked records of a shard. */
-  readonly #cursors = new Map<number, string>()
-  /** Of each shard what was looked at last for changes that are not in the index, and where that goes on. */
-  readonly #looks = new Map<number, { what: 'packed' | 'parked'; cursor: string }>()
+  /** For each shard, where the next sweep goes on in the parked records. */
+  readonly #parkedCursors = new Map<number, string>()
+  /** For each shard, where the next sweep goes on to look for changes that are not in the index. */
+  readonly #reindexCursors = new Map<number, { what: 'packed' | 'parked'; cursor: string }>()
   #timer: NodeJS.Timeout | undefined
   #sweep: Promise<void> | undefined
   #running = false
@@ -76,7 +83,10 @@ export class Sweeper implements Service {
     await this.#sweep
   }
 
-  /** One sweep. What fails on the way is reported; @throws when Redis does not say its time */
+  /**
+   * Makes one sweep. Failures on the way are reported.
+   * @throws when Redis does not tell its time
+   */
   async sweep(): Promise<void> {
     const { shards, store, scheduler } = this.#context
     const times = await store.times()
@@ -84,16 +94,16 @@ export class Sweeper implements Service {
     const queue = (await attempt(failures, this.#lookAtQueue())) ?? 'running'
     const nothing: FailedJobs = { jobs: [], more: true }
     const failed = queue === 'broken' ? nothing : ((await attempt(failures, scheduler.failed(MAX_FAILED))) ?? nothing)
-    const held: number[] = []
+    const stuck: number[] = []
     for (let shard = 0; shard < shards.count; shard++)
-      if (await attempt(failures, this.#sweepShard(shard, times(shards.prefix(shard)), queue, failed, failures))) held.push(shard)
+      if (await attempt(failures, this.#sweepShard(shard, times(shards.prefix(shard)), queue, failed, failures))) stuck.push(shard)
     await this.#sweepFailed(failed.jobs, times(shards.prefix(0)), failures)
-    if (queue !== 'paused') await Promise.all(held.map((shard) => this.#rescuer.flush(shard)))
+    if (queue !== 'paused') await Promise.all(stuck.map((shard) => this.#rescuer.flush(shard)))
     for (const error of failures.values()) this.#context.events.emit('failure', { step: 'sweep', model: this.#context.model, error })
   }
 
   #next(): void {
-    // Spread, so that the workers of a fleet do not sweep at once.
+    // With a jitter, so that the workers of a fleet do not sweep at the same time.
     this.#timer = setTimeout(
       () => {
         this.#sweep = this.sweep()
@@ -106,7 +116,7 @@ export class Sweeper implements Service {
     )
   }
 
-  /** Says what is wrong with the queue, once. */
+  /** Reports what is wrong with the queue, once. */
   async #lookAtQueue(): Promise<QueueState['queue']> {
     const { scheduler, model, events } = this.#context
     const { queue, problem } = await scheduler.state()
@@ -116,7 +126,7 @@ export class Sweeper implements Service {
     return queue
   }
 
-  /** Whether the shard needs to be flushed at once, without a job. */
+  /** Whether the shard is stuck, and has to be flushed without a job. */
   async #sweepShard(shard: number, now: number, queue: QueueState['queue'], failed: FailedJobs, failures: Failures): Promise<boolean> {
     const { policy, shards, store, interval } = this.#context
     await attempt(failures, this.#reindex(shard))
@@ -124,66 +134,69 @@ export class Sweeper implements Service {
     const overdue = now - firstDue
     const isOverdue = overdue > interval
     const isBroken = queue === 'broken'
-    const isSet = !isBroken && (!(inFlight || isOverdue) || (await attempt(failures, this.#wake(shard, isOverdue))) === true)
+    const isScheduled = !isBroken && (!(inFlight || isOverdue) || (await attempt(failures, this.#wake(shard, isOverdue))) === true)
     if (parked > 0) await attempt(failures, this.#wakeParked(shard, queue, failed, failures))
-    return isOverdue && (!isSet || overdue > policy.maxBackoff + PATIENCE * interval)
+    return isOverdue && (!isScheduled || overdue > policy.maxBackoff + PATIENCE * interval)
   }
 
   async #wake(shard: number, isOverdue: boolean): Promise<true> {
     const { model, policy, shards, store, scheduler } = this.#context
-    // One alarm serves a shard in both modes: a flush takes all that is due.
+    // One job is enough with `jobs: 'record'`, too, because its flush takes all that is due in the shard.
     const key = policy.jobs === 'record' ? await store.firstDirty(shards.prefix(shard)) : undefined
-    const alarm: FlushJobData = key === undefined ? { kind: 'shard', model, shard } : { kind: 'record', model, shard, key }
-    await (isOverdue ? scheduler.hasten(alarm) : scheduler.ensure(alarm, 0))
+    const data: FlushJobData = key === undefined ? { kind: 'shard', model, shard } : { kind: 'record', model, shard, key }
+    await (isOverdue ? scheduler.hasten(data) : scheduler.ensure(data, 0))
     return true
   }
 
   async #wakeParked(shard: number, queue: QueueState['queue'], failed: FailedJobs, failures: Failures): Promise<void> {
     const { model, policy, shards, store, scheduler } = this.#context
     const listed = new Set(failed.jobs.map(({ data }) => (data.kind === 'parked' ? data.key : '')))
-    const { entries, cursor } = await store.parkedPage(shards.prefix(shard), this.#cursors.get(shard) ?? '0', PARKED_IN_A_SWEEP)
-    if (cursor === undefined) this.#cursors.delete(shard)
-    else this.#cursors.set(shard, cursor)
+    const { entries, cursor } = await store.parkedPage(shards.prefix(shard), this.#parkedCursors.get(shard) ?? '0', MAX_PARKED)
+    if (cursor === undefined) this.#parkedCursors.delete(shard)
+    else this.#parkedCursors.set(shard, cursor)
     const keys = entries.map(({ key }) => key).filter((key) => !listed.has(key))
-    // Where more are parked than are listed, one that is not may have failed just now.
+    // If BullMQ has not kept all failed jobs, the job of a record that is not listed may have failed just now.
     const delay = failed.more ? PARKED_PAUSE : 0
     const wake = async (key: string) => {
       await scheduler.ensure({ kind: 'parked', model, shard, key }, delay, Math.max(policy.maxBackoff, PARKED_PAUSE))
       return true
     }
-    const held = queue === 'broken' ? keys : []
+    const stuck = queue === 'broken' ? keys : []
     for (let from = 0; queue !== 'broken' && from < keys.length; from += AT_ONCE) {
       const woken = keys.slice(from, from + AT_ONCE).map(async (key) => {
-        if (!(await attempt(failures, wake(key)))) held.push(key)
+        if (!(await attempt(failures, wake(key)))) stuck.push(key)
       })
       await Promise.all(woken)
     }
     const deadly = new Set(entries.filter(isDeadly).map(({ key }) => key))
-    const tried = held.filter((key) => !deadly.has(key))
-    if (queue !== 'paused') await this.#rescuer.retry(shard, tried, PARKED_PAUSE)
+    const retried = stuck.filter((key) => !deadly.has(key))
+    if (queue !== 'paused') await this.#rescuer.retry(shard, retried, PARKED_PAUSE)
   }
 
-  /** Nothing comes for a change that is not in the index. */
+  /**
+   * Puts changes into the dirty index that are not in it, because no flush would claim them. Looks at the packed and at the parked ones by
+   * turns.
+   */
   async #reindex(shard: number): Promise<void> {
     const { store, shards } = this.#context
-    const { what, cursor } = this.#looks.get(shard) ?? { what: 'packed', cursor: '0' }
+    const { what, cursor } = this.#reindexCursors.get(shard) ?? { what: 'packed', cursor: '0' }
     const next = await store.reindex(shards.prefix(shard), what, cursor, MAX_REINDEXED)
     const other = what === 'packed' ? 'parked' : 'packed'
-    this.#looks.set(shard, { what: next === '0' ? other : what, cursor: next })
+    this.#reindexCursors.set(shard, { what: next === '0' ? other : what, cursor: next })
   }
 
   async #sweepFailed(failed: readonly FailedJob[], now: number, failures: Failures): Promise<void> {
     const seen = new Set<string>()
     for (const failure of failed) {
-      const what = JSON.stringify(failure.data)
-      await attempt(failures, this.#settle(failure, seen.has(what), now))
-      seen.add(what)
+      const data = JSON.stringify(failure.data)
+      await attempt(failures, this.#settle(failure, seen.has(data), now))
+      seen.add(data)
     }
   }
 
-  /** Takes a failed job off the board, if all is well or another one says the same, or starts it again. */
-  async #settle({ job, data }: FailedJob, isSaid: boolean, now: number): Promise<void> {
-    if (isSaid || (await this.#isWell(data, job.finishedOn))) await unlessGone(job.remove())
+  /** Removes a failed job if all is well or if another failed job says the same. Starts the job of a parked record again after a pause. */
+  async #settle({ job, data }: FailedJob, isRepeated: boolean, now: number): Promise<void> {
+    if (isRepeated || (await this.#isWell(data, job.finishedOn))) await unlessGone(job.remove())
     else if (data.kind === 'parked' && (job.finishedOn ?? 0) < now - PARKED_PAUSE) await unlessGone(job.retry('failed'))
   }
 
@@ -197,10 +210,10 @@ export class Sweeper implements Service {
   }
 }
 
-/** What failed in a sweep, by message: what is wrong with many jobs is said once. */
+/** The failures of a sweep by their messages, so that one which many jobs have in common is reported once. */
 type Failures = Map<string, Error>
 
-/** `undefined`: it failed. */
+/** Notes a failure of the task, and returns `undefined` then. */
 async function attempt<T>(failures: Failures, task: Promise<T>): Promise<T | undefined> {
   try {
     return await task

@@ -1,4 +1,5 @@
-import { DelayedError, type Job, UnrecoverableError, Worker } from 'bullmq'
+/** Runs the flush jobs of a model. */
+import { DelayedError, type Job, UnrecoverableError } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { PersistError, UnavailableError } from '../errors.js'
 import type { Events } from '../events.js'
@@ -7,93 +8,57 @@ import { redact } from '../redaction.js'
 import { problemOf } from '../redis/connection.js'
 import { queuePrefix, type ShardNames } from '../redis/keys.js'
 import { isReply, named } from '../redis/refusal.js'
+import type { ParkedEntry } from '../redis/replies.js'
 import { disconnect } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
 import type { Service } from '../service.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
-import { within } from './barrier.js'
+import { Consumer } from './consumer.js'
+import { within } from './deadline.js'
 import type { Flusher } from './flusher.js'
 import { type FlushJob, type FlushJobData, isAsMade, MAX_BATCHES_IN_A_JOB, readJobData } from './job.js'
 import { parkedKeys, retryTogether } from './parked-records.js'
 import { isDeadly } from './quarantine.js'
 import { type FlushReport, sentence, summary } from './report.js'
-import { pauseOf, RetryLimiter } from './retry-limiter.js'
+import { RetryLimiter, retryPause } from './retry-limiter.js'
 import { backoffDelay, KEPT_COMPLETED, KEPT_FAILED, queueName, type Scheduler } from './scheduler.js'
 
 /**
- * A shard is flushed again after a debounce, but after so many ms at the latest: under steady writing something is always due, or seems so, and
- * batches would be as small as they are quick.
+ * Ms that a shard rests after a flush at most; it rests for a debounce if that is shorter. Without the rest, steady writing would always
+ * have something due, and batches would be as small as they are quick.
  */
-const LONGEST_REST = 250
-/** Records refused for one reason that get a job at once: the sweeper gives the others theirs. */
+const MAX_REST = 250
+/** Records refused for one reason that get a job at once. The sweeper gives the others theirs. */
 const MAX_WOKEN = 100
-/** A killed worker's job starts again within the sum of both, ms. */
+/** Ms. The job of a killed worker starts again within the sum of these two. */
 const LOCK_DURATION = 5000
 const STALLED_INTERVAL = 2000
-/** After an error that Redis answers with, ms: BullMQ asks again at once, thousands of times a second where the queue is broken. */
-const REST_AFTER_ERROR = 1000
 
 const CARRIED = 'another batch carried this record'
-
-/** BullMQ's, which would wait for ever for a connection that it has told to end while it was reconnecting. */
-class Consumer extends Worker<FlushJobData, Record<string, unknown>> {
-  #resting: NodeJS.Timeout | undefined
-
-  /** Fetches no job for a while. */
-  rest(): void {
-    if (this.closing !== undefined || this.isPaused()) return
-    void this.pause(true)
-    this.#resting = setTimeout(() => {
-      if (this.closing === undefined) void this.resume()
-    }, REST_AFTER_ERROR)
-  }
-
-  override async close(force?: boolean): Promise<void> {
-    clearTimeout(this.#resting)
-    await super.close(force)
-  }
-
-  /** A job that cannot be read has no data, so that it fails by itself: thrown, the error would stop the queue for a while, again and again. */
-  protected override createJob(stored: Parameters<Worker['createJob']>[0], id: string): FlushJob {
-    try {
-      return super.createJob(stored, id)
-    } catch {
-      return super.createJob({ ...stored, data: 'null' }, id)
-    }
-  }
-
-  /** Ends its timers and connections at once. Jobs under way are another worker's when their locks have expired. */
-  async abandon(): Promise<void> {
-    // Does nothing if it is closing.
-    void this.close(true)
-    await this.lockManager.close()
-    await this.backend.close(true)
-  }
-}
 
 export interface WorkerContext {
   readonly namespace: string
   readonly model: string
-  readonly policy: ResolvedPolicy
+  readonly policy: Pick<ResolvedPolicy, 'batchSize' | 'debounce' | 'backoff' | 'maxBackoff'>
   readonly concurrency: number
   /** Ms that a start waits for Redis. */
   readonly timeout: number
   readonly shards: ShardNames
-  readonly store: Store
-  readonly flusher: Flusher
-  readonly scheduler: Scheduler
-  readonly events: Events
+  readonly store: Pick<Store, 'now' | 'due' | 'status' | 'parkedEntry' | 'parkedPage'>
+  readonly flusher: Pick<Flusher, 'flush'>
+  readonly scheduler: Pick<Scheduler, 'queue' | 'wakeShard' | 'wakeRecords' | 'wakeParked'>
+  readonly events: Pick<Events, 'emit'>
   readonly queueTelemetry: QueueTelemetry
   connect(): Redis
 }
 
-/** Runs the flush jobs of one model. What a job finds to do is in Redis; it may come late, twice, or for nothing. */
+/** Runs the flush jobs of one model. A job may come late, twice, or for nothing, because it finds in Redis what there is to do. */
 export class FlushWorker implements Service {
   readonly #context: WorkerContext
   #starting: Promise<void> | undefined
   #consumer: Consumer | undefined
   #connection: Redis | undefined
-  /** Shards and reasons. */
+  /** The shards, each with a reason, whose parked records are retried together now. */
   readonly #healing = new Set<string>()
   readonly #retryLimiter = new RetryLimiter()
   #stopping = false
@@ -103,7 +68,7 @@ export class FlushWorker implements Service {
   }
 
   /**
-   * Resolves when it listens; after a failure it can be started again.
+   * Resolves when the worker listens. After a failure it can be started again.
    * @throws UnavailableError
    */
   start(): Promise<void> {
@@ -126,7 +91,7 @@ export class FlushWorker implements Service {
       lockDuration: LOCK_DURATION,
       stalledInterval: STALLED_INTERVAL,
       maxStalledCount: Number.MAX_SAFE_INTEGER,
-      // Of jobs that do not say it.
+      // These two hold for jobs that somebody has added without the options.
       removeOnFail: { count: KEPT_FAILED },
       removeOnComplete: { count: KEPT_COMPLETED },
       ...queueTelemetry,
@@ -141,13 +106,16 @@ export class FlushWorker implements Service {
     await within(performance.now() + timeout, this.#consumer.waitUntilReady())
   }
 
-  /** Resolves when the jobs under way have ended, or without them if Redis is away; if it goes away meanwhile, never. */
+  /**
+   * Resolves when the jobs under way have ended. It does not wait for them if Redis is away, and never resolves if Redis goes away
+   * meanwhile.
+   */
   async stop(): Promise<void> {
     this.#stopping = true
     await this.#consumer?.close(this.#connection?.status !== 'ready')
   }
 
-  /** Lets go of what a stop waits for. */
+  /** Ends the worker at once, and so releases whoever waits for `stop`. */
   async abandon(): Promise<void> {
     await this.#consumer?.abandon()
     if (this.#connection !== undefined) disconnect(this.#connection)
@@ -158,12 +126,12 @@ export class FlushWorker implements Service {
     try {
       return await this.#flushAsTold(job, data)
     } catch (thrown) {
-      // BullMQ tells by the class what is to become of the job.
+      // BullMQ decides by the class of the error what becomes of the job.
       if (thrown instanceof DelayedError) throw thrown
       const error = redact(thrown) as Error
-      // By options that are not ours it might be tried again at once, for ever.
+      // A job with other options is not tried again, because they might start it again at once, for ever.
       if (!isAsMade(data, job)) throw new UnrecoverableError(error.message)
-      // The board shows the stack of every attempt: for a failure of the database the first line says it all.
+      // The board shows the stack of every attempt. The first line is enough for a failure of the database.
       if (error instanceof PersistError) error.stack = `${error.name}: ${error.message}`
       throw error
     }
@@ -181,20 +149,20 @@ export class FlushWorker implements Service {
   }
 
   /**
-   * Whoever reaches Redis can add jobs, and change them.
+   * Checks the data of a job, because anybody who reaches Redis can add and change jobs.
    * @throws UnrecoverableError
    */
   async #check({ data, repeatJobKey }: Job): Promise<FlushJobData> {
     const { model, shards, scheduler } = this.#context
     const wants = `{ kind: 'shard' | 'record' | 'parked', model: '${model}', shard: 0 … ${shards.count - 1}, key of that shard for the last two }`
-    // It would come again and again.
+    // A job that repeats would come for ever.
     if (repeatJobKey !== undefined) {
       await scheduler.queue.removeJobScheduler(repeatJobKey)
       throw new UnrecoverableError(`expected ${wants}, got a job that repeats; its scheduler is removed`)
     }
     const read = readJobData(data, model, shards.count)
     if (read !== undefined) return read
-    // What came may be anything, and as long as one likes.
+    // The message does not quote the data, because it may be anything, of any length.
     throw new UnrecoverableError(`expected ${wants}, got something else`)
   }
 
@@ -206,10 +174,10 @@ export class FlushWorker implements Service {
 
   async #flushRecord(job: FlushJob, shard: number, key: string): Promise<Record<string, unknown>> {
     const { store, shards, scheduler } = this.#context
-    if ((await store.due(shards.prefix(shard), key)) === undefined) return carried(job, CARRIED)
+    if ((await store.due(shards.prefix(shard), key)) === undefined) return nothingToDo(job, CARRIED)
     const report = await this.#flush(job, shard)
     const due = await store.due(shards.prefix(shard), key)
-    if (due === undefined && report.batches === 0) return carried(job, CARRIED)
+    if (due === undefined && report.batches === 0) return nothingToDo(job, CARRIED)
     if (due !== undefined && due !== Number.POSITIVE_INFINITY)
       report.stillDirty.set(key, Math.max(0, due - (await store.now(shards.prefix(shard)))))
     await scheduler.wakeRecords(shard, report.stillDirty)
@@ -217,31 +185,32 @@ export class FlushWorker implements Service {
   }
 
   async #flush(job: FlushJob, shard: number): Promise<FlushReport> {
-    const { store, flusher, shards } = this.#context
-    // What becomes due meanwhile would keep the job going, with ever smaller batches.
+    const { store, flusher, scheduler, shards } = this.#context
+    // The time is fixed, because records that become due meanwhile would keep the job going, with ever smaller batches.
     const report = await flusher.flush(shard, { due: await store.now(shards.prefix(shard)) }, MAX_BATCHES_IN_A_JOB)
     const woken = [...report.newlyParked.values()].flatMap((keys) => keys.slice(0, MAX_WOKEN))
-    await this.#context.scheduler.wakeParked(shard, woken)
+    await scheduler.wakeParked(shard, woken)
     await job.log(sentence(report))
     return report
   }
 
+  /** Ms that the shard rests before its next flush. */
   #rest({ complete, batches, putOff }: FlushReport): number {
-    return complete && batches + putOff > 0 ? Math.min(this.#context.policy.debounce, LONGEST_REST) : 0
+    return complete && batches + putOff > 0 ? Math.min(this.#context.policy.debounce, MAX_REST) : 0
   }
 
   async #retryParked(job: FlushJob, shard: number, key: string): Promise<Record<string, unknown>> {
     const { store, shards, flusher } = this.#context
     const entry = await store.parkedEntry(shards.prefix(shard), key)
-    if (entry === undefined) return carried(job, 'the record is not parked any more')
+    if (entry === undefined) return nothingToDo(job, 'the record is not parked any more')
     if (isDeadly(entry)) throw new PersistError('REFUSED', `${entry.reason}; flush it by its key to try it again`, undefined)
-    const crowd = `${shard} ${entry.reason}`
-    if (!this.#retryLimiter.mayTry(crowd)) await this.#putOff(job, shard)
+    const group = `${shard} ${entry.reason}`
+    if (!this.#retryLimiter.mayTry(group)) await this.#putOff(job, shard)
     const report = await flusher.flush(shard, { key })
     await job.log(sentence(report))
     const refusal = report.parked.get(key)
     if (refusal !== undefined) {
-      this.#retryLimiter.refused(crowd)
+      this.#retryLimiter.noteRefusal(group)
       throw refusal
     }
     if (report.unparked.includes(key)) await this.#heal(job, shard, entry.reason)
@@ -252,36 +221,36 @@ export class FlushWorker implements Service {
   async #putOff(job: FlushJob, shard: number): Promise<never> {
     const { store, shards, policy } = this.#context
     const { parked } = await store.status(shards.prefix(shard))
-    await job.moveToDelayed(Date.now() + pauseOf(parked, policy.maxBackoff), job.token)
+    await job.moveToDelayed(Date.now() + retryPause(parked, policy.maxBackoff), job.token)
     throw new DelayedError()
   }
 
-  /** What mended a record may have mended those that were refused for the same reason: they go on as long as most of them come through. */
+  /**
+   * Retries the records that were refused for the same reason as one that came through now, because the same remedy may have mended them.
+   * It goes on as long as most of them come through.
+   */
   async #heal(job: FlushJob, shard: number, reason: string): Promise<void> {
     const { store, shards, flusher, policy } = this.#context
-    const healing = `${shard} ${reason}`
-    if (this.#healing.has(healing)) return
-    this.#healing.add(healing)
+    const group = `${shard} ${reason}`
+    if (this.#healing.has(group)) return
+    this.#healing.add(group)
+    const isWanted = (entry: ParkedEntry) => entry.reason === reason && !isDeadly(entry)
     let healed = 0
     try {
-      for await (const keys of parkedKeys(
-        store,
-        shards.prefix(shard),
-        (entry) => entry.reason === reason && !isDeadly(entry),
-        policy.batchSize,
-      )) {
+      for await (const keys of parkedKeys(store, shards.prefix(shard), isWanted, policy.batchSize)) {
         const refused = await retryTogether((each) => flusher.flush(shard, { keys: each }), keys)
         healed += keys.length - refused.size
         if (2 * refused.size > keys.length || this.#stopping) break
       }
     } finally {
-      this.#healing.delete(healing)
+      this.#healing.delete(group)
     }
-    if (healed > 0) await job.log(`${healed} others that were refused for the same reason came through, too`)
+    if (healed > 0) await job.log(`flushed ${healed} other parked records that had been refused for the same reason`)
   }
 }
 
-async function carried(job: FlushJob, note: string): Promise<Record<string, unknown>> {
+/** Ends a job that has nothing to do. */
+async function nothingToDo(job: FlushJob, note: string): Promise<Record<string, unknown>> {
   await job.log(note)
   return { note }
 }

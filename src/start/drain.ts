@@ -1,12 +1,12 @@
 import { ConfigurationError, ParkedError } from '../errors.js'
-import type { Barrier, BarrierPart } from '../flush/barrier.js'
+import type { Barrier, FlushableModel } from '../flush/barrier.js'
 import type { ResolvedPolicy } from '../options.js'
 
 /** Ms that a start takes to flush the records of one model. */
 const TIMEOUT = 30_000
 
 /** A model, and the strategy that it has now. */
-export interface SwitchedModel extends BarrierPart {
+export interface SwitchedModel extends FlushableModel {
   readonly policy: Pick<ResolvedPolicy, 'strategy'>
 }
 

@@ -1,3 +1,4 @@
+/** The writes of the strategies write-through and write-around. */
 import { ChangeReader } from '../change/change-reader.js'
 import type { Operation } from '../change/operation.js'
 import type { RowChange } from '../database/database.js'
@@ -10,13 +11,13 @@ export interface DirectWriterContext {
   readonly model: Model
   readonly database: { write(change: RowChange): Promise<void> }
   readonly holds: { during<T>(scope: Scope, statement: (hold: Hold) => Promise<T>): Promise<T> }
-  /** Brings the changes of a record that another process has written behind into the database. */
+  /** Flushes what another process has written behind of a record. */
   flush(key: string): Promise<void>
 }
 
 /**
- * The writes of `write-through` and `write-around`: each is one statement under a hold of its record, and resolves when it is committed. What
- * is done to views is the holds' part: `write-through` has them load the view after the release.
+ * Each write is one statement under a hold of its record, and resolves when the statement is committed. The hold drops the cached row. With
+ * `write-through` it also loads the row again after its release.
  */
 export class DirectWriter {
   readonly #context: DirectWriterContext
@@ -29,7 +30,7 @@ export class DirectWriter {
   }
 
   /**
-   * @throws UnavailableError nothing was written, since Redis could not be told
+   * @throws UnavailableError nothing was written, because Redis gave no hold
    * @throws PersistError the database refused it, or could not be reached
    * @throws ParkedError nothing was written: an earlier write of the record, written behind, is refused
    * @throws TimeoutError nothing was written: an earlier write of the record, written behind, could not be flushed
@@ -68,7 +69,7 @@ export class DirectWriter {
   }
 }
 
-/** The pending change that write.lua makes of an operation on a clean record. */
+/** The pending change that write.lua would make of the operation if the record were clean. */
 function contentOf({ shape, values }: Omit<Operation, 'key'>): string[] {
   const { kind, sets, increments, bases, bounds } = shape
   const names = [...sets.map((name) => `=${name}`), ...increments.map((name) => `+${name}`), ...bases.map((name) => `!${name}`), ...bounds]

@@ -1,12 +1,15 @@
-/** Keys that are remembered of a shard. */
+/** Remembers which records a process has written, so that it can flush them when it closes. */
+
+/** Keys of a shard that are remembered. With more, the whole shard is flushed. */
 const MAX_KEYS = 250
 
-/** Records of one shard, by their keys; `all`: too many to name them. */
+/** Keys of records of one shard; `all` if they are too many to name. */
 export type Owned = readonly string[] | 'all'
 
 /**
- * The records of one shard that this process has written, and that may not be in the database yet. It may name some that are: nobody tells a
- * writer of a flush, but that the shard was found clean. It never lacks one that is not, short of those that the database refuses.
+ * The records of one shard that this process has written and that may not be in the database yet. It may name records that are, because a
+ * writer only learns of a flush when a later write finds the shard clean. It never lacks one that is not, except records that the database
+ * refuses.
  */
 export class OwnRecords {
   readonly #keys = new Set<string>()
@@ -24,7 +27,7 @@ export class OwnRecords {
     this.#keys.clear()
   }
 
-  /** What was written before is in the database, or parked. */
+  /** Forgets all records, because each is in the database now or parked. */
   clear(): void {
     this.#areTooMany = false
     this.#keys.clear()

@@ -1,36 +1,29 @@
+/** The writes of the strategy write-behind, on their way to Redis. */
 import { randomUUID } from 'node:crypto'
 import { fold, type Operation } from '../change/operation.js'
-import { checkSize, sizeOf, tooMuchWaiting } from '../change/size.js'
-import {
-  BacklogFullError,
-  InvalidInputError,
-  OutcomeUnknownError,
-  RedisFullError,
-  UnavailableError,
-  unreadableError,
-  WriteBehindError,
-} from '../errors.js'
+import { checkSize, sizeOf } from '../change/size.js'
+import { OutcomeUnknownError } from '../errors.js'
 import type { Events } from '../events.js'
-import { NoAnswer } from '../redis/failed-call.js'
 import type { ShardNames } from '../redis/keys.js'
-import { isRefusedUnread, isReply, named, RedisRefusal } from '../redis/refusal.js'
-import type { Refusal, WriteLimits, WriteReply } from '../redis/replies.js'
+import type { WriteLimits, WriteReply } from '../redis/replies.js'
 import type { RetryingConnection } from '../redis/retrying-connection.js'
 import type { Safety } from '../redis/safety.js'
 import type { Store } from '../redis/store.js'
-import { MAX_TRACES, type Origin, type Telemetry, type WriteSpan } from '../telemetry/telemetry.js'
+import type { Origin, Telemetry, WriteSpan } from '../telemetry/telemetry.js'
 import { type Owned, OwnRecords } from './own-records.js'
+import { type Answer, countWrites, QueuedOperation } from './queued-operation.js'
+import { hasStopped, refusalError, toWriteError } from './write-failure.js'
 
-/** Most operations in one call: it bounds how long one script holds Redis up, and how many arguments Lua unpacks. */
-const MAX_IN_A_CALL = 500
+/** Operations in one call. The limit bounds how long one script holds up Redis, and how many arguments Lua unpacks. */
+const MAX_OPERATIONS = 500
 
-/** No operation is added to a call of so many bytes, or so. */
+/** Bytes, about, from which on a call takes no further operation. */
 const MAX_BYTES = 4 * 2 ** 20
 
-/** Told when records became dirty that no alarm is set for; `keys` only with `nameClean`. */
+/** Is told of a shard that became dirty and needs a flush job. `keys` are the records that were clean, only with `nameClean`. */
 export type OnDirty = (shard: number, keys: readonly string[]) => void
 
-/** A connection, and how calls go by it. */
+/** A connection to Redis: the scripts that can be called by it, and how a call is repeated. */
 export interface Calls {
   readonly store: Store
   readonly connection: RetryingConnection
@@ -38,42 +31,37 @@ export interface Calls {
 
 export interface WriterContext {
   readonly model: string
-  /** One or more; a call goes by the one with the fewest under way. */
+  /** One connection or more. A call takes the one with the fewest calls under way. */
   readonly calls: readonly Calls[]
   readonly safety?: Pick<Safety, 'beforeWrite'> | undefined
   readonly limits: WriteLimits
   readonly shards: ShardNames
-  readonly events: Events
-  readonly telemetry?: Telemetry | undefined
+  readonly events: Pick<Events, 'emit' | 'listenerCount'>
+  readonly telemetry?: Pick<Telemetry, 'origin' | 'write'> | undefined
   readonly onDirty: OnDirty
 }
 
-/** What a conditional operation is answered with: the row, or why it was not done. */
-export type Answer = readonly string[] | Exclude<Refusal, 'backlog' | 'unreadable'>
-
-/** An operation, and the one promise of all writes that were added up to it. */
-class Entry {
-  readonly operation: Operation
-  readonly promise: Promise<Answer | undefined>
-  writes = 1
-  /** Recorded spans that the writes were issued in. */
-  origins: Origin[] | undefined
-  resolve!: (answer?: Answer) => void
-  reject!: (error: WriteBehindError) => void
-
-  constructor(operation: Operation) {
-    this.operation = operation
-    this.promise = new Promise((resolve, reject) => {
-      this.resolve = resolve
-      this.reject = reject
-    })
-  }
-}
-
 /**
- * Group commit. Each shard has a lane with at most one call under way; writes issued meanwhile wait and go together in the next
- * call, those that can be added up as one operation. A call bears the lane's sequence, so that repeating it changes nothing:
- * a promise resolves when Redis has answered for that very write.
+ * Group commit: each shard has a lane with at most one call under way. Writes that come meanwhile wait, and go together in the next call.
+ *
+ * These are the states of a write, what holds in each, and what happens if the process dies there:
+ *
+ * - **waiting.** The operation is only in this process. A later write of the same record may be folded into it (`fold` in operation.ts
+ *   decides), and then has the same promise. If the process dies, the write is lost, but nobody was told that it is safe.
+ * - **sent.** The call has the operations in the order in which they were issued, the id of this writer, and a sequence number of the lane.
+ *   write.lua remembers the last number of each writer together with its reply. A call without an answer is repeated under its number until
+ *   `writeTimeout`: if Redis has carried it out before, it changes nothing and replies the same. One remembered number is enough, because a
+ *   lane has one call at a time. If the process dies, Redis carries out the call or never gets it.
+ * - **acknowledged.** Redis holds the change, its record is in the dirty index, and its cached row shows it. The promise resolves. From now
+ *   on the change reaches the database whatever dies. If the process dies before it has scheduled a flush job, a sweeper finds the shard.
+ * - **refused.** Redis has stored nothing of this operation, because of the backlog limit, a size, a sum outside 64 bits, an unreadable
+ *   change or a condition. The other operations of the call are not concerned.
+ * - **not sent.** The call never left, or Redis turned it away unread. Nothing was stored (UnavailableError, RedisFullError).
+ * - **unknown.** The call was sent and not answered in time, or a command within the script failed. Each operation is stored, or not
+ *   (OutcomeUnknownError). After such a failed command, the cached rows of the records are dropped before the promises are rejected,
+ *   because they may not match the changes any more.
+ *
+ * So the writes of a record are applied in the order in which one process issued them, and each at most once.
  */
 export class Writer {
   readonly #lanes: Lane[]
@@ -87,17 +75,17 @@ export class Writer {
     return (this.#lanes[shard] as Lane).write(operation) as Promise<void>
   }
 
-  /** @param operation a conditional one */
+  /** @param operation with a condition */
   writeIf(shard: number, operation: Operation): Promise<Answer> {
     return (this.#lanes[shard] as Lane).write(operation) as Promise<Answer>
   }
 
-  /** By shard, the records that were written here and may not be in the database yet. */
+  /** For each shard, the records that this process has written and that may not be in the database yet. */
   owned(): ReadonlyMap<number, Owned> {
     return new Map(this.#lanes.filter((lane) => lane.used).map((lane) => [lane.shard, lane.own.owned]))
   }
 
-  /** Resolves when no write is under way; forgets the sequences. */
+  /** Resolves when no write is under way. Redis then need not remember the sequence numbers any more. */
   async stop(): Promise<void> {
     await Promise.all(this.#lanes.map((lane) => lane.idle()))
     const used = this.#lanes.filter((lane) => lane.used)
@@ -105,15 +93,16 @@ export class Writer {
   }
 }
 
+/** The writes of one shard. */
 class Lane {
   readonly shard: number
   readonly own = new OwnRecords()
   readonly #context: WriterContext
   readonly #writer: string
   #sequence = 0
-  #waiting: Entry[] = []
-  /** The last waiting entry of each record: the one that a later write may be added to. */
-  #lastByKey = new Map<string, Entry>()
+  #waiting: QueuedOperation[] = []
+  /** The last waiting operation of each record. A later write may be folded only into this one, because of the order. */
+  #lastByKey = new Map<string, QueuedOperation>()
   #running: Promise<void> | undefined
 
   constructor(context: WriterContext, writer: string, shard: number) {
@@ -132,15 +121,15 @@ class Lane {
     const last = this.#lastByKey.get(operation.key)
     if (last !== undefined && fold(last.operation, operation)) {
       last.writes++
-      this.#mark(last)
+      last.addOrigin(this.#context.telemetry?.origin())
       return last.promise
     }
-    const entry = new Entry(operation)
-    this.#mark(entry)
-    this.#waiting.push(entry)
-    this.#lastByKey.set(operation.key, entry)
+    const queued = new QueuedOperation(operation)
+    queued.addOrigin(this.#context.telemetry?.origin())
+    this.#waiting.push(queued)
+    this.#lastByKey.set(operation.key, queued)
     this.#running ??= this.#run()
-    return entry.promise
+    return queued.promise
   }
 
   async idle(): Promise<void> {
@@ -152,86 +141,88 @@ class Lane {
   }
 
   async #run(): Promise<void> {
-    // Writes of the same turn of the event loop go together.
+    // Waits for the other writes of the same turn of the event loop.
     await new Promise<void>((resolve) => process.nextTick(resolve))
     while (this.#waiting.length > 0) await this.#send(this.#take())
     this.#running = undefined
   }
 
-  #take(): Entry[] {
+  #take(): QueuedOperation[] {
     let [size, bytes] = [0, 0]
-    while (size < this.#waiting.length && size < MAX_IN_A_CALL && bytes < MAX_BYTES)
-      bytes += sizeOf((this.#waiting[size++] as Entry).operation)
+    while (size < this.#waiting.length && size < MAX_OPERATIONS && bytes < MAX_BYTES)
+      bytes += sizeOf((this.#waiting[size++] as QueuedOperation).operation)
     const group = this.#waiting.splice(0, size)
     if (this.#waiting.length === 0) this.#lastByKey = new Map()
-    else for (const entry of group) if (this.#lastByKey.get(entry.operation.key) === entry) this.#lastByKey.delete(entry.operation.key)
+    else for (const queued of group) if (this.#lastByKey.get(queued.operation.key) === queued) this.#lastByKey.delete(queued.operation.key)
     return group
   }
 
-  #mark(entry: Entry): void {
-    const origin = this.#context.telemetry?.origin()
-    if (origin === undefined || entry.origins?.at(-1) === origin) return
-    entry.origins ??= []
-    if (entry.origins.length < MAX_TRACES) entry.origins.push(origin)
-  }
-
-  async #send(group: readonly Entry[]): Promise<void> {
+  async #send(group: readonly QueuedOperation[]): Promise<void> {
     const { limits, model, safety } = this.#context
     const { store, connection } = this.#leastLoaded()
     const prefix = this.#context.shards.prefix(this.shard)
     const sequence = ++this.#sequence
-    const operations = group.map((entry) => entry.operation)
+    const operations = group.map((queued) => queued.operation)
     const writes = countWrites(group)
     const span = this.#startSpan(group, writes)
     try {
-      const { shardWasClean, clean, refused, rows } = await connection.call(
+      const reply = await connection.call(
         () => store.write(prefix, this.#writer, sequence, writes, limits, operations, span?.traces),
         () => safety?.beforeWrite(connection, model),
       )
       span?.end()
-      if (shardWasClean) this.own.clear()
-      group.forEach((entry, position) => {
-        const refusal = refused.get(position)
-        if (refusal === undefined) {
-          this.own.add(entry.operation.key)
-          entry.resolve(rows.get(position))
-        } else if (refusal === 'backlog' || refusal === 'unreadable' || entry.operation.shape.asks === undefined)
-          entry.reject(this.#refused(refusal, entry.operation.key))
-        else entry.resolve(refusal)
-      })
-      this.#tell(group, refused)
-      if (shardWasClean || clean.length > 0)
+      this.#settle(group, reply)
+      this.#emit(group, reply.refused)
+      if (reply.shardWasClean || reply.clean.length > 0)
         this.#context.onDirty(
           this.shard,
-          clean.map((position) => (operations[position] as Operation).key),
+          reply.clean.map((position) => (operations[position] as Operation).key),
         )
     } catch (error) {
       const failure = toWriteError(model, error)
       span?.end(failure)
       if (hasStopped(error)) await this.#cleanUp(operations.map(({ key }) => key))
-      for (const entry of group) {
-        if (failure instanceof OutcomeUnknownError) this.own.add(entry.operation.key)
-        entry.reject(failure)
+      for (const queued of group) {
+        if (failure instanceof OutcomeUnknownError) this.own.add(queued.operation.key)
+        queued.reject(failure)
       }
     }
   }
 
-  /** After a call that stopped half-way: views may have followed what was not written, or may not have followed what was. */
+  #settle(group: readonly QueuedOperation[], { shardWasClean, refused, rows }: WriteReply): void {
+    const { limits, model } = this.#context
+    if (shardWasClean) this.own.clear()
+    group.forEach((queued, position) => {
+      const refusal = refused.get(position)
+      if (refusal === undefined) {
+        this.own.add(queued.operation.key)
+        queued.resolve(rows.get(position))
+      } else if (refusal === 'backlog' || refusal === 'unreadable' || queued.operation.shape.asks === undefined)
+        queued.reject(refusalError(model, limits, refusal, queued.operation.key))
+      else queued.resolve(refusal)
+    })
+  }
+
+  /**
+   * Drops the cached rows after a call that stopped half-way. They may show writes that were not stored, or lack writes that were. A flush
+   * job is scheduled for what was stored.
+   */
   async #cleanUp(keys: readonly string[]): Promise<void> {
     const { store, connection } = this.#leastLoaded()
     this.#context.onDirty(this.shard, keys)
-    await connection.call(() => store.invalidate(this.#context.shards.prefix(this.shard), keys)).catch(ignoreViews)
+    await connection.call(() => store.invalidate(this.#context.shards.prefix(this.shard), keys)).catch(ignoreCachedRows)
   }
 
-  #startSpan(group: readonly Entry[], writes: number): WriteSpan | undefined {
+  #startSpan(group: readonly QueuedOperation[], writes: number): WriteSpan | undefined {
     const { telemetry, model } = this.#context
     if (telemetry === undefined) return undefined
     const origins: Origin[] = []
-    for (const entry of group) if (entry.origins !== undefined) origins.push(...entry.origins)
+    for (const queued of group) if (queued.origins !== undefined) origins.push(...queued.origins)
     return telemetry.write({ model, shard: this.shard, operations: group.length, writes, origins })
   }
 
-  #tell(group: readonly Entry[], refused: WriteReply['refused']): void {
+  /** Emits events, if anybody listens. */
+  #emit(group: readonly QueuedOperation[], refused: WriteReply['refused']): void {
     const { events, model, limits } = this.#context
     if (events.listenerCount('written') + events.listenerCount('backlog') === 0) return
     const accepted = group.filter((_, position) => !refused.has(position))
@@ -245,36 +236,10 @@ class Lane {
     const { calls } = this.#context
     return calls.reduce((least, each) => (each.connection.load < least.connection.load ? each : least))
   }
-
-  #refused(refusal: Refusal, key: string): WriteBehindError {
-    const { model, limits } = this.#context
-    if (refusal === 'backlog') return new BacklogFullError(model, key, limits.maxDirty)
-    if (refusal === 'unreadable') return unreadableError(model, key)
-    if (refusal === 'size') return new InvalidInputError(model, undefined, ...tooMuchWaiting(limits.maxBytes))
-    return new InvalidInputError(model, undefined, 'pending increments of a record within 64 bits', 'a sum outside them')
-  }
 }
 
-function countWrites(entries: readonly Entry[]): number {
-  return entries.reduce((total, { writes }) => total + writes, 0)
-}
+/** The write has failed already. If Redis refuses to drop the rows, too, the caller learns no more by it. */
+function ignoreCachedRows(): void {}
 
-function toWriteError(model: string, error: unknown): WriteBehindError {
-  if (error instanceof WriteBehindError) return error
-  const cause = named(error)
-  if (isReply(error) && error.message.startsWith('OOM')) return new RedisFullError(model, cause)
-  const isUnsent = error instanceof NoAnswer ? !error.sent : isRefusedUnread(error)
-  return isUnsent ? new UnavailableError(model, cause) : new OutcomeUnknownError(model, cause)
-}
-
-/** Whether Redis has answered that a command of the script failed: some of those before it may have been carried out. */
-function hasStopped(error: unknown): boolean {
-  const reply = error instanceof NoAnswer ? error.cause : error
-  return reply instanceof RedisRefusal ? !reply.isUnread : isReply(reply) && !isRefusedUnread(reply)
-}
-
-/** They are dropped at best: where this fails, too, Redis refuses more than a write. */
-function ignoreViews(): void {}
-
-/** The sequence of a writer that ends unheard expires by itself. */
+/** A sequence number that Redis was not told to forget expires by itself. */
 function ignoreExpiring(): void {}

@@ -13,8 +13,8 @@ export const WRITE: readonly Mutant[] = [
     'a write is added to an earlier one, past what lies between',
     'write/writer',
     'write/writer.ts',
-    '    this.#lastByKey.set(operation.key, entry)\n',
-    '    if (!this.#lastByKey.has(operation.key)) this.#lastByKey.set(operation.key, entry)\n',
+    '    this.#lastByKey.set(operation.key, queued)\n',
+    '    if (!this.#lastByKey.has(operation.key)) this.#lastByKey.set(operation.key, queued)\n',
   ),
   mutant(
     'a direct write without a hold',
@@ -40,7 +40,7 @@ export const WRITE: readonly Mutant[] = [
   mutant(
     'what Redis did not begin counts as stopped half-way: the write waits for it twice',
     'redis/refusal',
-    'write/writer.ts',
+    'write/write-failure.ts',
     'reply instanceof RedisRefusal ? !reply.isUnread : isReply(reply)',
     'reply instanceof RedisRefusal || isReply(reply)',
   ),
@@ -54,7 +54,7 @@ export const WRITE: readonly Mutant[] = [
   mutant(
     'a refusal before the script taken for an unknown outcome',
     'redis/refusal',
-    'write/writer.ts',
+    'write/write-failure.ts',
     ': isRefusedUnread(error)',
     ': false',
   ),
