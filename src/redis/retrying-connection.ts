@@ -32,9 +32,18 @@ function isFault(error: unknown): boolean {
   return error instanceof RangeError || error instanceof TypeError || error instanceof ReferenceError
 }
 
-/** ioredis holds the process up for 2 s when a connection is disconnected that has ended. */
+/** Connections that this process has ended, see `hasEnded`. */
+const disconnected = new WeakSet<Redis>()
+
+/** Ends a connection for good. If it has ended already, ioredis would keep the process alive for 2 s. */
 export function disconnect(redis: Redis): void {
+  disconnected.add(redis)
   if (redis.status !== 'end') redis.disconnect()
+}
+
+/** Tells whether a connection has ended for good. ioredis does not say so of a connection that was about to reconnect when it was ended. */
+export function hasEnded(redis: Redis): boolean {
+  return redis.status === 'end' || disconnected.has(redis)
 }
 
 /** Something that was sent, and waits for its answer. Times are by performance.now(). */

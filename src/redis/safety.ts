@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { UnsafeRedisError } from '../errors.js'
 import type { Events } from '../events.js'
 import { isReply } from './reply.js'
-import { NotYet, type RetryingConnection } from './retrying-connection.js'
+import { hasEnded, NotYet, type RetryingConnection } from './retrying-connection.js'
 import { assess, type Findings } from './server-info.js'
 
 /** Ms before a connection to a replica is given up for another one, which may reach the primary. */
@@ -35,6 +35,7 @@ export class Safety {
   /** Redis writes down each refusal of a right (ACL LOG): it is asked for its configuration until it refuses. */
   #tellsConfig = true
   readonly #warned = new Set<string>()
+  #timer: NodeJS.Timeout | undefined
 
   constructor(context: SafetyContext) {
     this.#context = context
@@ -52,8 +53,7 @@ export class Safety {
       throw new UnsafeRedisError(findings.evicted ? `${problem}; it has evicted ${findings.evicted} key(s) since its start` : problem)
     this.#note(findings)
     this.watch(redis, connection)
-    const timer = setInterval(() => void this.#lookAgain(redis, connection), this.#context.interval).unref()
-    redis.once('end', () => clearInterval(timer))
+    this.#timer = setInterval(() => void this.#lookAgain(redis, connection), this.#context.interval).unref()
   }
 
   /** Has each new connection of the connection looked at before it carries writes. */
@@ -86,6 +86,7 @@ export class Safety {
   }
 
   async #lookAgain(redis: Redis, connection: RetryingConnection): Promise<void> {
+    if (hasEnded(redis)) return clearInterval(this.#timer)
     const end = this.#ends.get(connection) as End
     if (redis.status === 'ready' && end.look === undefined) await this.#look(redis, connection, end)
   }

@@ -7,7 +7,7 @@ import { ConfigurationError, UnavailableError, WriteBehindError } from '../error
 import type { Events } from '../events.js'
 import { within } from '../flush/barrier.js'
 import type { Model } from '../model/model.js'
-import type { RetryingConnection } from '../redis/retrying-connection.js'
+import { hasEnded, type RetryingConnection } from '../redis/retrying-connection.js'
 import type { Calls } from '../write/writer.js'
 import { Binding } from './binding.js'
 import { IdentityKey } from './identity.js'
@@ -151,7 +151,7 @@ export class Confirmation {
 
   #watch(): void {
     setTimeout(() => {
-      if (this.#context.calls.redis.status === 'end' || this.#refusal !== undefined) return
+      if (hasEnded(this.#context.calls.redis) || this.#refusal !== undefined) return
       void this.#look().finally(() => this.#watch())
     }, INTERVAL).unref()
   }
