@@ -1,4 +1,4 @@
-/** What the nemesis can do while everything acknowledged has to arrive. Each ends by itself. */
+/** Faults of processes, servers, links and queues. All acknowledged writes must arrive in spite of them. Each fault ends by itself. */
 import { models } from '../../generated/write-behind.js'
 import { persistently } from './child.js'
 import type { Member } from './fleet.js'
@@ -12,9 +12,9 @@ import { type Fault, type Scene, type Strike, sleep } from './strike.js'
 export const FAULTS: readonly Fault[] = [
   { weight: 10, pick: ({ fleet }, random) => kill(random.pick(fleet.workers)) },
   { weight: 6, pick: ({ fleet }, random) => kill(random.pick(fleet.writers)) },
-  // Longer than BullMQ's lock (5 s) and its check for stalled jobs (2 s).
+  // This is longer than BullMQ's lock (5 s) and its check for stalled jobs (2 s).
   { weight: 8, pick: ({ fleet }, random) => stop(random.pick(fleet.workers), random.integer(7500, 12_000)) },
-  // Longer than a write's timeout (4 s).
+  // This may be longer than a write's timeout (4 s).
   { weight: 5, pick: ({ fleet }, random) => stop(random.pick(fleet.writers), random.integer(500, 8000)) },
   { weight: 6, pick: ({ stage }, random) => restartPostgres(stage, random.integer(0, 2000)) },
   { weight: 6, pick: ({ stage }, random) => restartRedis(stage, random.integer(0, 1500)) },
@@ -64,7 +64,7 @@ function restartRedis(stage: Stage, ms: number): Strike {
   return { what: `SIGKILL Redis, back after ${ms} ms`, uses: 'Redis', run }
 }
 
-/** Redis must not die while it has what it could not write: `uses` keeps the two apart. */
+/** Redis must not be killed while it has writes that its disk did not take, because they would be lost. `uses` keeps the two faults apart. */
 function fillRedisDisk(stage: Stage, ms: number): Strike {
   return { what: `disk of Redis full for ${ms} ms`, uses: 'Redis', run: (ended) => stage.fillRedisDisk(() => sleep(ms, ended)) }
 }
@@ -114,7 +114,7 @@ function swallow(proxy: TcpProxy, random: Random): LinkStrike {
   return [`(${replies})`, () => proxy.swallow(replies)]
 }
 
-/** Jobs beside those that are there, without deduplication: each shard gets several flushers at once. */
+/** Adds more jobs without deduplication, so that several flushers work on each shard at once. */
 function duplicate(stage: Stage, random: Random): Strike {
   const [model, jobs] = [random.pick(MODELS), random.integer(10, 100)]
   const shards = Array.from({ length: jobs }, () => random.integer(0, SHARDS - 1))

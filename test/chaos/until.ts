@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** @throws Error when the condition does not come true in time */
+/** Resolves when the condition is true. @throws Error when it is still false after `timeout` ms */
 export async function until(timeout: number, what: () => string, condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + timeout
   while (!(await condition())) {
