@@ -7,12 +7,12 @@ import { createRedis } from './fixture.js'
 const LIMITS: WriteLimits = { debounce: 0, maxWait: 1, maxDirty: 100, maxBytes: 2 ** 22, nameClean: true }
 const TTL = { view: 60_000, missing: 60_000 }
 
-/** A shard of a model, and the steps that a test takes by hand. */
+/** A shard of a model, and the steps of a flush that a test makes by hand. */
 export class TestShard {
   readonly connection = createRedis()
   readonly store = new Store(this.connection.redis)
   readonly prefix: string
-  /** Of the writes from now on. */
+  /** The limits of all writes from now on. */
   limits = LIMITS
   #sequence = 0
 
@@ -24,12 +24,12 @@ export class TestShard {
     return this.store.write(this.prefix, 'writer', ++this.#sequence, operations.length, this.limits, operations)
   }
 
-  /** The last call, as a client that got no reply sends it again. */
+  /** Sends the last call again, as a client does that got no reply. */
   writeAgain(...operations: Operation[]) {
     return this.store.write(this.prefix, 'writer', this.#sequence, operations.length, this.limits, operations)
   }
 
-  /** Makes the view, of a row as the database would hold it. */
+  /** Stores the cached row of a record. `values` is its row in the database. */
   async load(
     key: string,
     fields: readonly { name: string; start: string }[],
@@ -41,7 +41,7 @@ export class TestShard {
     await this.store.load(this.prefix, TTL, fields, { ledger, rows: [{ key, values }] }, [(found as Lease).lease], '')
   }
 
-  /** As if the record, which is dirty, had been written first at another time, and become due at another. */
+  /** Changes when the dirty record was first written, and when it is due. */
   async putBack(key: string, since: number, due: number): Promise<void> {
     const { redis } = this.connection
     const packed = await redis.hgetBuffer(`${this.prefix}packed`, key)
@@ -51,7 +51,7 @@ export class TestShard {
     await redis.zadd(`${this.prefix}dirty`, due, key)
   }
 
-  /** Claims the record, and has the database refuse it, with `between` done meanwhile. */
+  /** Claims the record, calls `between`, and parks the record. */
   async park(key: string, between: () => Promise<unknown> = async () => {}): Promise<void> {
     const { batch } = await this.store.claim(this.prefix, `batch-${++this.#sequence}`, { records: 10, bytes: 1000 }, { key })
     await between()

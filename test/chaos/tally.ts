@@ -67,7 +67,7 @@ export class Tally {
     return [
       `${reports.length} cycles, ${reports.filter(isClean).length} clean; calls refused ${this.#sum(({ refused }) => refused)}, unknown ${this.#sum(({ unknown }) => unknown)}`,
       `the longest drain took ${Math.max(...drains)} ms; after a disaster every shard went on within ${Math.max(0, ...disasters)} ms, ${this.#sum(({ adopted }) => adopted)} adopted events`,
-      `because Redis was put back in time, as README.md says: ${this.count('repeated')} records counted an increment twice, ${this.count('set back')} went back for a while`,
+      `a Redis that was put back in time, as README.md says, made ${this.count('repeated')} records count an increment twice, and ${this.count('set back')} go back for a while`,
       `Redis held after the first cycle ${keysInWords(first)}; after the last cycle ${keysInWords(last)}`,
     ]
   }

@@ -1,4 +1,4 @@
-/** Random numbers that a seed repeats. */
+/** Makes numbers that follow from a seed. */
 export class Random {
   #state: number
 

@@ -7,7 +7,7 @@ const TRANSFER_FEE = 5
 export function posts(db: Client): Router {
   const router = Router()
 
-  /** With its statistics and first comments, in one nested write. */
+  /** Creates a post with its statistics and first comments in one nested write. */
   router.post('/', async ({ body: { authorId, comments = [], ...data } }, response) => {
     const post = await db.post.create({
       data: { ...data, author: { connect: { id: authorId } }, stat: { create: {} }, comments: { create: comments } },
@@ -47,7 +47,7 @@ export function posts(db: Client): Router {
     response.json(post)
   })
 
-  /** What an editor opens, and saves every few seconds. */
+  /** Shows what an editor opens, and saves every few seconds. */
   router.get('/:id/source', async ({ params }, response) => {
     const select = { title: true, body: true, tags: true, meta: true, status: true, revision: true } as const
     const post = await db.post.findUnique({ where: { id: params.id }, select })
@@ -60,7 +60,7 @@ export function posts(db: Client): Router {
     response.json(await db.post.update({ where: { id: params.id }, data, select: { title: true, body: true, revision: true } }))
   })
 
-  /** Only from the revision that the editor has seen. */
+  /** Saves a body only if the post still has the revision that the editor has seen. */
   router.put('/:id/body', async ({ params: { id }, body: { body, revision } }, response) => {
     response.json(await db.post.update({ where: { id, revision }, data: { body, revision: { increment: 1 } } }))
   })

@@ -48,7 +48,7 @@ export function users(db: Client): Router {
     response.json(await db.user.upsert({ where: { email }, create: { email, ...body }, update: body, select: { id: true, name: true } }))
   })
 
-  /** A sign of life, which a busy application sees all the time. */
+  /** Notes that a user was seen, as a busy application does all the time. */
   router.post('/:id/seen', async ({ params: { id } }, response) => {
     const data = { lastSeenAt: new Date(), reputation: { increment: 1 } }
     response.json(await db.user.update({ where: { id }, data, select: { reputation: true, lastSeenAt: true } }))
