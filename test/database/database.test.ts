@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
-import { Database } from '../../src/database/database.js'
+import { Database } from '../../src/database/postgresql/database.js'
 import { Counters } from '../counters.js'
 
 const counters = new Counters()

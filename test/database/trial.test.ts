@@ -1,8 +1,8 @@
 /** What a trial finds out of a batch's rows, one by one, without changing any. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
-import { Database } from '../../src/database/database.js'
-import type { RowChange } from '../../src/database/statement.js'
+import { Database } from '../../src/database/postgresql/database.js'
+import type { RowChange } from '../../src/database/postgresql/statement.js'
 import { NULL } from '../../src/model/codec.js'
 import { createDatabase, type TestDatabase } from '../fixture.js'
 

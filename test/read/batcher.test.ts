@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { models } from '../../generated/write-behind.js'
 import { Compiler } from '../../src/change/compiler.js'
-import { Database } from '../../src/database/database.js'
+import { Database } from '../../src/database/postgresql/database.js'
 import { Reader } from '../../src/read/reader.js'
 import { ShardNames, shardPrefix } from '../../src/redis/keys.js'
 import { RetryingConnection } from '../../src/redis/retrying-connection.js'

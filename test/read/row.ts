@@ -1,7 +1,7 @@
 /** A cache of one row that others change too. Importing it registers hooks in the test file. */
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { models } from '../../generated/write-behind.js'
-import type { SqlClient } from '../../src/database/database.js'
+import type { SqlClient } from '../../src/database/postgresql/database.js'
 import { createEvents } from '../../src/events.js'
 import { type Cache, createWriteBehind } from '../../src/index.js'
 import { Holds } from '../../src/read/holds.js'

@@ -1,7 +1,7 @@
 /** Caches that write through or around, and one row. Importing it registers hooks in the test file. */
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { models } from '../../generated/write-behind.js'
-import type { SqlClient } from '../../src/database/database.js'
+import type { SqlClient } from '../../src/database/postgresql/database.js'
 import { type Cache, createWriteBehind, type Options, type Policy } from '../../src/index.js'
 import { HOUR } from '../counters.js'
 import { createDatabase, createRedis, type TestDatabase } from '../fixture.js'

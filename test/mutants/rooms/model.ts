@@ -90,7 +90,7 @@ export const MODEL: readonly Mutant[] = [
   mutant(
     'a time of the last change is left to the database',
     'generator/emit',
-    'generator/describe.ts',
+    'generator/models.ts',
     'else if (field.isUpdatedAt || isMadeByPrisma)',
     'else if (field.isRequired && isMadeByPrisma)',
   ),

@@ -1,4 +1,4 @@
-import type { Model } from '../model/model.js'
+import type { Model } from '../../model/model.js'
 
 /** A moment as the adapter gives it in a session whose clocks are nine hours ahead, for this one statement. */
 const PROBE = `select set_config('TimeZone', 'Asia/Tokyo', true), timestamptz '2000-01-01 00:00:00+00' as moment`

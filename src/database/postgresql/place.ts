@@ -1,4 +1,4 @@
-import type { Ledger } from '../model/model.js'
+import type { Ledger } from '../../model/model.js'
 import { quoteLedger } from './columns.js'
 
 /** Sends one statement. */

@@ -1,5 +1,5 @@
-import { ConfigurationError } from '../errors.js'
-import type { Field, Model } from '../model/model.js'
+import { ConfigurationError } from '../../errors.js'
+import type { Field, Model } from '../../model/model.js'
 import { describeProblems } from './inspection-problems.js'
 import type { Ask } from './place.js'
 

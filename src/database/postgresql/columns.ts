@@ -1,8 +1,8 @@
 /** What the statements of a model call its columns, and the types of their parameters. */
 
-import { isCounter, type Operand } from '../change/change.js'
-import { plainFields } from '../model/fields.js'
-import type { Field, Model } from '../model/model.js'
+import { isCounter, type Operand } from '../../change/change.js'
+import { plainFields } from '../../model/fields.js'
+import type { Field, Model } from '../../model/model.js'
 
 export interface Column {
   readonly field: Field

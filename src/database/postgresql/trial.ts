@@ -5,9 +5,9 @@
  * A DO block takes no parameters: the rows reach it as settings of the transaction, an array of texts for each column. A row that fails
  * is tried again when others have come through since: it may need them, as a child its parent.
  */
-import type { PersistError } from '../errors.js'
+import type { PersistError } from '../../errors.js'
+import { toPersistError } from '../failure.js'
 import type { SqlClient } from './database.js'
-import { toPersistError } from './failure.js'
 import type { RowChange, StatementBuilder } from './statement.js'
 
 /** Columns of all parts: a setting and a variable each. */

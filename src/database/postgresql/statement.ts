@@ -13,11 +13,11 @@ import {
   operandsOf,
   type RecordChange,
   startOf,
-} from '../change/change.js'
-import type { CopiedChange } from '../change/copy.js'
-import { PersistError } from '../errors.js'
-import { splitKey } from '../model/key.js'
-import type { Model } from '../model/model.js'
+} from '../../change/change.js'
+import type { CopiedChange } from '../../change/copy.js'
+import { PersistError } from '../../errors.js'
+import { splitKey } from '../../model/key.js'
+import type { Model } from '../../model/model.js'
 import { type Column, cast, columnsOf, quoteLedger } from './columns.js'
 import { type RowColumn, Rows } from './rows.js'
 import type { TimeZones } from './time-zone.js'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { PersistError } from '../errors.js'
-import type { Model } from '../model/model.js'
+import { PersistError } from '../../errors.js'
+import type { Model } from '../../model/model.js'
 import { quoteLedger } from './columns.js'
 
 /** Texts of 32 bytes that are written, and taken back: a full disk has room for a row, but hardly for these. */

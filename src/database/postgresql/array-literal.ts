@@ -1,8 +1,8 @@
 /**
  * Text of PostgreSQL arrays. Rows travel as one array a column: PostgreSQL reads them with less work than JSON, and they are shorter.
  */
-import { NULL } from '../model/codec.js'
-import type { Field } from '../model/model.js'
+import { NULL } from '../../model/codec.js'
+import type { Field } from '../../model/model.js'
 
 /** What has to be quoted: the syntax of arrays, and white space, which may be trimmed. */
 const SYNTAX = /[{}",\\\s]/

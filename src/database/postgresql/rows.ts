@@ -1,6 +1,6 @@
-import { type RecordChange, textsOf } from '../change/change.js'
-import type { CopiedChange } from '../change/copy.js'
-import type { Field } from '../model/model.js'
+import { type RecordChange, textsOf } from '../../change/change.js'
+import type { CopiedChange } from '../../change/copy.js'
+import type { Field } from '../../model/model.js'
 import { ArrayLiteral, elementText } from './array-literal.js'
 import { arrayType } from './columns.js'
 

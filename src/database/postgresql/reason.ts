@@ -1,7 +1,8 @@
 /** Why the database does not answer at the start, or is refused, in words of ours: a message of another library may quote anything. */
-import { toPersistError } from '../database/failure.js'
-import type { Ask } from '../database/place.js'
-import type { Ledger } from '../model/model.js'
+
+import type { Ledger } from '../../model/model.js'
+import { toPersistError } from '../failure.js'
+import type { Ask } from './place.js'
 
 /** What codes stand for that the text of an outage does not tell apart. */
 const HINTS: readonly (readonly [codes: RegExp, hint: string])[] = [

@@ -1,5 +1,5 @@
-import { splitKey } from '../model/key.js'
-import type { Field, Model } from '../model/model.js'
+import { splitKey } from '../../model/key.js'
+import type { Field, Model } from '../../model/model.js'
 import { ArrayLiteral } from './array-literal.js'
 import { arrayType, type Column, columnsOf, quoteLedger } from './columns.js'
 

@@ -4,7 +4,7 @@ import type { Field, Ledger, Model, Models, Relations, ScalarType } from '../mod
 import { type Block, readBlocks } from './datamodel.js'
 import { describeDefault } from './default.js'
 import { describeLedger, LEDGER_MODEL } from './ledger.js'
-import { describeColumn, explainRefusal, quote } from './native.js'
+import { describeColumn, explainRefusal, quote } from './postgresql.js'
 import { Problems, type Refuse } from './problems.js'
 import { describeRelations } from './relations.js'
 
