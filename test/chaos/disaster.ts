@@ -1,9 +1,9 @@
 /** Disasters in which Redis loses its data, or a part of it. Writes acknowledged before may be lost. Writes acknowledged afterwards may not. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '../random.js'
+import { until } from '../until.js'
 import type { Amnesty } from './checker.js'
-import type { Random } from './random.js'
 import type { Stage } from './stage.js'
-import { until } from './until.js'
 
 export const DISASTERS = ['emptied', 'put back', 'replica promoted'] as const
 export type Disaster = (typeof DISASTERS)[number]
@@ -48,7 +48,7 @@ export async function strike(disaster: Disaster, stage: Stage, random: Random): 
     stuck = [...before].filter(([shard, batch]) => now.get(shard) === batch).map(([shard]) => shard)
     return stuck.length === 0
   }
-  await until(GO_ON, () => 'shards to go on', haveMoved).catch(() => {})
+  await until('shards to go on', GO_ON, haveMoved).catch(() => {})
   return { disaster, until: happened, mayRepeat: disaster !== 'emptied', wentOnAfter: Math.round(performance.now() - started), stuck }
 }
 

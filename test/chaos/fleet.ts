@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { until } from '../until.js'
 import type { Answer, ChildPlan, Order } from './child.js'
 import type { History } from './history.js'
 import { JOURNAL, readJournal } from './journal.js'
 import { WRITERS } from './operation.js'
-import { until } from './until.js'
 
 export const WORKERS = 3
 const RESTART_PAUSE = 200
@@ -147,8 +147,8 @@ export class Fleet {
     for (const member of this.members) member.signal('SIGCONT')
     const missing = () => this.members.filter(({ isReady }) => !isReady)
     await until(
-      timeout,
       () => `${missing().map(({ name }) => name)} to be ready`,
+      timeout,
       () => missing().length === 0,
     )
   }
@@ -161,11 +161,7 @@ export class Fleet {
   async pause(timeout: number): Promise<readonly Member[]> {
     for (const writer of this.writers) writer.order('pause')
     const pending = () => this.writers.filter(({ isPaused }) => !isPaused)
-    await until(
-      timeout,
-      () => '',
-      () => pending().length === 0,
-    ).catch(() => {})
+    await until('the calls of the writers to be answered', timeout, () => pending().length === 0).catch(() => {})
     return pending()
   }
 

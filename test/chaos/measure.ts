@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { models } from '../../generated/write-behind.js'
 import { queueName } from '../../src/flush/scheduler.js'
 import { queuePrefix } from '../../src/redis/keys.js'
+import { until } from '../until.js'
 import { readRows } from './audit.js'
 import { check } from './checker.js'
 import { leftovers } from './drain.js'
@@ -11,7 +12,6 @@ import type { ChaosOptions, Measurement } from './options.js'
 import { MODELS } from './queues.js'
 import { measureRefused } from './refused.js'
 import { Stage } from './stage.js'
-import { until } from './until.js'
 
 export interface Measured {
   readonly figures: Readonly<Record<string, number | string>>
@@ -68,11 +68,7 @@ async function measureKill({ stage, fleet, history, say }: Setting): Promise<Mea
   for (let round = 1; round <= KILLS; round++) {
     fleet.resume()
     await sleep(3000 + 100 * round)
-    await until(
-      PATIENCE,
-      () => 'a batch in flight',
-      async () => (await leftovers(stage)).some(({ inFlight }) => inFlight),
-    )
+    await until('a batch in flight', PATIENCE, async () => (await leftovers(stage)).some(({ inFlight }) => inFlight))
     for (const worker of fleet.workers) worker.signal('SIGSTOP')
     const inFlight = (await leftovers(stage)).filter((each) => each.inFlight).length
     for (const worker of fleet.workers.slice(0, 2)) worker.signal('SIGKILL')
@@ -123,17 +119,9 @@ async function measureDrain(stage: Stage, rate: number, say: (line: string) => v
   const returned = performance.now()
   const backlog = await countDirty(stage)
   say(`PostgreSQL is back; ${backlog} dirty records`)
-  await until(
-    DRAIN_TIMEOUT,
-    () => 'the first flush',
-    async () => (await countDirty(stage)) < backlog,
-  )
+  await until('the first flush', DRAIN_TIMEOUT, async () => (await countDirty(stage)) < backlog)
   const first = performance.now()
-  await until(
-    DRAIN_TIMEOUT,
-    () => 'the drain of the backlog',
-    async () => (await countDirty(stage)) <= rate,
-  )
+  await until('the drain of the backlog', DRAIN_TIMEOUT, async () => (await countDirty(stage)) <= rate)
   const drained = performance.now()
   return {
     backlog,
@@ -145,11 +133,7 @@ async function measureDrain(stage: Stage, rate: number, say: (line: string) => v
 }
 
 async function untilClean(stage: Stage, timeout: number): Promise<void> {
-  await until(
-    timeout,
-    () => 'all shards to be clean',
-    async () => (await leftovers(stage)).length === 0,
-  )
+  await until('all shards to be clean', timeout, async () => (await leftovers(stage)).length === 0)
 }
 
 async function countWrong(stage: Stage, history: History): Promise<number> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '../random.js'
 import { FAULTS } from './faults.js'
-import type { Random } from './random.js'
 import type { Fault, Scene, Strike } from './strike.js'
 
 const SHORTEST_PAUSE = 200

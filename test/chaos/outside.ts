@@ -5,10 +5,10 @@
 import type { Queue } from 'bullmq'
 import { models } from '../../generated/write-behind.js'
 import { shardPrefix } from '../../src/redis/keys.js'
+import type { Random } from '../random.js'
 import { persistently } from './child.js'
 import { counterName, pagePath, playerId, RECORDS, WRITERS } from './operation.js'
 import { deleteQueues, MODELS, type ModelName, SHARDS, withQueue } from './queues.js'
-import type { Random } from './random.js'
 import type { Stage } from './stage.js'
 import { type Fault, type Strike, sleep } from './strike.js'
 

@@ -4,8 +4,8 @@ import { Redis } from 'ioredis'
 import { PrismaClient } from '../../generated/client/client.js'
 import { models } from '../../generated/write-behind.js'
 import { type Cache, createWriteBehind } from '../../src/index.js'
+import { until } from '../until.js'
 import type { Query } from './audit.js'
-import { until } from './until.js'
 
 const REFUSED = 20_000
 const GOOD = 1000
@@ -81,11 +81,7 @@ class Refusals {
     await sleep(200)
     await this.#write(prefix, GOOD)
     const written = performance.now()
-    await until(
-      TIMEOUT,
-      () => `the good records ${prefix}… to be written`,
-      async () => (await this.#count(prefix)) === GOOD,
-    )
+    await until(`the good records ${prefix}… to be written`, TIMEOUT, async () => (await this.#count(prefix)) === GOOD)
     const delay = Math.round(performance.now() - written - DEBOUNCE)
     this.#say(`${when}, good records wait ${delay} ms`)
     return delay
@@ -113,6 +109,6 @@ class Refusals {
 
   async #untilParked(what: string, isReached: (parked: number) => boolean): Promise<void> {
     const condition = async () => isReached((await this.#cache.status()).reduce((total, { parked }) => total + parked, 0))
-    await until(TIMEOUT, () => what, condition)
+    await until(what, TIMEOUT, condition)
   }
 }

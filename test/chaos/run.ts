@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Random } from '../random.js'
+import { until } from '../until.js'
 import { installAudit, readRows, takeSteps } from './audit.js'
 import { check, type Finding, isHarm, type Rows } from './checker.js'
 import { type Aftermath, DISASTERS, type Disaster, strike } from './disaster.js'
@@ -9,10 +11,8 @@ import { History } from './history.js'
 import { Nemesis } from './nemesis.js'
 import type { ChaosOptions } from './options.js'
 import { MODELS, SHARDS } from './queues.js'
-import { Random } from './random.js'
 import { Stage } from './stage.js'
 import { type Counts, type CycleReport, isClean, Tally } from './tally.js'
-import { until } from './until.js'
 
 const START_TIMEOUT = 60_000
 /** Every call ends within this many ms. */
@@ -207,7 +207,7 @@ export class Run {
       left = (await (this.#options.naive ? naiveLeftovers : leftovers)(this.#stage)).filter(counts)
       return left.length === 0
     }
-    await until(DRAIN_TIMEOUT, () => 'the drain', isOver).catch(() => {})
+    await until('the drain', DRAIN_TIMEOUT, isOver).catch(() => {})
     return [left, Math.round(performance.now() - started)]
   }
 

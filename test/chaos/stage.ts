@@ -7,12 +7,12 @@ import { applyMigrations } from '../environment/migrations.js'
 import { type PostgresServer, startPostgres } from '../environment/postgres.js'
 import { type RedisServer, startRedis } from '../environment/redis.js'
 import { freePort } from '../environment/server.js'
+import { until } from '../until.js'
 import type { Query } from './audit.js'
 import { canMount, fill, free, mount, unmount } from './disk.js'
 import { Poison } from './poison.js'
 import { TcpProxy } from './proxy.js'
 import { SecondApplication } from './second-application.js'
-import { until } from './until.js'
 
 const NAMESPACE = 'chaos'
 const AOF = 'appendonlydir'
@@ -136,7 +136,7 @@ export class Stage {
       const information = await this.#redis.info('persistence')
       return words.every((word) => information.includes(word))
     }
-    await until(DISK_TIMEOUT, () => `INFO of Redis to say ${words}`, isSaid)
+    await until(`INFO of Redis to say ${words}`, DISK_TIMEOUT, isSaid)
   }
 
   /** Copies the AOF of Redis. Resolves to the folder of the copy. */
@@ -178,10 +178,10 @@ export class Stage {
     const replica = await this.startReplica()
     const redis = connect(replica)
     const isOnline = async () => /slave\d+:.*state=online/.test(await this.#redis.info('replication'))
-    await until(FAILOVER_TIMEOUT, () => 'the replica to be online', isOnline)
+    await until('the replica to be online', FAILOVER_TIMEOUT, isOnline)
     await this.#redis.call('FAILOVER', 'TO', '127.0.0.1', replica.port, 'TIMEOUT', FAILOVER_TIMEOUT)
     const hasTakenOver = async () => (await redis.info('replication')).includes('role:master')
-    await until(2 * FAILOVER_TIMEOUT, () => 'the replica to take over', hasTakenOver)
+    await until('the replica to take over', 2 * FAILOVER_TIMEOUT, hasTakenOver)
     this.#retired.push(this.#server)
     this.#redis.disconnect()
     this.#server = replica

@@ -1,6 +1,6 @@
 import { setTimeout as timer } from 'node:timers/promises'
+import type { Random } from '../random.js'
 import type { Fleet } from './fleet.js'
-import type { Random } from './random.js'
 import type { Stage } from './stage.js'
 
 export interface Scene {

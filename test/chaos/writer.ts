@@ -1,9 +1,9 @@
 /** The entry of a writer process. It makes calls in bursts at a given rate, and notes every call before it makes it. */
 import type { ErrorCode } from '../../src/index.js'
+import { Random } from '../random.js'
 import { answer, onOrder, plan } from './child.js'
 import { Journal } from './journal.js'
 import { counterName, type Operation, pagePath, playerId, RECORDS, toLine } from './operation.js'
-import { Random } from './random.js'
 import { openTarget } from './target.js'
 
 /** The writer pauses when this many calls have no answer yet. */

@@ -1,5 +1,18 @@
 import type { TestDatabase } from '../fixture.js'
-import { connectCache, DELETED, eventually, pathOf, REFUSED, ROUNDS, rowAfter, SHARED, type SubjectCache, type Target } from './subject.js'
+import { until } from '../until.js'
+import {
+  connectCache,
+  DELETED,
+  PAUSE,
+  pathOf,
+  REFUSED,
+  ROUNDS,
+  rowAfter,
+  SHARED,
+  type SubjectCache,
+  type Target,
+  TIMEOUT,
+} from './subject.js'
 
 /** This lasts as long as the subject lives, and is few enough for the shard to become clean on a busy machine. */
 const OTHER_WRITES = 60
@@ -65,7 +78,7 @@ export class Case {
     this.#stopped = true
     await this.#writing
     await this.#query('delete from refused where path = $1', REFUSED)
-    await eventually(() => this.#flush())
+    await until('everything to be flushed', TIMEOUT, () => this.#flush(), PAUSE)
     await this.#checkRedis()
     await this.#checkRows()
   }

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import type { PrismaClient } from '../../generated/client/client.js'
 import { models } from '../../generated/write-behind.js'
 import { type Cache, createWriteBehind } from '../../src/index.js'
+import { until } from '../until.js'
 import { withStatementFailpoints } from './failpoints.js'
 
 /**
@@ -15,6 +16,10 @@ import { withStatementFailpoints } from './failpoints.js'
  */
 const POLICY = { shards: 1, batchSize: 4, debounce: 20, maxWait: 100, backoff: 20, maxBackoff: 60, viewTtl: 60_000 }
 export const ROUNDS = 3
+/** A step of the subject must come to its end within this many ms. */
+export const TIMEOUT = 60_000
+/** The subject looks again after this many ms. */
+export const PAUSE = 15
 /** The database refuses this record until it is deleted from the table `refused`. */
 export const REFUSED = 'bad'
 /** Records that the subject and the other writers change. */
@@ -55,19 +60,17 @@ export async function playSubject(target: Target, journal: Journal, isKnownFailu
   await again(() => readAll(cache, namespace, 1))
   await writeRound(cache, namespace, 2, journal)
   await again(() => readAll(cache, namespace, 2))
-  await eventually(async () => (await isPersisted(target, 2)) && (await cache.parked()).length > 0)
+  const isParked = async () => (await cache.parked()).length > 0
+  await until(
+    'the second round to be persisted and a record to be parked',
+    TIMEOUT,
+    async () => (await isPersisted(target, 2)) && isParked(),
+    PAUSE,
+  )
   await writeRound(cache, namespace, 3, journal)
   await again(() => readAll(cache, namespace, 3))
-  await eventually(() => isPersisted(target, 3))
+  await until('the third round to be persisted', TIMEOUT, () => isPersisted(target, 3), PAUSE)
   await again(() => cache.close({ deadline: 3000 }))
-}
-
-export async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 60_000
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error('the condition was still false after 60 s')
-    await new Promise((resolve) => setTimeout(resolve, 15))
-  }
 }
 
 async function writeRound(cache: SubjectCache, namespace: string, round: number, journal: Journal): Promise<void> {

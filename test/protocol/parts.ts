@@ -2,7 +2,7 @@
  * The protocol of docs/architecture.md for one shard of counters, without Redis and PostgreSQL. Every method is atomic, as a script or a statement
  * is. Anything may happen between two calls.
  */
-import type { Random } from './random.js'
+import type { Random } from '../random.js'
 
 /** A rule that can be left out, to show what it is for. */
 export type Rule = 'ledger' | 'void' | 'adopt' | 'snapshot'

@@ -1,5 +1,5 @@
+import { Random } from '../random.js'
 import { type Batch, type Counts, Database, Redis, type Rule, type Snapshot } from './parts.js'
-import { Random } from './random.js'
 
 const KEYS = ['a', 'b', 'c', 'd']
 const STEPS = 300

@@ -26,12 +26,7 @@ export function posts(db: Client): Router {
   })
 
   router.get('/', async ({ query }, response) => {
-    const found = await db.post.findMany({
-      where: { author: { email: String(query.author) }, ...(query.tag ? { tags: { has: String(query.tag) } } : {}) },
-      select: { title: true, status: true, _count: { select: { likes: true } } },
-      orderBy: { title: 'asc' },
-    })
-    response.json(found.map(({ _count, ...post }) => ({ ...post, likes: _count.likes })))
+    response.json(await listPosts(db, String(query.author), query.tag && String(query.tag)))
   })
 
   router.get('/newest', async ({ query }, response) => {
@@ -66,15 +61,8 @@ export function posts(db: Client): Router {
   })
 
   router.post('/:id/transfer', async ({ params: { id }, body: { to } }, response) => {
-    const post = await db.$transaction(async (transaction) => {
-      const { authorId } = await transaction.post.findUniqueOrThrow({ where: { id } })
-      const moved = await transaction.post.update({ where: { id }, data: { authorId: to, revision: { increment: 1 } } })
-      await transaction.user.update({ where: { id: to }, data: { reputation: { increment: TRANSFER_FEE } } })
-      const payer = await transaction.user.update({ where: { id: authorId }, data: { reputation: { decrement: TRANSFER_FEE } } })
-      if (payer.reputation < 0) throw new Forbidden('the author cannot pay for the transfer')
-      return moved
-    })
-    response.json({ authorId: post.authorId, revision: post.revision })
+    const { authorId, revision } = await transfer(db, id, to)
+    response.json({ authorId, revision })
   })
 
   router.delete('/', async ({ query }, response) => {
@@ -87,4 +75,25 @@ export function posts(db: Client): Router {
   })
 
   return router
+}
+
+async function listPosts(db: Client, email: string, tag: string | undefined) {
+  const found = await db.post.findMany({
+    where: { author: { email }, ...(tag ? { tags: { has: tag } } : {}) },
+    select: { title: true, status: true, _count: { select: { likes: true } } },
+    orderBy: { title: 'asc' },
+  })
+  return found.map(({ _count, ...post }) => ({ ...post, likes: _count.likes }))
+}
+
+/** Gives a post to another author for a fee. @throws Forbidden when its author cannot pay, and then nothing changes */
+function transfer(db: Client, id: string, to: string) {
+  return db.$transaction(async (transaction) => {
+    const { authorId } = await transaction.post.findUniqueOrThrow({ where: { id } })
+    const moved = await transaction.post.update({ where: { id }, data: { authorId: to, revision: { increment: 1 } } })
+    await transaction.user.update({ where: { id: to }, data: { reputation: { increment: TRANSFER_FEE } } })
+    const payer = await transaction.user.update({ where: { id: authorId }, data: { reputation: { decrement: TRANSFER_FEE } } })
+    if (payer.reputation < 0) throw new Forbidden('the author cannot pay for the transfer')
+    return moved
+  })
 }
