@@ -69,22 +69,20 @@ export function check(evidence: Evidence): Finding[] {
 function checkAmount({ before, after, history, amnesty }: Evidence, record: string): Finding[] {
   const base = before.get(record)?.amount ?? 0n
   const found = after.get(record)?.amount ?? 0n
-  let least = base
-  let most = base
+  let min = base
+  let max = base
   let repeatable = 0n
   for (const called of history.get(record) ?? []) {
     if (called.outcome === 'refused') continue
     const forgiven = isForgiven(called, amnesty)
-    if (called.outcome === 'acknowledged' && !forgiven) least += BigInt(called.amount)
+    if (called.outcome === 'acknowledged' && !forgiven) min += BigInt(called.amount)
     if (forgiven && amnesty?.mayRepeat) repeatable += BigInt(called.amount)
-    most += BigInt(called.amount)
+    max += BigInt(called.amount)
   }
-  const report = (harm: Finding['harm']) => [
-    { harm, record, expected: least === most ? `${most}` : `${least} to ${most}`, found: `${found}` },
-  ]
-  if (found < least) return report('lost')
-  if (found <= most) return []
-  return report(found <= most + repeatable ? 'repeated' : 'doubled')
+  const report = (harm: Finding['harm']) => [{ harm, record, expected: min === max ? `${max}` : `${min} to ${max}`, found: `${found}` }]
+  if (found < min) return report('lost')
+  if (found <= max) return []
+  return report(found <= max + repeatable ? 'repeated' : 'doubled')
 }
 
 function isForgiven({ at }: Called, amnesty: Amnesty | undefined): boolean {

@@ -31,9 +31,9 @@ const PATIENCE = 60_000
 const DRAIN_TIMEOUT = 180_000
 const KILLS = 10
 /** Required: after a SIGKILL everything is in the database within this many ms. */
-const LONGEST_RECOVERY = 10_000
+const MAX_RECOVERY = 10_000
 /** Required: a backlog drains at this many rows a second. */
-const SLOWEST_DRAIN = 10_000
+const MIN_DRAIN_RATE = 10_000
 
 export async function measure(what: Measurement, options: ChaosOptions, say: (line: string) => void): Promise<Measured> {
   const stage = await Stage.start()
@@ -89,7 +89,7 @@ async function measureKill({ stage, fleet, history, say }: Setting): Promise<Mea
   const slowest = Math.max(...times)
   const median = times.toSorted((a, b) => a - b)[KILLS >> 1] as number
   const figures = { measure: 'kill', kills: KILLS, orphanedJobs: orphans, medianMs: median, slowestMs: slowest, wrongRecords: wrong }
-  return { figures, isGood: slowest <= LONGEST_RECOVERY && wrong === 0 && orphans > 0 }
+  return { figures, isGood: slowest <= MAX_RECOVERY && wrong === 0 && orphans > 0 }
 }
 
 /** Kills PostgreSQL and starts it again later. The writers write all the time, each call to a record of its own. */
@@ -111,7 +111,7 @@ async function measureOutage({ stage, fleet, history, options, say }: Setting): 
     failedJobs: await failedJobs(stage),
     wrongRecords: await countWrong(stage, history),
   }
-  return { figures, isGood: drain.rowsPerSecond >= SLOWEST_DRAIN && figures.wrongRecords === 0 && figures.failedJobs === 0 }
+  return { figures, isGood: drain.rowsPerSecond >= MIN_DRAIN_RATE && figures.wrongRecords === 0 && figures.failedJobs === 0 }
 }
 
 /** Measures the drain of the backlog while the writers go on. The `rate` of their writes is dirty at any time, so it is not backlog. */

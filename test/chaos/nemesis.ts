@@ -3,8 +3,8 @@ import type { Random } from '../random.js'
 import { FAULTS } from './faults.js'
 import type { Fault, Scene, Strike } from './strike.js'
 
-const SHORTEST_PAUSE = 200
-const LONGEST_PAUSE = 2000
+const MIN_PAUSE = 200
+const MAX_PAUSE = 2000
 const MAX_TRIES = 10_000
 
 /** Picks a fault every 0.2 to 2 s, and lets it run beside the faults that have not ended. The picks follow from the seed alone. */
@@ -40,7 +40,7 @@ export class Nemesis {
   async #rage(ms: number, ended: AbortController): Promise<void> {
     const end = performance.now() + ms
     for (;;) {
-      const pause = this.#random.between(SHORTEST_PAUSE, LONGEST_PAUSE)
+      const pause = this.#random.between(MIN_PAUSE, MAX_PAUSE)
       const strike = this.#pick()
       if (performance.now() + pause > end) break
       await sleep(pause)

@@ -13,9 +13,9 @@ const TIMEOUT = 600_000
 /** By default a record is due this many ms after its write. */
 const DEBOUNCE = 1000
 /** Required: good records behind the refused ones are in the database this many ms after they are due. */
-const LONGEST_DELAY = 3000
+const MAX_DELAY = 3000
 /** Required: this many parked records heal in a second. */
-const SLOWEST_HEAL = 5000
+const MIN_HEAL_RATE = 5000
 
 interface Servers {
   readonly redisUrl: string
@@ -73,7 +73,7 @@ class Refusals {
       healedPerSecond,
     }
     const isHealed = (await this.#count('refused')) === REFUSED
-    return { figures, isGood: isHealed && Math.max(first, retry, again) <= LONGEST_DELAY && healedPerSecond >= SLOWEST_HEAL }
+    return { figures, isGood: isHealed && Math.max(first, retry, again) <= MAX_DELAY && healedPerSecond >= MIN_HEAL_RATE }
   }
 
   /** Resolves to the ms after which good records are in the database, counted from the moment when they are due. */

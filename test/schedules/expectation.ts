@@ -13,9 +13,9 @@ export class Sum {
 
   /** Throws unless what `read` resolves to is possible. */
   async check(read: () => Promise<bigint>): Promise<void> {
-    const least = this.acknowledged
+    const min = this.acknowledged
     const value = await read()
-    if (value < least || value > this.issued) throw new Error(`expected to read ${least} to ${this.issued}, read ${value}`)
+    if (value < min || value > this.issued) throw new Error(`expected to read ${min} to ${this.issued}, read ${value}`)
   }
 }
 

@@ -18,7 +18,7 @@ const METHODS = new Set<PropertyKey>([
 ])
 
 /** A load that must read again does so after a pause of at most 50 ms. */
-const LONGEST_PAUSE = 200
+const MAX_PAUSE = 200
 
 /** What happens after a step: nothing, its reply is lost, or the process that made it dies. */
 export type Fault = 'none' | 'lost' | 'crash'
@@ -47,7 +47,7 @@ export class Steps {
 
   /** Resolves when all steps under way wait for their release. */
   async settle(): Promise<void> {
-    const deadline = performance.now() + LONGEST_PAUSE
+    const deadline = performance.now() + MAX_PAUSE
     do {
       await new Promise((resolve) => setImmediate(resolve))
     } while (this.#running > 0 || (this.#owed > 0 && performance.now() < deadline))
