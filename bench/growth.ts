@@ -23,10 +23,10 @@ export const growthMeasure: Measure = {
         { name: rawNameOf(crowd), count: dirty, run: (count: number) => crowd.upsertRaw(count) },
       ])
       const samples = await alternate(inShortRuns(sizes), contenders)
-      const [most, least] = [at(crowds, 0), at(crowds, 1)]
+      const [large, small] = [at(crowds, 0), at(crowds, 1)]
       return {
-        flushGrowth: against(samples, most.name, [least.name]),
-        rawGrowth: against(samples, rawNameOf(most), [rawNameOf(least)]),
+        flushGrowth: against(samples, large.name, [small.name]),
+        rawGrowth: against(samples, rawNameOf(large), [rawNameOf(small)]),
       }
     } finally {
       for (const crowd of crowds) await crowd.close()

@@ -47,8 +47,8 @@ export function startNaiveWorker({ addresses, redis, prisma }: Stage): void {
     await prisma.counter.upsert({ where: { name }, create: { name, value }, update: { value } })
   }
   const worker = new Worker(QUEUE, (job) => upsert(job.data.name), { connection, concurrency: CONCURRENCY })
-  worker.on('error', (error) => console.error(`naive worker: ${error.message}`))
-  worker.on('failed', (_, error) => console.error(`naive worker: ${error.message}`))
+  worker.on('error', (error) => console.error(`the naive worker failed: ${error.message}`))
+  worker.on('failed', (_, error) => console.error(`a job of the naive worker failed: ${error.message}`))
 }
 
 function valueKey(name: string): string {

@@ -58,10 +58,10 @@ function drawPanel({ title, x, y, curves }: Panel): string {
 
 function scalesFor(points: readonly (readonly [number, number])[], highest: number): Scales {
   const exponents = points.map(([value]) => Math.log10(value))
-  const least = Math.min(...exponents)
-  const span = Math.max(...exponents) - least || 1
+  const min = Math.min(...exponents)
+  const span = Math.max(...exponents) - min || 1
   return {
-    x: (value) => round(LEFT + ((Math.log10(value) - least) / span) * (WIDTH - LEFT - RIGHT)),
+    x: (value) => round(LEFT + ((Math.log10(value) - min) / span) * (WIDTH - LEFT - RIGHT)),
     y: (value) => round(HEIGHT - BOTTOM - (value / highest) * (HEIGHT - TOP - BOTTOM)),
   }
 }

@@ -18,7 +18,7 @@ const WARM_UP_SHARE = 0.5
 
 /** A round is disturbed when the machine's host took away more than this share of the cores' time. It counts only if too few other rounds do. */
 export const MAX_STOLEN = 0.02
-const LEAST_COUNTED = 1 / 3
+const MIN_COUNTED_SHARE = 1 / 3
 
 export interface Patience {
   readonly rounds: number
@@ -85,8 +85,8 @@ export async function alternate(effort: Patience, contenders: readonly Contender
 
 /** Picks the rounds that were not disturbed. If they are fewer than a third of all, it adds the least disturbed ones up to a third. */
 export function countedOf(rounds: readonly Round[]): readonly Round[] {
-  const least = Math.ceil(rounds.length * LEAST_COUNTED)
-  return [...rounds].sort((a, b) => a.stolen - b.stolen).slice(0, Math.max(least, undisturbed(rounds).length))
+  const min = Math.ceil(rounds.length * MIN_COUNTED_SHARE)
+  return [...rounds].sort((a, b) => a.stolen - b.stolen).slice(0, Math.max(min, undisturbed(rounds).length))
 }
 
 function undisturbed(rounds: readonly Round[]): readonly Round[] {

@@ -81,7 +81,7 @@ const QUICK: Sizes = {
   plot: { records: [1000, 10_000, 100_000], writes: 10_000 },
 }
 
-const FEWEST = 20
+const MIN_COUNT = 20
 
 /** @param scale multiplies all counts, and the times that are filled with runs */
 export function sizesFor(quick: boolean, scale: number, rounds: number | undefined): Sizes {
@@ -90,7 +90,7 @@ export function sizesFor(quick: boolean, scale: number, rounds: number | undefin
 }
 
 function scaled(sizes: Sizes, scale: number): Sizes {
-  const of = (count: number) => Math.max(FEWEST, Math.round(count * scale))
+  const of = (count: number) => Math.max(MIN_COUNT, Math.round(count * scale))
   const { growth, endToEnd, plot } = sizes
   return {
     ...sizes,

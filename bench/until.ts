@@ -1,15 +1,12 @@
 import type { WriteBehind } from '../src/index.js'
+import { until as untilTrue } from '../test/until.js'
 
 const PAUSE = 20
 const DEADLINE = 180_000
 
 /** @throws Error when the condition is still false after three minutes */
-export async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + DEADLINE
-  while (!(await isTrue())) {
-    if (performance.now() > deadline) throw new Error(`waited ${DEADLINE / 1000} s for ${what}, which did not happen`)
-    await new Promise((resolve) => setTimeout(resolve, PAUSE))
-  }
+export function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  return untilTrue(what, DEADLINE, isTrue, PAUSE)
 }
 
 /** Resolves to true when nothing is dirty and no job runs. Redis may be emptied then, because no worker needs its data. */

@@ -6,10 +6,10 @@ import { inject } from 'vitest'
 import { PrismaClient } from '../generated/client/client.js'
 import { applyMigrations } from './environment/migrations.js'
 
-/** A migrated database for one test or one file, on the server of the environment. */
+/** A migrated database that only one test uses, on the servers of the environment. */
 export interface MigratedDatabase {
   readonly url: string
-  /** Plain SQL, beside Prisma. */
+  /** Sends plain SQL, without Prisma. */
   query<T extends object>(sql: string, values?: unknown[]): Promise<T[]>
   drop(): Promise<void>
 }
@@ -18,10 +18,10 @@ export interface TestDatabase extends MigratedDatabase {
   readonly prisma: PrismaClient
 }
 
-/** Prisma's defaults of 2 and 5 s are too short for a machine whose host gives it little time. */
+/** Prisma's own limits, 2 and 5 s, are too short on a machine whose host gives it little time. */
 const transactionOptions = { maxWait: 30_000, timeout: 60_000 }
 
-/** A database with the schema of this repository, and a client of it. */
+/** Creates a database with this repository's own schema, and a client. */
 export async function createDatabase(): Promise<TestDatabase> {
   const database = await createMigratedDatabase()
   const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: database.url }), transactionOptions })
@@ -32,7 +32,7 @@ export async function createDatabase(): Promise<TestDatabase> {
   return { ...database, prisma, drop }
 }
 
-/** @param migrations the folder of migrations; by default those of this repository */
+/** @param migrations is the folder of the migrations; this repository's own by default */
 export async function createMigratedDatabase(migrations?: URL): Promise<MigratedDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`
   await onServer(`create database "${name}"${migrations === undefined ? ` template "${inject('template')}"` : ''}`)
@@ -52,7 +52,7 @@ export async function createMigratedDatabase(migrations?: URL): Promise<Migrated
   }
 }
 
-/** A connection to the Redis of the environment, and a namespace whose keys `clean` removes. */
+/** Opens a connection, and makes up a namespace. `clean` removes the keys of the namespace and closes the connection. */
 export function createRedis(): { redis: Redis; namespace: string; empty(): Promise<void>; clean(): Promise<void> } {
   const redis = new Redis(inject('redisUrl'), { maxRetriesPerRequest: null })
   const namespace = `test-${randomUUID()}`

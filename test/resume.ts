@@ -1,6 +1,9 @@
 import type { ChildProcess } from 'node:child_process'
 
-/** Lets a process that has stopped itself go on until it ends. It says that it stops a moment before it does, so that a single SIGCONT might come too early. */
+/**
+ * Lets a process continue that stops itself. The process says so a moment before it stops, and a SIGCONT that comes in between does nothing. So this sends
+ * SIGCONT again and again until the process ends.
+ */
 export function resume(child: ChildProcess): void {
   const telling = setInterval(() => child.kill('SIGCONT'), 20)
   child.once('exit', () => clearInterval(telling))

@@ -5,7 +5,7 @@ import { freePort } from './environment/server.js'
 
 const VIEWS = 50
 
-/** The process of an example: it serves page views. */
+/** A process that counts page views over HTTP, as all examples do. */
 export class Service {
   readonly #process: ChildProcess
   readonly #url: string
@@ -19,7 +19,7 @@ export class Service {
     for (const stream of [process.stdout, process.stderr]) stream?.on('data', (text) => (this.#said += text))
   }
 
-  /** Resolves when it answers. */
+  /** Resolves when the service answers. */
   static async start(args: readonly string[], environment: NodeJS.ProcessEnv, folder = process.cwd()): Promise<Service> {
     const port = String(await freePort())
     const child = spawn(process.execPath, args, { cwd: folder, env: { ...process.env, ...environment, PORT: port } })
@@ -33,7 +33,7 @@ export class Service {
     return service
   }
 
-  /** Writes, reads, and asks for what is refused. Resolves to the number of views that it has counted for the page. */
+  /** Writes, reads, and sends a write that is refused. Resolves to the number of views that it counted for the page. */
   async use(page: string): Promise<number> {
     const answers = await Promise.all(Array.from({ length: VIEWS }, () => this.#count(page)))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]))
@@ -46,7 +46,7 @@ export class Service {
     return VIEWS
   }
 
-  /** Tells the process to end, and expects that it ends in order. */
+  /** Tells the service to end, and expects that it ends in order. */
   async stop(dirty = '0'): Promise<void> {
     this.#process.kill('SIGTERM')
     expect((await this.#ended)[0], this.#said).toBe(0)

@@ -8,12 +8,12 @@ import { createRedis } from './fixture.js'
 const LIMITS: WriteLimits = { debounce: 0, maxWait: 1, maxDirty: 100, maxBytes: 2 ** 22, nameClean: true }
 const TTL = { view: 60_000, missing: 60_000 }
 
-/** A shard of a model, and the steps that a test takes by hand. */
+/** A shard of a model, and the steps of a flush that a test makes by hand. */
 export class TestShard {
   readonly connection = createRedis()
   readonly store = new Store(this.connection.redis)
   readonly prefix: string
-  /** Of the writes from now on. */
+  /** The limits of all writes from now on. */
   limits = LIMITS
   #sequence = 0
 
@@ -30,7 +30,7 @@ export class TestShard {
     return this.store.write(this.prefix, 'writer', this.#sequence, operations.length, this.limits, operations)
   }
 
-  /** Makes a view of a row with these values. */
+  /** Stores the cached row of a record. `values` is its row in the database. */
   async load(
     key: string,
     fields: readonly { name: string; start: string }[],
@@ -42,7 +42,7 @@ export class TestShard {
     await this.store.load(this.prefix, TTL, fields, { ledger, rows: [{ key, values }] }, [(found as Lease).lease], '')
   }
 
-  /** Changes a dirty record as if it had been first written, and due, at other times. */
+  /** Changes when the dirty record was first written, and when it is due. */
   async putBack(key: string, since: number, due: number): Promise<void> {
     const { redis } = this.connection
     const packed = await redis.hgetBuffer(`${this.prefix}packed`, key)
@@ -53,7 +53,7 @@ export class TestShard {
     await redis.zadd(`${this.prefix}dirty`, due, key)
   }
 
-  /** Claims the record, does `between`, and parks the record as if the database had refused it. */
+  /** Claims the record, calls `between`, and parks the record. */
   async park(key: string, between: () => Promise<unknown> = async () => {}): Promise<void> {
     const { batch } = await this.store.claim(this.prefix, `batch-${++this.#sequence}`, { records: 10, bytes: 1000 }, { key })
     await between()

@@ -59,7 +59,7 @@ export class Meter {
 export async function answered<T>(task: Promise<T>, timeout: number): Promise<T> {
   const timer = new AbortController()
   const late = sleep(timeout, undefined, { signal: timer.signal }).then(() => {
-    throw new Error('Redis does not answer')
+    throw new Error(`Redis did not answer within ${timeout} ms`)
   })
   return Promise.race([task, late]).finally(() => timer.abort())
 }

@@ -10,7 +10,7 @@ export interface Traffic {
 }
 
 /** PostgreSQL cannot index longer texts. Every public log has a few requests of many kilobytes, which are attacks. */
-const LONGEST_PATH = 2000
+const MAX_PATH_LENGTH = 2000
 
 /** Reads the requests of an access log as page views. */
 export class LogTraffic implements Traffic {
@@ -139,6 +139,6 @@ function uuidOf(player: number): string {
 }
 
 function pathOf(target: string): string {
-  if (Buffer.byteLength(target) <= LONGEST_PATH) return target
-  return `${target.slice(0, LONGEST_PATH / 4)}…${createHash('sha256').update(target).digest('hex')}`
+  if (Buffer.byteLength(target) <= MAX_PATH_LENGTH) return target
+  return `${target.slice(0, MAX_PATH_LENGTH / 4)}…${createHash('sha256').update(target).digest('hex')}`
 }

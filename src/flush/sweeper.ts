@@ -36,7 +36,7 @@ export interface SweeperContext {
   /** Ms between two sweeps. */
   readonly interval: number
   readonly shards: ShardNames
-  readonly store: Pick<Store, 'times' | 'status' | 'due' | 'firstDirty' | 'isParked' | 'parkedPage' | 'reindex'>
+  readonly store: Pick<Store, 'now' | 'times' | 'status' | 'due' | 'firstDirty' | 'isParked' | 'parkedPage' | 'reindex'>
   readonly flusher: Pick<Flusher, 'flush'>
   readonly scheduler: Pick<Scheduler, 'state' | 'failed' | 'ensure' | 'hasten'>
   readonly events: Pick<Events, 'emit'>

@@ -10,7 +10,7 @@ import { named, withoutArguments } from './refusal.js'
  */
 const SLOWEST = 256
 
-/** ioredis holds the process up for 2 s when a connection is disconnected that has ended. */
+/** Ends a connection for good. If it has ended already, ioredis would keep the process alive for 2 s. */
 export function disconnect(redis: Redis): void {
   if (redis.status !== 'end') redis.disconnect()
 }

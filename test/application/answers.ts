@@ -1,4 +1,4 @@
-/** Every kind of call, for what the compiler makes of its result: checked by test/extension/types.test.ts, and never run. */
+/** Every kind of call, for the type of its result. test/extension/types.test.ts checks the types. The code never runs. */
 import type { Client } from './client.js'
 
 export async function answers(db: Client, id: string) {
@@ -30,5 +30,5 @@ export async function answers(db: Client, id: string) {
   }
 }
 
-/** Parts of an application take its client by the types that Prisma generates. */
+/** Applications also use the types that Prisma generates for the arguments of a call. */
 export type Update = Parameters<Client['postStat']['update']>[0]

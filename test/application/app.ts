@@ -1,4 +1,4 @@
-/** A small blog over HTTP, as it was written before there was a cache: it knows Prisma, and nothing of what its client may do beside. */
+/** A small blog over HTTP, written as if there were no cache. It knows only Prisma, and nothing of what its client does besides. */
 import express, { type Express } from 'express'
 import type { Client } from './client.js'
 import { answerErrors } from './errors.js'

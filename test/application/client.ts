@@ -4,7 +4,7 @@ import { PrismaClient } from '../../generated/application/client/client.js'
 export type Client = Connection['db']
 type Connection = Awaited<ReturnType<typeof connect>>
 
-/** The one file that changes when the application takes up a cache: see extended-client.ts. */
+/** The only file that changes when the application gets a cache. It then becomes extended-client.ts. */
 export async function connect(databaseUrl: string) {
   const db = new PrismaClient({ adapter: new PrismaPg({ connectionString: databaseUrl }) })
   return { db, close: () => db.$disconnect() }

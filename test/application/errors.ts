@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler } from 'express'
 import { Prisma } from '../../generated/application/client/client.js'
 
-/** A rule of the application that a request breaks. */
+/** A request breaks a rule of the application. */
 export class Forbidden extends Error {}
 
 const STATUS_OF_CODE: Readonly<Record<string, number>> = { P2000: 400, P2002: 409, P2003: 422, P2020: 400, P2025: 404 }

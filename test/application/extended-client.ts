@@ -13,7 +13,7 @@ interface Settings {
   readonly policies: Policies<typeof models>
 }
 
-/** What client.ts becomes. */
+/** What client.ts becomes when the application gets a cache. */
 export async function connect(databaseUrl: string, { redis, namespace, policies }: Settings) {
   const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: databaseUrl }) })
   const cache = await createWriteBehind({ prisma, redis, namespace, models, policies })

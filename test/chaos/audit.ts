@@ -1,10 +1,10 @@
 /**
- * A trigger that notes the steps of rows with versions: every insert and delete of a player with its version, and, of both tables,
- * updates that go back. An update to an older version is noted with the one before it, so that the step back can be seen.
+ * Triggers that note the steps of rows with versions. They note every insert and delete of a player, and every update of a player or a page view
+ * to an older version. Such an update is noted together with the version before it, so that the step back can be seen.
  */
 import type { RowState } from './checker.js'
 
-/** One row's step, as the database made it. `version`: of the row afterwards, or before its delete. */
+/** One step of a row, as the database made it. `version` is the row's version after the step, or before its delete. */
 export interface Step {
   readonly record: string
   readonly event: 'insert' | 'update' | 'delete'
@@ -33,14 +33,14 @@ export async function installAudit(query: Query): Promise<void> {
   await query(INSTALL)
 }
 
-/** The steps since the last call. */
+/** Takes the steps since the last call. */
 export async function takeSteps(query: Query): Promise<Step[]> {
   const steps = await query<Step>('select record, event, version from chaos_step order by id')
   await query('truncate chaos_step')
   return steps
 }
 
-/** All rows that the writers write, by record. */
+/** Reads all rows that the writers write, by record. */
 export async function readRows(query: Query): Promise<Map<string, RowState>> {
   const rows = new Map<string, RowState>()
   const counters = await query<{ name: string; value: string }>(`select name, value from "Counter"`)

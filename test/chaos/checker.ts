@@ -1,32 +1,32 @@
 /**
- * Compares every record with what was acknowledged. It knows of each operation: acknowledged, refused, or unknown (no answer came, which
- * leaves both outcomes open), and computes all that the row may be. A row that is none of that is
- *   lost         older than the last acknowledged state, or less than the acknowledged amounts;
- *   doubled      more than all that was called, or a state that nobody wrote;
- *   stale        the row went back on its way, whatever it is now (told by the audit trigger);
- *   resurrected  the row is there though it was deleted, now or at some time in between.
+ * Compares every row with the acknowledged writes. The checker knows the outcome of each operation: acknowledged, refused, or unknown, when no
+ * answer came and both outcomes are possible. It computes every state that the row may have. Any other state is a harm:
+ *   lost         the row is older than the last acknowledged state, or has less than the acknowledged amounts;
+ *   doubled      the row has more than all amounts that were called, or a state that nobody wrote;
+ *   stale        the row went back to an older version at some time, as the audit triggers saw;
+ *   resurrected  the row is there after its delete, or was there for a while.
  */
 import type { Step } from './audit.js'
 import type { Called } from './history.js'
 import { familyOf } from './operation.js'
 
-/** What is compared of a row; `undefined` in its place: there is none. */
+/** The part of a row that is compared. `undefined` in its place means that there is no row. */
 export interface RowState {
-  /** Sum of the amounts; 0 for players. */
+  /** The sum of the amounts; 0 for players. */
   readonly amount: bigint
-  /** Number of the last operation that the row bears; 0: none did. */
+  /** The number of the operation that set the version last; 0 when none did. */
   readonly version: number
-  /** Fields that are always written together do not belong together. */
+  /** True when fields that are always written together come from different writes. */
   readonly torn: boolean
 }
 
 export type Rows = ReadonlyMap<string, RowState>
 
-/** Redis lost its memory: what was called before may be gone, as far as README.md says. */
+/** Redis lost its data. Calls made before may be lost, as README.md says. */
 export interface Amnesty {
-  /** Ms since the epoch. */
+  /** In ms since the epoch. */
   readonly until: number
-  /** Redis is back in an older state, and may bring what it had claimed then once more. */
+  /** Redis returned to an older state, and may apply once more what it had claimed then. */
   readonly mayRepeat: boolean
 }
 
@@ -34,7 +34,7 @@ export const HARMS = ['lost', 'doubled', 'stale', 'resurrected'] as const
 export type Harm = (typeof HARMS)[number]
 
 export interface Finding {
-  /** `repeated` and `set back` are what README.md says of a Redis put back in time; they are no harm. */
+  /** `repeated` and `set back` are no harm: README.md says that they happen when Redis is put back in time. */
   readonly harm: Harm | 'repeated' | 'set back'
   readonly record: string
   readonly expected: string
@@ -42,11 +42,11 @@ export interface Finding {
 }
 
 export interface Evidence {
-  /** The rows at the beginning of the history. */
+  /** The rows as they were before the first call of the history. */
   readonly before: Rows
   readonly after: Rows
   readonly history: ReadonlyMap<string, readonly Called[]>
-  /** What the audit trigger saw, in its order. */
+  /** The steps that the audit triggers saw, in their order. */
   readonly steps: readonly Step[]
   readonly amnesty?: Amnesty | undefined
 }
@@ -69,29 +69,27 @@ export function check(evidence: Evidence): Finding[] {
 function checkAmount({ before, after, history, amnesty }: Evidence, record: string): Finding[] {
   const base = before.get(record)?.amount ?? 0n
   const found = after.get(record)?.amount ?? 0n
-  let least = base
-  let most = base
+  let min = base
+  let max = base
   let repeatable = 0n
   for (const called of history.get(record) ?? []) {
     if (called.outcome === 'refused') continue
     const forgiven = isForgiven(called, amnesty)
-    if (called.outcome === 'acknowledged' && !forgiven) least += BigInt(called.amount)
+    if (called.outcome === 'acknowledged' && !forgiven) min += BigInt(called.amount)
     if (forgiven && amnesty?.mayRepeat) repeatable += BigInt(called.amount)
-    most += BigInt(called.amount)
+    max += BigInt(called.amount)
   }
-  const report = (harm: Finding['harm']) => [
-    { harm, record, expected: least === most ? `${most}` : `${least} to ${most}`, found: `${found}` },
-  ]
-  if (found < least) return report('lost')
-  if (found <= most) return []
-  return report(found <= most + repeatable ? 'repeated' : 'doubled')
+  const report = (harm: Finding['harm']) => [{ harm, record, expected: min === max ? `${max}` : `${min} to ${max}`, found: `${found}` }]
+  if (found < min) return report('lost')
+  if (found <= max) return []
+  return report(found <= max + repeatable ? 'repeated' : 'doubled')
 }
 
 function isForgiven({ at }: Called, amnesty: Amnesty | undefined): boolean {
   return amnesty !== undefined && at <= amnesty.until
 }
 
-/** What a row may be: absent, or of one of these versions. */
+/** The states that a row may have: absent, or one of these versions. */
 type States = ReadonlySet<number | 'absent'>
 
 function checkVersion({ before, after, history, amnesty }: Evidence, record: string): Finding[] {
@@ -101,7 +99,7 @@ function checkVersion({ before, after, history, amnesty }: Evidence, record: str
     if (called.outcome === 'refused') continue
     const next = new Set([...states].map((state) => apply(called, state)))
     if (!isForgiven(called, amnesty)) states = called.outcome === 'acknowledged' ? next : new Set([...states, ...next])
-    // What an older Redis brings again meets the row of later calls, which an update then finds there.
+    // An older Redis may repeat an update after later calls have inserted the row, and the update then finds the row.
     else states = new Set([...states, ...next, ...(amnesty?.mayRepeat && called.kind === 'update' ? [called.id] : [])])
   }
   const found = after.get(record)?.version ?? 'absent'
@@ -129,13 +127,13 @@ function harmOf(found: number | 'absent', states: States): Harm {
   return found < Math.max(...versions) ? 'lost' : 'doubled'
 }
 
-/** No step back, and no row that returns after its delete. */
+/** Checks that no row went back to an older version, and that none returned after its delete. */
 function checkSteps({ before, steps, history, amnesty }: Evidence): Finding[] {
   const findings: Finding[] = []
   const reached = new Map<string, number>()
   for (const { record, event, version } of steps) {
     const calls = history.get(record) ?? []
-    // What an older Redis brings again may be any call of before, and none from an earlier history has a time.
+    // An older Redis may repeat any earlier call. The calls of an earlier cycle are not in the history, so they count as repeatable.
     const isRepeatable = (called: Called | undefined) =>
       amnesty?.mayRepeat === true && (called === undefined || isForgiven(called, amnesty))
     const position = reached.get(record) ?? before.get(record)?.version ?? 0
@@ -149,7 +147,7 @@ function checkSteps({ before, steps, history, amnesty }: Evidence): Finding[] {
   return findings
 }
 
-/** The first delete that can have ended this version. One that may have come again says nothing of which calls were before it. */
+/** Finds the first delete that can have ended this version. A delete that may be a repetition does not tell which calls came before it. */
 function deletedBy(calls: readonly Called[], version: number, isRepeatable: (called: Called) => boolean): number {
   const deletes = calls.filter(({ kind, outcome }) => kind === 'delete' && outcome !== 'refused')
   if (deletes.some(isRepeatable)) return version

@@ -1,25 +1,25 @@
-/** What writer and worker processes are told at their start, and how they end. */
+/** What a writer or worker process is told at its start. */
 export interface ChildPlan {
   readonly redisUrl: string
   readonly databaseUrl: string
   readonly namespace: string
   readonly naive: boolean
   readonly seed: number
-  /** Number of the writer or worker. */
+  /** The number of the writer or worker. */
   readonly number: number
-  /** Of a writer: the number of its first operation. */
+  /** For a writer: the number of its first operation. */
   readonly firstId: number
-  /** Of a writer: calls per second. */
+  /** For a writer: calls per second. */
   readonly rate: number
-  /** Of a writer: every call is of a record of its own. */
+  /** For a writer: true when every call goes to a record of its own. */
   readonly spread: boolean
-  /** The policies of an application that sets none, instead of the quick ones of the chaos. */
+  /** True for the default policies, false for the quick ones of the chaos. */
   readonly defaults: boolean
 }
 
-/** From the parent. */
+/** What the parent sends. */
 export type Order = 'pause' | 'resume'
-/** To the parent. */
+/** What the child answers. */
 export type Answer = 'ready' | 'paused'
 
 export function plan(): ChildPlan {
@@ -30,14 +30,14 @@ export function answer(word: Answer): void {
   if (process.connected) process.send?.(word, () => {})
 }
 
-/** A child does not outlive its parent. */
+/** Obeys the parent's orders, and ends the process when the parent ends. */
 export function onOrder(obey: (order: Order) => void): void {
   process.on('message', obey)
   process.on('disconnect', () => process.exit())
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
 }
 
-/** The servers may be away just now. */
+/** Tries a task again until it succeeds, because the servers may be away. */
 export async function persistently<T>(task: () => Promise<T>): Promise<T> {
   for (;;) {
     try {

@@ -1,14 +1,14 @@
-/** Redis loses its memory, whole or in part. What was acknowledged before may be gone; what is acknowledged afterwards may not. */
+/** Disasters in which Redis loses its data, or a part of it. Writes acknowledged before may be lost. Writes acknowledged afterwards may not. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '../random.js'
+import { until } from '../until.js'
 import type { Amnesty } from './checker.js'
-import type { Random } from './random.js'
 import type { Stage } from './stage.js'
-import { until } from './until.js'
 
 export const DISASTERS = ['emptied', 'put back', 'replica promoted'] as const
 export type Disaster = (typeof DISASTERS)[number]
 
-/** Every shard goes on within this time, ms. */
+/** Every shard must go on within this many ms. */
 const GO_ON = 10_000
 
 export interface Aftermath extends Amnesty {
@@ -19,9 +19,7 @@ export interface Aftermath extends Amnesty {
   readonly stuck: readonly string[]
 }
 
-type Strike = (stage: Stage, random: Random) => Promise<void>
-
-const STRIKES: Readonly<Record<Disaster, Strike>> = {
+const ACTIONS: Readonly<Record<Disaster, (stage: Stage, random: Random) => Promise<void>>> = {
   emptied: async ({ redis }) => {
     await redis.flushall()
   },
@@ -37,10 +35,10 @@ const STRIKES: Readonly<Record<Disaster, Strike>> = {
   },
 }
 
-/** Strikes while the writers write, and watches whether every shard goes on. */
+/** Makes the disaster while the writers write, and watches whether every shard goes on. */
 export async function strike(disaster: Disaster, stage: Stage, random: Random): Promise<Aftermath> {
-  await STRIKES[disaster](stage, random)
-  // A call made in this very millisecond may be one from before.
+  await ACTIONS[disaster](stage, random)
+  // A call of this same millisecond may have been made before the disaster.
   const happened = Date.now() + 1
   const before = await ledgers(stage)
   const started = performance.now()
@@ -50,7 +48,7 @@ export async function strike(disaster: Disaster, stage: Stage, random: Random): 
     stuck = [...before].filter(([shard, batch]) => now.get(shard) === batch).map(([shard]) => shard)
     return stuck.length === 0
   }
-  await until(GO_ON, () => 'shards to go on', haveMoved).catch(() => {})
+  await until('shards to go on', GO_ON, haveMoved).catch(() => {})
   return { disaster, until: happened, mayRepeat: disaster !== 'emptied', wentOnAfter: Math.round(performance.now() - started), stuck }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Small disks of Redis' own, which can be full. They are mounted where nobody else sees them, in a mount namespace of this process, and
- * vanish with it. Only root can do that, on Linux; elsewhere the fault is left out.
+ * Gives each Redis a small disk of its own, which can be filled. The disks are mounted in a mount namespace of this process, so that no other
+ * process sees them, and they vanish with it. This takes root on Linux. Elsewhere the chaos leaves the fault out.
  */
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { open, rm, statfs } from 'node:fs/promises'
@@ -10,14 +10,14 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 const SIZE = '256m'
-/** Blocks. */
+/** In blocks. */
 const MARGIN = 500
 const BALLAST = 'ballast'
 const INSIDE = 'CHAOS_MOUNTS'
 
 export const canMount = process.env[INSIDE] === '1'
 
-/** Runs this program again in a mount namespace. Resolves to its exit code; undefined: it runs in one already, or cannot. */
+/** Runs this program again in a mount namespace, and resolves to its exit code. Resolves to undefined when it already runs in one, or cannot. */
 export async function runInNamespace(): Promise<number | undefined> {
   if (canMount || spawnSync('unshare', ['-m', 'true']).status !== 0) return undefined
   const command = ['-m', process.execPath, ...process.execArgv, ...process.argv.slice(1)]
@@ -36,7 +36,7 @@ export async function unmount(folder: string): Promise<void> {
   await run('umount', ['-l', folder])
 }
 
-/** Not a block is left. Redis writes meanwhile: the last of the space is taken block by block. */
+/** Fills the disk to the last block. Redis writes meanwhile, so the last blocks are taken one by one. */
 export async function fill(folder: string): Promise<void> {
   const { bsize, bavail } = await statfs(folder)
   const ballast = await open(join(folder, BALLAST), 'w')

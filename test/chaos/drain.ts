@@ -4,17 +4,17 @@ import { unpackTexts } from '../../src/redis/unpack.js'
 import { MODELS, SHARDS } from './queues.js'
 import type { Stage } from './stage.js'
 
-/** What keeps a shard from being clean. */
+/** What is left of a shard that is not clean. */
 export interface Leftover {
   readonly shard: string
   readonly dirty: number
   readonly parked: number
   readonly inFlight: boolean
-  /** Records with changes, pending or in flight, that are not parked. */
+  /** Records that have a pending or claimed change and are not parked. */
   readonly others: number
 }
 
-/** Shards of Redis that are not clean. */
+/** Finds the shards that are not clean. */
 export async function leftovers({ redis, namespace }: Stage): Promise<Leftover[]> {
   const shards = MODELS.flatMap((model) => Array.from({ length: SHARDS }, (_, shard) => shardPrefix(namespace, models[model].name, shard)))
   const found = await Promise.all(
@@ -32,7 +32,7 @@ export async function leftovers({ redis, namespace }: Stage): Promise<Leftover[]
   return found.filter(({ dirty, parked, inFlight }) => dirty > 0 || parked > 0 || inFlight)
 }
 
-/** Jobs of the naive design that have not ended. */
+/** Counts the jobs of the naive design that have not ended. */
 export async function naiveLeftovers({ redis, namespace }: Stage): Promise<Leftover[]> {
   const prefix = `{${namespace}}:queues:naive:`
   const [wait, active, delayed, failed] = await Promise.all([
@@ -46,15 +46,15 @@ export async function naiveLeftovers({ redis, namespace }: Stage): Promise<Lefto
 }
 
 export interface Keys {
-  /** Without a time to live, and not BullMQ's. */
+  /** Keys without a time to live, except BullMQ's. */
   readonly lasting: number
-  /** Changes: none is left when all shards are clean. */
+  /** Keys that hold changes. There is none when all shards are clean. */
   readonly changes: number
   readonly all: number
   readonly memory: number
 }
 
-/** What Redis holds. */
+/** Counts the keys of the namespace. */
 export async function countKeys({ redis, namespace }: Stage): Promise<Keys> {
   let [all, lasting, changes] = [0, 0, 0]
   for await (const keys of redis.scanStream({ match: `{${namespace}*`, count: 1000 }) as AsyncIterable<string[]>) {

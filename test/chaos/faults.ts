@@ -1,23 +1,23 @@
-/** What the nemesis can do while everything acknowledged has to arrive. Each ends by itself. */
+/** Faults of processes, servers, links and queues. All acknowledged writes must arrive in spite of them. Each fault ends by itself. */
 import { models } from '../../generated/write-behind.js'
+import type { Random } from '../random.js'
 import { persistently } from './child.js'
 import type { Member } from './fleet.js'
 import { OUTSIDE } from './outside.js'
 import type { TcpProxy } from './proxy.js'
 import { deleteQueues, MODELS, SHARDS, withQueue } from './queues.js'
-import type { Random } from './random.js'
 import type { Stage } from './stage.js'
 import { type Fault, type Scene, type Strike, sleep } from './strike.js'
 
 export const FAULTS: readonly Fault[] = [
   { weight: 10, pick: ({ fleet }, random) => kill(random.pick(fleet.workers)) },
   { weight: 6, pick: ({ fleet }, random) => kill(random.pick(fleet.writers)) },
-  // Longer than BullMQ's lock (5 s) and its check for stalled jobs (2 s).
+  // This is longer than BullMQ's lock (5 s) and its check for stalled jobs (2 s).
   { weight: 8, pick: ({ fleet }, random) => stop(random.pick(fleet.workers), random.integer(7500, 12_000)) },
-  // Longer than a write's timeout (4 s).
+  // This may be longer than a write's timeout (4 s).
   { weight: 5, pick: ({ fleet }, random) => stop(random.pick(fleet.writers), random.integer(500, 8000)) },
-  { weight: 6, pick: ({ stage }, random) => restartPostgres(stage, random.integer(0, 2000)) },
-  { weight: 6, pick: ({ stage }, random) => restartRedis(stage, random.integer(0, 1500)) },
+  { weight: 6, pick: ({ stage }, random) => restart('PostgreSQL', postgresOf(stage), random.integer(0, 2000)) },
+  { weight: 6, pick: ({ stage }, random) => restart('Redis', redisOf(stage), random.integer(0, 1500)) },
   { weight: 5, pick: ({ stage }, random) => fillRedisDisk(stage, random.integer(300, 6000)) },
   { weight: 10, pick: (scene, random) => onLink(scene, random, 'cut', (proxy) => cut(proxy, random)) },
   { weight: 8, pick: (scene, random) => onLink(scene, random, 'delay', (proxy) => delay(proxy, random)) },
@@ -46,25 +46,29 @@ function stop(member: Member, ms: number): Strike {
   return { what: `SIGSTOP ${member.name} for ${ms} ms`, uses: member.name, run }
 }
 
-function restartPostgres(stage: Stage, ms: number): Strike {
-  const run = async (ended: AbortSignal) => {
-    await stage.postgres.kill('SIGKILL')
-    await sleep(ms, ended)
-    await stage.startPostgres()
-  }
-  return { what: `SIGKILL PostgreSQL, back after ${ms} ms`, uses: 'PostgreSQL', run }
+interface Restartable {
+  kill(): Promise<void>
+  start(): Promise<void>
 }
 
-function restartRedis(stage: Stage, ms: number): Strike {
+function restart(name: string, { kill, start }: Restartable, ms: number): Strike {
   const run = async (ended: AbortSignal) => {
-    await stage.redisServer.kill('SIGKILL')
+    await kill()
     await sleep(ms, ended)
-    await stage.startRedis()
+    await start()
   }
-  return { what: `SIGKILL Redis, back after ${ms} ms`, uses: 'Redis', run }
+  return { what: `SIGKILL ${name}, back after ${ms} ms`, uses: name, run }
 }
 
-/** Redis must not die while it has what it could not write: `uses` keeps the two apart. */
+function postgresOf(stage: Stage): Restartable {
+  return { kill: () => stage.postgres.kill('SIGKILL'), start: () => stage.startPostgres() }
+}
+
+function redisOf(stage: Stage): Restartable {
+  return { kill: () => stage.redisServer.kill('SIGKILL'), start: () => stage.startRedis() }
+}
+
+/** Redis must not be killed while it has writes that its disk did not take, because they would be lost. `uses` keeps the two faults apart. */
 function fillRedisDisk(stage: Stage, ms: number): Strike {
   return { what: `disk of Redis full for ${ms} ms`, uses: 'Redis', run: (ended) => stage.fillRedisDisk(() => sleep(ms, ended)) }
 }
@@ -114,7 +118,7 @@ function swallow(proxy: TcpProxy, random: Random): LinkStrike {
   return [`(${replies})`, () => proxy.swallow(replies)]
 }
 
-/** Jobs beside those that are there, without deduplication: each shard gets several flushers at once. */
+/** Adds more jobs without deduplication, so that several flushers work on each shard at once. */
 function duplicate(stage: Stage, random: Random): Strike {
   const [model, jobs] = [random.pick(MODELS), random.integer(10, 100)]
   const shards = Array.from({ length: jobs }, () => random.integer(0, SHARDS - 1))

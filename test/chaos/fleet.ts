@@ -3,16 +3,16 @@ import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { until } from '../until.js'
 import type { Answer, ChildPlan, Order } from './child.js'
 import type { History } from './history.js'
 import { JOURNAL, readJournal } from './journal.js'
 import { WRITERS } from './operation.js'
-import { until } from './until.js'
 
 export const WORKERS = 3
 const RESTART_PAUSE = 200
 
-/** An event of the library, told by a child. */
+/** Hears an event of the library from a child. */
 export type OnEvent = (event: string, model: string, detail: string, child: string) => void
 
 interface MemberPlan {
@@ -20,11 +20,11 @@ interface MemberPlan {
   readonly number: number
   plan(): ChildPlan
   hear(words: string[]): void
-  /** All that it had written is heard. */
+  /** Called when the child has ended and its whole journal was heard. */
   onEnd(): void
 }
 
-/** One child process, started again whenever it dies. */
+/** One child process, which is started again whenever it dies. */
 export class Member {
   readonly name: string
   readonly #plan: MemberPlan
@@ -48,12 +48,12 @@ export class Member {
     return this.#isReady
   }
 
-  /** A writer that has nothing in flight and calls nothing. */
+  /** True for a writer that makes no calls and has no call in flight. */
   get isPaused(): boolean {
     return this.#isPaused
   }
 
-  /** What it is to do, now and after it was started again. */
+  /** Tells a writer what to do, now and when it is started again. */
   order(order: 'pause' | 'resume'): void {
     this.#writes = order === 'resume'
     this.#isPaused = false
@@ -64,7 +64,7 @@ export class Member {
     this.#child?.kill(signal)
   }
 
-  /** All is checked by now: nothing has to end in order. */
+  /** Kills the child, which needs no orderly end because everything is checked by now. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.signal('SIGKILL')
@@ -93,7 +93,7 @@ export class Member {
         this.#send(this.#writes ? 'resume' : 'pause')
       }
     })
-    // After `exit` the journal may still hold lines.
+    // The journal may still contain lines after the event `exit`.
     await once(child, 'close')
   }
 
@@ -107,7 +107,7 @@ export interface FleetPlan extends Omit<ChildPlan, 'number' | 'firstId'> {
   readonly onEvent: OnEvent
 }
 
-/** The writers and the workers. */
+/** All writers and workers. */
 export class Fleet {
   readonly writers: readonly Member[]
   readonly workers: readonly Member[]
@@ -142,13 +142,13 @@ export class Fleet {
     for (const member of this.members) member.start()
   }
 
-  /** All run again. */
+  /** Resolves when all members run again. */
   async heal(timeout: number): Promise<void> {
     for (const member of this.members) member.signal('SIGCONT')
     const missing = () => this.members.filter(({ isReady }) => !isReady)
     await until(
-      timeout,
       () => `${missing().map(({ name }) => name)} to be ready`,
+      timeout,
       () => missing().length === 0,
     )
   }
@@ -157,15 +157,11 @@ export class Fleet {
     for (const writer of this.writers) writer.order('resume')
   }
 
-  /** Resolves to the writers that still have promises pending after the timeout. */
+  /** Pauses the writers. Resolves to those that still have calls in flight after the timeout. */
   async pause(timeout: number): Promise<readonly Member[]> {
     for (const writer of this.writers) writer.order('pause')
     const pending = () => this.writers.filter(({ isPaused }) => !isPaused)
-    await until(
-      timeout,
-      () => '',
-      () => pending().length === 0,
-    ).catch(() => {})
+    await until('the calls of the writers to be answered', timeout, () => pending().length === 0).catch(() => {})
     return pending()
   }
 

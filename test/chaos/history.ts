@@ -1,34 +1,34 @@
 import { fromWords, type Operation } from './operation.js'
 
-/** `pending`: no outcome was told, which of a killed writer means `unknown`. */
+/** `pending` means that the writer has told no outcome yet. When the writer is killed, it becomes `unknown`. */
 export type Outcome = 'pending' | 'acknowledged' | 'refused' | 'unknown'
 
 export interface Called extends Operation {
-  /** When it was called, ms since the epoch. */
+  /** The time of the call, in ms since the epoch. */
   readonly at: number
   outcome: Outcome
 }
 
 const OUTCOMES: Readonly<Record<string, Outcome>> = { a: 'acknowledged', r: 'refused', u: 'unknown' }
 
-/** All operations of a cycle, by record, in the order in which each writer called them. */
+/** Holds all operations of a cycle, by record, in the order in which each writer called them. */
 export class History {
   acknowledged = 0
   refused = 0
   unknown = 0
   readonly byRecord = new Map<string, Called[]>()
-  /** Codes of the errors that calls were answered with. */
+  /** How often calls failed, by the code of their error. */
   readonly codes = new Map<string, number>()
   readonly #byId: Map<number, Called>[] = []
   readonly #lastId: number[] = []
   readonly #time: number[] = []
 
-  /** The number that a writer's next operation may have. */
+  /** Returns the number of a writer's next operation. */
   nextId(writer: number): number {
     return (this.#lastId[writer] ?? 0) + 1
   }
 
-  /** A line of a writer's journal. */
+  /** Takes a line of a writer's journal. */
   hear(writer: number, words: readonly string[]): void {
     const [word, ...rest] = words
     if (word === 't') this.#time[writer] = Number(rest[0])
@@ -56,12 +56,12 @@ export class History {
     if (code !== undefined) this.codes.set(code, (this.codes.get(code) ?? 0) + 1)
   }
 
-  /** The writer is dead: nobody will learn how its calls ended. */
+  /** Call it when the writer has died. Nobody learns how its pending calls ended, so they become unknown. */
   abandon(writer: number): void {
     for (const id of [...this.#ids(writer).keys()]) this.settle(writer, id, 'unknown', 'KILLED')
   }
 
-  /** Forgets the operations; the rows are the new beginning. */
+  /** Forgets the operations. The rows of this moment are the new beginning. */
   clear(): void {
     this.byRecord.clear()
   }

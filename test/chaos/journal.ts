@@ -1,6 +1,6 @@
 /**
- * What a child process tells on a pipe of its own, line by line: `t` time of what follows, `i` an operation about to be called, `a` `r` `u`
- * its outcome, `e` an event. Written synchronously, so that what was called is known of a process that was killed.
+ * The journal of a child process, which it writes to a pipe line by line. `t` is the time of the lines that follow, `i` an operation that is about to
+ * be called, `a`, `r` and `u` its outcome, and `e` an event. The child writes synchronously, so that its calls are known even when it is killed.
  */
 import { writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
@@ -11,13 +11,13 @@ export class Journal {
   #lines: string[] = []
   #scheduled = false
 
-  /** Written before it returns. */
+  /** Writes the lines before it returns. */
   write(lines: readonly string[]): void {
     this.#lines.push(...lines)
     this.flush()
   }
 
-  /** Written in this turn of the event loop, with others. */
+  /** Writes the line together with others at the end of this turn of the event loop. */
   add(line: string): void {
     this.#lines.push(line)
     if (this.#scheduled) return
@@ -41,12 +41,12 @@ function writeSome(bytes: Buffer): number {
     return writeSync(JOURNAL, bytes)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0
-    // Nobody listens any more.
+    // Nobody reads the journal any more.
     process.exit(0)
   }
 }
 
-/** Calls `hear` with the words of each whole line; what a killed process wrote half is none. */
+/** Calls `hear` with the words of each complete line. A killed process may leave half a line, which is ignored. */
 export function readJournal(pipe: Readable, hear: (words: string[]) => void): void {
   let rest = ''
   pipe.setEncoding('utf8').on('data', (chunk: string) => {

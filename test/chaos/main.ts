@@ -4,6 +4,9 @@ import { measure } from './measure.js'
 import { type ChaosOptions, HELP, parseOptions } from './options.js'
 import { Run } from './run.js'
 
+/** After the result the process should end by itself within this many ms. */
+const END_TIMEOUT = 15_000
+
 /** Resolves to the exit code. */
 async function chaos(options: ChaosOptions): Promise<number> {
   const say = (line: string) => (options.json ? process.stderr : process.stdout).write(`${line}\n`)
@@ -33,16 +36,24 @@ function options(): ChaosOptions | undefined | Error {
   }
 }
 
+/** Ends the process by force when something keeps it alive, and names what does: a leak of the library or of the chaos. */
+function endLater(): void {
+  const end = () => {
+    console.error(`the process did not end by itself; these keep it alive: ${process.getActiveResourcesInfo().join(', ')}`)
+    process.exit(process.exitCode || 1)
+  }
+  setTimeout(end, END_TIMEOUT).unref()
+}
+
 const given = options()
 if (given === undefined) console.log(HELP)
 else if (given instanceof Error) {
   console.error(`${given.message}\nTry --help.`)
   process.exitCode = 2
 } else {
-  const code = await run(given).catch((error) => {
+  process.exitCode = await run(given).catch((error) => {
     console.error(error)
     return 1
   })
-  // A nemesis that failed may leave faults behind, which would go on for ever.
-  process.exit(code)
+  endLater()
 }

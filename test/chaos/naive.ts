@@ -4,7 +4,7 @@ import type { PrismaClient } from '../../generated/client/client.js'
 import { familyOf, type Operation } from './operation.js'
 import type { Target } from './target.js'
 
-/** The row as it is to be: the job's payload. `null`: deleted. */
+/** The job holds the row as it should be; `null` means that it is deleted. */
 interface NaiveJob {
   readonly record: string
   readonly row: Readonly<Record<string, string>> | null
@@ -13,8 +13,8 @@ interface NaiveJob {
 const DEBOUNCE = 200
 
 /**
- * Write-behind as it is usually built, for comparison: the row is a hash in Redis, every write adds a delayed job with the row in it,
- * deduplicated by the row's key (BullMQ's debounce: replace and extend), and the worker upserts it with Prisma.
+ * Write-behind as it is usually built, for comparison. The row is a hash in Redis. Every write adds a delayed job that holds the row, which
+ * BullMQ deduplicates by the row's key (its debounce: replace and extend). The worker upserts the row with Prisma.
  */
 export class NaiveCache implements Target {
   readonly #redis: Redis
@@ -61,7 +61,7 @@ export class NaiveCache implements Target {
     await worker.waitUntilReady()
   }
 
-  /** The row afterwards; null: it is deleted; undefined: there was none to update. */
+  /** Resolves to the new row, to null when it is deleted, and to undefined when there was no row to update. */
   async #change({ id, kind, record, amount }: Operation): Promise<NaiveJob['row'] | undefined> {
     const key = `row:${record}`
     if (kind === 'delete') {

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '../random.js'
 import { FAULTS } from './faults.js'
-import type { Random } from './random.js'
 import type { Fault, Scene, Strike } from './strike.js'
 
-const SHORTEST_PAUSE = 200
-const LONGEST_PAUSE = 2000
+const MIN_PAUSE = 200
+const MAX_PAUSE = 2000
 const MAX_TRIES = 10_000
 
-/** Picks a fault every 0.2 to 2 s, and lets it run beside those that have not ended. What it picks follows from the seed alone. */
+/** Picks a fault every 0.2 to 2 s, and lets it run beside the faults that have not ended. The picks follow from the seed alone. */
 export class Nemesis {
   faults = 0
   readonly #scene: Scene
@@ -17,7 +17,7 @@ export class Nemesis {
   readonly #busy = new Map<string, Promise<void>>()
   #fail: (error: Error) => void = () => {}
 
-  /** @param only faults whose description contains it */
+  /** @param only picks only faults whose description contains this text */
   constructor(scene: Scene, random: Random, only: string, note: (what: string) => void) {
     this.#scene = scene
     this.#random = random
@@ -26,21 +26,21 @@ export class Nemesis {
   }
 
   /**
-   * Resolves when the time is over, which ends all faults.
-   * @throws Error when a fault could not be made, or not be ended
+   * Resolves when the time is over and all faults have ended.
+   * @throws Error when a fault cannot be made or ended
    */
   async rage(ms: number): Promise<void> {
     const ended = new AbortController()
     const failed = new Promise<never>((_, reject) => {
       this.#fail = reject
     })
-    await Promise.race([failed, this.#rage(ms, ended)])
+    await Promise.race([failed, this.#rage(ms, ended)]).finally(() => ended.abort())
   }
 
   async #rage(ms: number, ended: AbortController): Promise<void> {
     const end = performance.now() + ms
     for (;;) {
-      const pause = this.#random.between(SHORTEST_PAUSE, LONGEST_PAUSE)
+      const pause = this.#random.between(MIN_PAUSE, MAX_PAUSE)
       const strike = this.#pick()
       if (performance.now() + pause > end) break
       await sleep(pause)
@@ -56,7 +56,7 @@ export class Nemesis {
       const strike = this.#pickAny()
       if (strike.what.includes(this.#only)) return strike
     }
-    throw new Error(`no fault's description contains ${JSON.stringify(this.#only)}`)
+    throw new Error(`--only: expected a text that the description of a fault contains, got ${JSON.stringify(this.#only)}`)
   }
 
   #pickAny(): Strike {

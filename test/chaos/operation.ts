@@ -1,16 +1,16 @@
 /**
- * What the writers write. A record is named by its family and its number; the number of an operation grows with every one of a writer,
- * over all its lives, and is the version that the row bears afterwards.
+ * What the writers write. A record's key says its family and its number. Every operation of a writer has a higher number than the one before, also
+ * after the writer was started again. The row then has this number as its version.
  */
 import { createHash } from 'node:crypto'
 
 export const WRITERS = 2
-/** Counters belong to both writers; the other records to one each. */
+/** Both writers write all counters. Each writer has page views and players of its own, as many as this. */
 export const RECORDS = { counter: 1000, pageView: 600, player: 400 } as const
 
 export type Family = keyof typeof RECORDS
 
-/** `add` and `visit` add an amount (a visit sets the version too); the others are of players. */
+/** `add` and `visit` add an amount, and a visit also sets the version. The others are operations on players. */
 export type OperationKind = 'add' | 'visit' | 'upsert' | 'update' | 'delete'
 
 export interface Operation {
@@ -28,7 +28,7 @@ export function toLine({ id, kind, record, amount }: Operation): string {
   return `i ${id} ${CODES[kind]} ${record} ${amount}`
 }
 
-/** @param words of a line, without the first one */
+/** @param words are those of a line, without the first one */
 export function fromWords([id, code = '', record = '', amount]: readonly string[]): Operation {
   return { id: Number(id), kind: KINDS.get(code) as OperationKind, record, amount: Number(amount) }
 }

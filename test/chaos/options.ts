@@ -10,38 +10,38 @@ export interface ChaosOptions {
   readonly json: boolean
   readonly naive: boolean
   readonly measure: Measurement | undefined
-  /** Calls per second of all writers. */
+  /** Calls per second of all writers together. */
   readonly rate: number
-  /** Only this cycle of the seed. */
+  /** The only cycle of the seed to play. */
   readonly cycle: number | undefined
-  /** In every cycle. */
+  /** The disaster to make in every cycle. */
   readonly disaster: Disaster | undefined
   /** Seconds of faults in a cycle. */
   readonly rage: number
-  /** Only faults whose description contains this. */
+  /** Pick only faults whose description contains this text. */
   readonly only: string
 }
 
 export const HELP = `npm run chaos -- [options]
 
-Two writers and three workers, processes of their own, on a real Redis and PostgreSQL behind proxies, and a nemesis that breaks something
-every 0.2 to 2 s. Every cycle ends with all healed and every record compared. Exit code 0: nothing lost, doubled, stale, resurrected or
-stuck. 1: something was, and the cycle and seed that show it are named. 2: usage.
+Runs two writers and three workers as processes of their own, with a real Redis and a real PostgreSQL behind proxies. A nemesis breaks
+something every 0.2 to 2 s. At the end of every cycle everything is healed, and every record is compared. Exit code 0: no record was lost,
+doubled, stale, resurrected or stuck. 1: at least one was, and the output names the cycle and the seed. 2: usage.
 
-  --seconds N     how long (default: 60); the last cycle ends after it
-  --seed N        of the faults and the writes (default: 1)
-  --cycle N       only this cycle of the seed, to see it again
-  --json          last line of stdout: the result as JSON; everything else goes to stderr
+  --seconds N     start no new cycle after N seconds (default: 60)
+  --seed N        seed of the faults and the writes (default: 1)
+  --cycle N       play only this cycle of the seed, to see it again
+  --json          print the result as JSON on the last line of stdout; everything else goes to stderr
   --rate N        calls per second (default: 2000)
   --rage N        seconds of faults in a cycle (default: 20)
-  --only TEXT     only faults whose description contains it, such as half-open
-  --disaster WHAT in every cycle, instead of every fourth: ${DISASTERS.join(', ')}
-  --naive         the same chaos for the naive design: a job per key with the value in it, deduplicated, and Prisma upsert
-  --measure WHAT  kill: from SIGKILL of a worker to its records in the database, by default settings
-                  outage: PostgreSQL away for --seconds (default: 60) under 2,000 writes/s, and how fast the backlog drains
-                  refused: 20,000 records that the database refuses, how long good ones wait behind them, and how fast they heal`
+  --only TEXT     pick only faults whose description contains this text, such as half-open
+  --disaster WHAT make this disaster in every cycle, instead of one in every fourth: ${DISASTERS.join(', ')}
+  --naive         play the same chaos with the naive design: a deduplicated job per key with the value in it, and Prisma upsert
+  --measure WHAT  kill: measure how long after SIGKILL of two workers all writes are in the database, by default settings
+                  outage: stop PostgreSQL for --seconds (default: 60) under 2,000 writes/s, and measure how fast the backlog drains
+                  refused: let the database refuse 20,000 records; measure how long good records wait, and how fast the refused ones heal`
 
-/** Undefined: help was asked for. @throws Error when the command line cannot be followed */
+/** Returns undefined when the user asked for help. @throws Error when an option is unknown or wrong */
 export function parseOptions(args: readonly string[]): ChaosOptions | undefined {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean' } as const

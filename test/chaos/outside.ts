@@ -1,14 +1,14 @@
 /**
- * Faults that come from outside of the library and its servers: the setting of a server, the button of an operator, a neighbour on the same
- * Redis, a record that the database refuses. Everything acknowledged has to arrive, once the fault has ended.
+ * Faults that come from outside the library and its servers: a setting of a server, a button that an operator presses, another application on the
+ * same Redis, a record that the database refuses. All acknowledged writes must arrive when the fault has ended.
  */
 import type { Queue } from 'bullmq'
 import { models } from '../../generated/write-behind.js'
 import { shardPrefix } from '../../src/redis/keys.js'
+import type { Random } from '../random.js'
 import { persistently } from './child.js'
 import { counterName, pagePath, playerId, RECORDS, WRITERS } from './operation.js'
 import { deleteQueues, MODELS, type ModelName, SHARDS, withQueue } from './queues.js'
-import type { Random } from './random.js'
 import type { Stage } from './stage.js'
 import { type Fault, type Strike, sleep } from './strike.js'
 
@@ -22,14 +22,14 @@ export const OUTSIDE: readonly Fault[] = [
   { weight: 3, pick: ({ stage }) => ({ what: 'a second application', uses: 'second application', run: () => stage.letInSecond() }) },
 ]
 
-/** Commands that the scripts, the library or BullMQ send. */
+/** Commands that the scripts, the library and BullMQ send. */
 const COMMANDS =
   'append bzpopmin copy del evalsha exists get getdel hdel hexists hget hgetall hincrby hlen hmget hset incr info lpush mget pexpire persist pttl rename rpush set strlen time unlink xadd zadd zcard zrange zrangebyscore zrank zrem zremrangebyrank zscore'.split(
     ' ',
   )
 const POLICIES = ['allkeys-lru', 'allkeys-random', 'volatile-ttl'] as const
 
-/** One of each class of SQLSTATEs that a trigger can raise. */
+/** SQLSTATEs of every class that a trigger can raise. */
 const STATES =
   '02000 03000 08006 09000 0A000 0B000 0F000 0L000 0P000 0Z000 20000 21000 22000 23000 24000 25000 26000 27000 28000 2B000 2D000 2F000 34000 38000 39000 3B000 3D000 3F000 40001 42000 42P05 44000 45000 53000 54000 55000 57014 57P01 58000 72000 F0000 HV000 P0001 XX000 XX001'.split(
     ' ',
@@ -44,7 +44,7 @@ function forbid(stage: Stage, command: string, ms: number): Strike {
   return { what: `Redis: ACL without ${command} for ${ms} ms`, uses: 'ACL', run }
 }
 
-/** It has no limit of memory, so that it evicts nothing yet. */
+/** Gives Redis an eviction policy. Redis evicts nothing, because its memory has no limit. */
 function mayEvict(stage: Stage, policy: string, ms: number): Strike {
   const run = async (ended: AbortSignal) => {
     await persistently(() => stage.redis.config('SET', 'maxmemory-policy', policy))
@@ -55,8 +55,8 @@ function mayEvict(stage: Stage, policy: string, ms: number): Strike {
 }
 
 /**
- * A trigger refuses some records with a SQLSTATE of any class: for some seconds, or until all others have arrived after the cycle, which
- * shows that it holds nobody up.
+ * A trigger refuses some records with one SQLSTATE: for some seconds, or until all other records have arrived after the cycle. The latter shows
+ * that refused records do not hold other records up.
  */
 function poison(stage: Stage, random: Random): Strike {
   const [state, ms, lasts] = [random.pick(STATES), random.integer(500, 8000), random.chance(0.5)]
@@ -82,7 +82,7 @@ function anyRecord(random: Random): string {
   }
 }
 
-/** A text past every limit, as an older release might have stored it; the database refuses it, too. */
+/** Writes a text that exceeds every limit, as an older release might have stored it. The database refuses it too. */
 function bomb(stage: Stage, bytes: number, ms: number): Strike {
   const run = async (ended: AbortSignal) => {
     await persistently(() => stage.poison.writeBomb(bytes))
@@ -119,20 +119,20 @@ const CRAFTED: readonly Crafted[] = [
   ['a limit of one job in five seconds', (queue) => queue.setGlobalRateLimit(1, 5000)],
 ]
 
-/** BullMQ joins the two by a colon. */
+/** BullMQ joins the queue and the id of a parent with a colon. This makes a parent that lies among our own keys. */
 function parentOf(prefix: string): { id: string; queue: string } {
   const key = `${prefix}packed`
   const colon = key.lastIndexOf(':')
   return { queue: key.slice(0, Math.max(0, colon)), id: key.slice(colon + 1) }
 }
 
-/** Jobs as the form of the board, or a neighbour, can add them. An operator then obliterates the queue. */
+/** Adds a job as Bull Board's form or another application can. Then an operator obliterates the queue. */
 function craft(stage: Stage, random: Random): Strike {
   const model: ModelName = random.pick(MODELS)
   const [what, add] = random.pick(CRAFTED)
   const [shard, ms] = [random.integer(0, SHARDS - 1), random.integer(500, 6000)]
   const run = async (ended: AbortSignal) => {
-    // A queue that an earlier job has broken refuses it.
+    // A queue that an earlier job has broken refuses this job.
     await withQueue(stage, model, (queue) => add(queue, models[model].name, shard, stage.namespace).catch(() => {}))
     await sleep(ms, ended)
     await persistently(() => deleteQueues(stage))

@@ -21,14 +21,14 @@ create trigger chaos_poison before insert or update on "Counter" for each row ex
 create trigger chaos_poison before insert or update on page_views for each row execute function chaos_poison('path');
 create trigger chaos_poison before insert or update on players for each row execute function chaos_poison('player_id');`
 
-/** No writer has this player. */
+/** The id of a player that no writer writes. */
 const BOMB = 'b0b0b0b0-0000-4000-8000-000000000000'
 const LIMITS = { debounce: 0, maxWait: 1000, maxDirty: 1_000_000, maxBytes: 2 ** 31, nameClean: false }
 
-/** Records that the database refuses for a while. */
+/** Makes the database refuse records for a while. */
 export class Poison {
   readonly #stage: Pick<Stage, 'query' | 'redis' | 'namespace'>
-  /** Those of this cycle. */
+  /** The records that were refused in this cycle. */
   readonly #records = new Set<string>()
   #bombs = 0
   #isOn = false
@@ -41,12 +41,12 @@ export class Poison {
     await query(INSTALL)
   }
 
-  /** @param detail of an event: a record, and more */
+  /** @param detail is the text of an event, which begins with a record */
   isPoisoned(detail: string): boolean {
     return this.#records.has(detail.split(' ', 1)[0] as string)
   }
 
-  /** Records may be refused just now. */
+  /** True while the database may refuse records. */
   get isOn(): boolean {
     return this.#isOn
   }
@@ -58,7 +58,7 @@ export class Poison {
     await this.#stage.query(`insert into chaos_poison values ${rows.join(', ')} on conflict do nothing`)
   }
 
-  /** Those that are refused with this SQLSTATE. */
+  /** Ends the refusals with this SQLSTATE. */
   async cure(state: string): Promise<void> {
     await this.#stage.query(`delete from chaos_poison where state = '${state}'`)
   }
@@ -68,7 +68,7 @@ export class Poison {
     this.#isOn = false
   }
 
-  /** Past the compiler, which refuses it. */
+  /** Writes the text without the compiler's checks, which would refuse it. */
   async writeBomb(bytes: number): Promise<void> {
     this.#records.add(BOMB)
     const operation = new Compiler(models.player).set({ id: BOMB }, { name: 'bomb', score: 0 }) as Operation
@@ -80,7 +80,7 @@ export class Poison {
     await this.#write(new Compiler(models.player).delete({ where: { id: BOMB } }) as Operation)
   }
 
-  /** The end of a cycle: nothing is poisoned any more. */
+  /** Call it at the end of a cycle, when no record is refused any more. */
   forget(): void {
     this.#records.clear()
   }

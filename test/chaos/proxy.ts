@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import type { Random } from './random.js'
+import type { Random } from '../random.js'
 
 export type Direction = 'request' | 'reply'
 
@@ -9,17 +9,17 @@ interface Delayed {
   readonly chunk: Buffer
 }
 
-/** What the links of one proxy have in common. */
+/** The state that all connections of a proxy share. */
 interface Weather {
-  /** Ms that every chunk takes. */
+  /** Every chunk is delayed by this many ms. */
   delay: number
-  /** Accept, read, and never pass anything on. */
+  /** When true, the proxy accepts connections and reads, but passes nothing on. */
   dropping: boolean
-  /** Whether the reply to this request is to be swallowed. */
+  /** Tells whether to swallow the reply to this request. */
   swallows(request: Buffer): boolean
 }
 
-/** One connection of a client, and the one to the server that belongs to it. */
+/** One connection of a client, and the connection to the server that belongs to it. */
 class ProxiedConnection {
   readonly #client: Socket
   readonly #server: Socket
@@ -36,7 +36,7 @@ class ProxiedConnection {
     client.once('close', onEnd)
   }
 
-  /** From now on nothing is passed on in this direction, not even that the other end has closed. */
+  /** Passes nothing on in this direction from now on, not even that the other end has closed. */
   hold(direction: Direction): void {
     this.#held.add(direction)
   }
@@ -79,9 +79,9 @@ class ProxiedConnection {
   }
 }
 
-/** Stands between the children and one server, and does to their connections what networks do. */
+/** Stands between the children and one server, and disturbs their connections as networks do. */
 export class TcpProxy {
-  /** Port of the server. */
+  /** The port of the server. */
   target: number
   readonly #connections = new Set<ProxiedConnection>()
   readonly #weather: Weather
@@ -114,21 +114,21 @@ export class TcpProxy {
     this.cut()
   }
 
-  /** Resets some of the connections, by default all. Resolves to how many. */
+  /** Resets some of the connections, by default all of them. Returns how many. */
   cut(share = 1, random?: Random): number {
     const connections = this.#some(share, random)
     for (const connection of connections) connection.cut()
     return connections.length
   }
 
-  /** Some connections pass nothing on in one direction, for ever. */
+  /** Makes some connections half open: they never pass anything on in one direction again. Returns how many. */
   halfOpen(direction: Direction, share: number, random: Random): number {
     const connections = this.#some(share, random)
     for (const connection of connections) connection.hold(direction)
     return connections.length
   }
 
-  /** The next so many requests that bear the mark are carried out, and instead of the reply the connection breaks. */
+  /** Lets the server carry out the next `replies` requests that contain the mark, and cuts the connection instead of passing the reply on. */
   swallow(replies: number): void {
     this.#swallows = replies
   }
@@ -142,7 +142,7 @@ export class TcpProxy {
     if (!dropping) this.cut()
   }
 
-  /** Fair weather. Connections that are half open stay so: their ends have to notice by themselves. */
+  /** Ends all disturbances, but leaves half-open connections half open, because their ends must notice it by themselves. */
   heal(): void {
     this.#weather.delay = 0
     this.#weather.dropping = false

@@ -1,4 +1,4 @@
-/** What an operator can do to the queues of the flush jobs. */
+/** Opens and deletes the queues of the flush jobs, as an operator can. */
 import { Queue } from 'bullmq'
 import { models } from '../../generated/write-behind.js'
 import { queueName } from '../../src/flush/scheduler.js'
@@ -16,7 +16,7 @@ export async function deleteQueues({ redis, namespace }: Stage): Promise<void> {
     if (keys.length > 0) await redis.unlink(...keys)
 }
 
-/** Tries again while Redis is away, or refuses it, as it does with a full disk. */
+/** Uses a queue, and tries again while Redis is away or refuses commands, as it does when its disk is full. */
 export function withQueue(stage: Stage, model: ModelName, use: (queue: Queue) => Promise<unknown>): Promise<void> {
   return persistently(() => openQueue(stage, model, use))
 }

@@ -1,31 +1,34 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Random } from '../random.js'
+import { until } from '../until.js'
 import { installAudit, readRows, takeSteps } from './audit.js'
 import { check, type Finding, isHarm, type Rows } from './checker.js'
 import { type Aftermath, DISASTERS, type Disaster, strike } from './disaster.js'
-import { countKeys, type Leftover, leftovers, naiveLeftovers } from './drain.js'
+import { countKeys, type Keys, type Leftover, leftovers, naiveLeftovers } from './drain.js'
 import { resumeQueues } from './faults.js'
 import { Fleet } from './fleet.js'
 import { History } from './history.js'
 import { Nemesis } from './nemesis.js'
 import type { ChaosOptions } from './options.js'
 import { MODELS, SHARDS } from './queues.js'
-import { Random } from './random.js'
 import { Stage } from './stage.js'
-import { type CycleReport, isClean, Tally } from './tally.js'
-import { until } from './until.js'
+import { type Counts, type CycleReport, isClean, Tally } from './tally.js'
 
 const START_TIMEOUT = 60_000
-/** Longer than any call may take. */
+/** Every call ends within this many ms. */
 const SETTLE_TIMEOUT = 15_000
 const DRAIN_TIMEOUT = 45_000
-/** Every fourth cycle has a disaster. */
+/** One cycle in so many has a disaster. */
 const CYCLES_A_DISASTER = 4
-/** Of each shard `acked`, `stats`, `epoch`, and the `draft` that a script left which stopped; the numbers of shards, and whose the namespace is. */
+/**
+ * Each shard keeps the keys `acked`, `stats`, `epoch`, and a `draft` when a script stopped half-way. The namespace keeps two keys: the numbers of
+ * shards, and the identity of its database.
+ */
 const MAX_LASTING_KEYS = MODELS.length * SHARDS * 4 + 2
-/** Findings of a cycle that are told in full. */
+/** This many findings of a cycle are printed. */
 const MAX_TOLD = 20
 
-/** Cycle after cycle: chaos → heal → drain → check. */
+/** Plays cycle after cycle: chaos, heal, drain, check. */
 export class Run {
   readonly #options: ChaosOptions
   readonly #say: (line: string) => void
@@ -89,8 +92,7 @@ export class Run {
   }
 
   async #cycle(cycle: number): Promise<CycleReport> {
-    const { acknowledged, refused, unknown } = this.#history
-    const adopted = this.#adopted
+    const begun = this.#counts()
     this.#history.clear()
     this.#parked = []
     if (this.#options.naive) await this.#beginAnew()
@@ -100,41 +102,62 @@ export class Run {
     const aftermath = await this.#rage(nemesis, this.#disasterOf(cycle), random)
     await this.#heal()
     const pending = await this.#fleet.pause(SETTLE_TIMEOUT)
-    const stuck = [...pending.map(({ name }) => `${name} has promises pending`), ...(aftermath?.stuck ?? []), ...this.#parked]
-    if (aftermath !== undefined && aftermath.disaster !== 'replica promoted' && this.#adopted === adopted && !this.#options.naive)
-      stuck.push('no adopted event')
-    if (this.#stage.poison.isOn) {
-      const [held] = await this.#drain(isHeldUp)
-      stuck.push(...held.map((each) => `held up by records that the database refuses: ${JSON.stringify(each)}`))
-      await this.#stage.poison.cureAll()
-    }
-    const [left, drainMs] = await this.#drain()
-    await this.#stage.stopRetired()
-    this.#stage.poison.forget()
-    stuck.push(...left.map((each) => JSON.stringify(each)))
-    const keys = await countKeys(this.#stage)
-    if (keys.changes > 0) stuck.push(`${keys.changes} changes in Redis`)
-    if (keys.lasting > MAX_LASTING_KEYS && !this.#options.naive) stuck.push(`${keys.lasting} lasting keys, instead of ${MAX_LASTING_KEYS}`)
-    const steps = await takeSteps(this.#stage.query)
-    const after = await readRows(this.#stage.query)
-    const findings = check({ before: this.#rows, after, history: this.#history.byRecord, steps, amnesty: aftermath })
-    this.#rows = after
+    const stuck = [...pending.map(({ name }) => `${name} still waits for answers`), ...(aftermath?.stuck ?? []), ...this.#parked]
+    if (aftermath !== undefined && aftermath.disaster !== 'replica promoted' && this.#adopted === begun.adopted && !this.#options.naive)
+      stuck.push('no process emitted an adopted event')
+    stuck.push(...(await this.#cure()))
+    const { left, drainMs, keys } = await this.#comeToRest()
+    stuck.push(...left)
+    const findings = await this.#compare(aftermath)
+    const faults = nemesis.faults + (aftermath === undefined ? 0 : 1)
+    return { cycle, ...this.#since(begun), faults, findings, stuck, drainMs, aftermath, keys }
+  }
+
+  #counts(): Counts {
+    const { acknowledged, refused, unknown } = this.#history
+    return { acknowledged, refused, unknown, adopted: this.#adopted }
+  }
+
+  #since(begun: Counts): Counts {
+    const now = this.#counts()
     return {
-      cycle,
-      acknowledged: this.#history.acknowledged - acknowledged,
-      refused: this.#history.refused - refused,
-      unknown: this.#history.unknown - unknown,
-      faults: nemesis.faults + (aftermath === undefined ? 0 : 1),
-      findings,
-      stuck,
-      adopted: this.#adopted - adopted,
-      drainMs,
-      aftermath,
-      keys,
+      acknowledged: now.acknowledged - begun.acknowledged,
+      refused: now.refused - begun.refused,
+      unknown: now.unknown - begun.unknown,
+      adopted: now.adopted - begun.adopted,
     }
   }
 
-  /** What the naive design lost in one cycle would otherwise count as doubled in the next, when a counter catches up. */
+  /** Cures the refused records when all others have arrived. Resolves to a line for each shard whose other records have not. */
+  async #cure(): Promise<string[]> {
+    if (!this.#stage.poison.isOn) return []
+    const [held] = await this.#drain(isHeldUp)
+    await this.#stage.poison.cureAll()
+    return held.map((each) => `held up by records that the database refuses: ${JSON.stringify(each)}`)
+  }
+
+  /** Drains Redis. `left` has a line for everything that Redis should not hold any more. */
+  async #comeToRest(): Promise<{ left: string[]; drainMs: number; keys: Keys }> {
+    const [dirty, drainMs] = await this.#drain()
+    await this.#stage.stopRetired()
+    this.#stage.poison.forget()
+    const left = dirty.map((each) => JSON.stringify(each))
+    const keys = await countKeys(this.#stage)
+    if (keys.changes > 0) left.push(`${keys.changes} keys with changes are left in Redis`)
+    if (keys.lasting > MAX_LASTING_KEYS && !this.#options.naive)
+      left.push(`expected at most ${MAX_LASTING_KEYS} keys without a time to live, found ${keys.lasting}`)
+    return { left, drainMs, keys }
+  }
+
+  async #compare(amnesty: Aftermath | undefined): Promise<Finding[]> {
+    const steps = await takeSteps(this.#stage.query)
+    const after = await readRows(this.#stage.query)
+    const findings = check({ before: this.#rows, after, history: this.#history.byRecord, steps, amnesty })
+    this.#rows = after
+    return findings
+  }
+
+  /** Empties both servers, because what the naive design lost in one cycle may otherwise count as doubled in the next one. */
   async #beginAnew(): Promise<void> {
     await this.#stage.redis.flushall()
     await this.#stage.query('truncate "Counter", page_views, players')
@@ -157,7 +180,7 @@ export class Run {
     const quiet = new Random(random.integer(0, 2 ** 31))
     await nemesis.rage(ms / 4)
     await this.#heal()
-    // Half-open connections of BullMQ are noticed after 15 s: that is not what a disaster is to show.
+    // BullMQ notices half-open connections only after 15 s. They are cut here because a disaster should not measure that.
     this.#stage.redisProxy.cut()
     await sleep(quiet.between(1000, 3000))
     this.#note(`Redis: ${disaster}`)
@@ -174,8 +197,8 @@ export class Run {
   }
 
   /**
-   * What is left after the timeout, and how long it took.
-   * @param counts what of it has to go
+   * Waits until the shards are clean. Resolves to the shards that are not clean after the timeout, and to the ms that it took.
+   * @param counts tells whether a shard that is not clean counts
    */
   async #drain(counts: (left: Leftover) => boolean = () => true): Promise<[readonly Leftover[], number]> {
     const started = performance.now()
@@ -184,7 +207,7 @@ export class Run {
       left = (await (this.#options.naive ? naiveLeftovers : leftovers)(this.#stage)).filter(counts)
       return left.length === 0
     }
-    await until(DRAIN_TIMEOUT, () => 'the drain', isOver).catch(() => {})
+    await until('the drain', DRAIN_TIMEOUT, isOver).catch(() => {})
     return [left, Math.round(performance.now() - started)]
   }
 
@@ -212,7 +235,7 @@ export class Run {
   }
 }
 
-/** Something is left beside what is parked, which is tried again all the time. */
+/** Tells whether a shard has records left that are not parked. Parked ones do not count, because they are tried again all the time. */
 function isHeldUp({ others }: Leftover): boolean {
   return others > 0
 }

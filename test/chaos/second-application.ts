@@ -4,7 +4,7 @@ import { PrismaClient } from '../../generated/client/client.js'
 import { models } from '../../generated/write-behind.js'
 import { createWriteBehind, WriteBehindError } from '../../src/index.js'
 
-/** An application with the same models and the same namespace, and a database of its own. */
+/** An application with the same models and the same namespace, but with another database. */
 export class SecondApplication {
   readonly #prisma: PrismaClient
   readonly #namespace: string
@@ -14,20 +14,31 @@ export class SecondApplication {
     this.#namespace = namespace
   }
 
-  /** @throws Error if it is let in; whatever else keeps it from starting is none of the nemesis' business */
+  /**
+   * Starts the application and tries to flush. While its database is away the application may start, but it must not flush. Any error of the
+   * library counts as a refusal.
+   * @throws Error when the application may flush
+   */
   async tryToStart(redisUrl: string): Promise<void> {
     const redis = new Redis(redisUrl, { lazyConnect: true })
     const setup = { prisma: this.#prisma, redis, models, namespace: this.#namespace, policies: { counter: {} } }
-    const cache = await createWriteBehind(setup).catch((error: unknown) => {
-      if (error instanceof WriteBehindError) return undefined
-      throw error
-    })
+    const cache = await createWriteBehind(setup).catch(refusal)
     if (cache === undefined) return
-    await cache.close()
-    throw new Error('an application with another database was let into the namespace')
+    try {
+      const flushed = await cache.flush().catch(refusal)
+      if (flushed !== undefined) throw new Error(`an application with another database was let into the namespace ${this.#namespace}`)
+    } finally {
+      await cache.close({ drain: 'none' })
+    }
   }
 
   async stop(): Promise<void> {
     await this.#prisma.$disconnect()
   }
+}
+
+/** @throws the error, unless it is one of the library */
+function refusal(error: unknown): undefined {
+  if (error instanceof WriteBehindError) return undefined
+  throw error
 }

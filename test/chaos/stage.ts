@@ -7,26 +7,26 @@ import { applyMigrations } from '../environment/migrations.js'
 import { type PostgresServer, startPostgres } from '../environment/postgres.js'
 import { type RedisServer, startRedis } from '../environment/redis.js'
 import { freePort } from '../environment/server.js'
+import { until } from '../until.js'
 import type { Query } from './audit.js'
 import { canMount, fill, free, mount, unmount } from './disk.js'
 import { Poison } from './poison.js'
 import { TcpProxy } from './proxy.js'
 import { SecondApplication } from './second-application.js'
-import { until } from './until.js'
 
 const NAMESPACE = 'chaos'
 const AOF = 'appendonlydir'
 const REPLICATION_TIMEOUT = 30_000
 const RESTART_ATTEMPTS = 20
 const DISK_TIMEOUT = 30_000
-/** Redis tries again every second. */
+/** Redis tries again every second to write its AOF. */
 const AOF_RETRY = 1500
-/** The children have a user of their own, whose rights can be taken away. */
+/** The children have a Redis user of their own, whose rights can be taken away. */
 const USER = 'application'
 const PASSWORD = 'chaos'
 const FAILOVER_TIMEOUT = 10_000
 
-/** The servers, and a proxy before each. This process speaks to the servers themselves, the children through the proxies. */
+/** The servers, each behind a proxy. This process connects to the servers directly, the children through the proxies. */
 export class Stage {
   readonly namespace = NAMESPACE
   readonly postgres: PostgresServer
@@ -35,7 +35,7 @@ export class Stage {
   readonly poison = new Poison(this)
   readonly #second: SecondApplication
   readonly #databaseUrl: string
-  /** Primaries of before, which are replicas now. */
+  /** Earlier primaries, which are replicas now. */
   readonly #retired: RedisServer[] = []
   #server: RedisServer
   #redis: Redis
@@ -69,12 +69,12 @@ export class Stage {
     return this.#server
   }
 
-  /** For the children. */
+  /** The URL for the children, through the proxy. */
   get redisUrl(): string {
     return `redis://${USER}:${PASSWORD}@127.0.0.1:${this.redisProxy.port}`
   }
 
-  /** For the children. */
+  /** The URL for the children, through the proxy. */
   get databaseUrl(): string {
     const url = new URL(this.#databaseUrl)
     url.port = String(this.postgresProxy.port)
@@ -92,14 +92,14 @@ export class Stage {
     }
   }
 
-  /** Brings both servers up if they are down, and clears the network. */
+  /** Starts both servers if they are down, and ends all disturbances of the network. */
   async heal(): Promise<void> {
     await Promise.all([this.startRedis(), this.startPostgres()])
     this.redisProxy.heal()
     this.postgresProxy.heal()
   }
 
-  /** After a kill. A port may be taken for a moment by what the dead server left. */
+  /** Starts Redis after a kill. Tries again, because processes of the dead server may hold the port for a moment. */
   async startRedis(): Promise<void> {
     if (!isRunning(this.#server)) await again(() => this.#server.restart())
   }
@@ -109,22 +109,26 @@ export class Stage {
   }
 
   /**
-   * Until `ended`, nothing can be written to Redis' disk; what Redis could not write until then, it has written when this resolves. The
-   * file is rewritten then: Redis 7.0.15 has left one, after a full disk, that it could not read at its next start.
+   * Fills the disk of Redis until `ended` resolves. When this resolves, Redis has written everything that the full disk did not take. It has rewritten
+   * its AOF too, because Redis 7.0.15 once left an AOF after a full disk that it could not read at its next start.
    */
   async fillRedisDisk(ended: () => Promise<void>): Promise<void> {
     if (!canMount) return
     await fill(this.#server.folder)
     await ended()
     await free(this.#server.folder)
-    // It may have given up over its disk.
+    // Redis may have given up because of its disk.
     await this.startRedis()
     await this.#untilRedisSays('aof_last_write_status:ok')
     await sleep(AOF_RETRY)
     await this.#untilRedisSays('aof_rewrite_in_progress:0')
-    // One that has begun by itself meanwhile will do.
+    // Redis refuses this while a rewrite runs that it has begun by itself, which serves as well.
     await this.#redis.bgrewriteaof().catch(() => {})
-    await this.#untilRedisSays('aof_rewrite_in_progress:0', 'aof_rewrite_scheduled:0', 'aof_last_bgrewrite_status:ok')
+    await this.#untilAofIsRewritten()
+  }
+
+  #untilAofIsRewritten(): Promise<void> {
+    return this.#untilRedisSays('aof_rewrite_in_progress:0', 'aof_rewrite_scheduled:0', 'aof_last_bgrewrite_status:ok')
   }
 
   async #untilRedisSays(...words: string[]): Promise<void> {
@@ -132,10 +136,10 @@ export class Stage {
       const information = await this.#redis.info('persistence')
       return words.every((word) => information.includes(word))
     }
-    await until(DISK_TIMEOUT, () => `Redis to say ${words}`, isSaid)
+    await until(`INFO of Redis to say ${words}`, DISK_TIMEOUT, isSaid)
   }
 
-  /** Copies what Redis has on disk. Resolves to the folder. */
+  /** Copies the AOF of Redis. Resolves to the folder of the copy. */
   async copyRedis(): Promise<string> {
     const { folder } = this.#server
     const copy = join(folder, `copy-${Date.now()}`)
@@ -147,7 +151,7 @@ export class Stage {
     }
   }
 
-  /** Redis dies, and returns with what the copy holds. */
+  /** Kills Redis, and starts it again with the data of the copy. */
   async putBackRedis(copy: string): Promise<void> {
     await this.#server.kill('SIGKILL')
     await rm(join(this.#server.folder, AOF), { recursive: true })
@@ -156,52 +160,56 @@ export class Stage {
     await this.startRedis()
   }
 
-  /** @param rule of the children's user: `-zadd` */
+  /** Changes the rights of the children's user. @param rule such as `-zadd` */
   async allow(rule: string): Promise<void> {
     await this.#redis.acl('SETUSER', USER, rule)
   }
 
-  /** An application with another database must not be let into this namespace. @throws Error if it is */
+  /** Starts an application with another database, which must be refused. @throws Error when it is let into the namespace */
   letInSecond(): Promise<void> {
     return this.#second.tryToStart(this.#server.url)
   }
 
-  /** A replica takes over, and loses nothing. The old primary goes on as its replica, and keeps the sockets of its clients. */
+  /**
+   * Lets a replica take over without a loss. The old primary becomes its replica, and keeps the sockets of its clients. Resolves when the new primary
+   * has its data on disk, because it rewrites its AOF after it has synchronised, and a kill before that would lose everything.
+   */
   async failOver(): Promise<void> {
     const replica = await this.startReplica()
     const redis = connect(replica)
     const isOnline = async () => /slave\d+:.*state=online/.test(await this.#redis.info('replication'))
-    await until(FAILOVER_TIMEOUT, () => 'the replica to be online', isOnline)
+    await until('the replica to be online', FAILOVER_TIMEOUT, isOnline)
     await this.#redis.call('FAILOVER', 'TO', '127.0.0.1', replica.port, 'TIMEOUT', FAILOVER_TIMEOUT)
     const hasTakenOver = async () => (await redis.info('replication')).includes('role:master')
-    await until(2 * FAILOVER_TIMEOUT, () => 'the replica to take over', hasTakenOver)
+    await until('the replica to take over', 2 * FAILOVER_TIMEOUT, hasTakenOver)
     this.#retired.push(this.#server)
     this.#redis.disconnect()
     this.#server = replica
     this.#redis = redis
     this.redisProxy.target = replica.port
+    await this.#untilAofIsRewritten()
   }
 
-  /** Ends the primaries of before, and so the sockets that their clients have kept. */
+  /** Ends the earlier primaries, and with them the sockets that their clients have kept. */
   async stopRetired(): Promise<void> {
     await Promise.all(this.#retired.splice(0).map(stopRedis))
   }
 
-  /** A replica that has all up to now, and is being sent the rest. */
+  /** Starts a replica. Resolves when it has all data and its link to the primary is up. */
   async startReplica(): Promise<RedisServer> {
     const replica = await startRedisOnDisk()
     const redis = connect(replica)
     await redis.replicaof('127.0.0.1', this.#server.port)
     const deadline = Date.now() + REPLICATION_TIMEOUT
     while (!(await redis.info('replication')).includes('master_link_status:up')) {
-      if (Date.now() > deadline) throw new Error('the replica did not come up')
+      if (Date.now() > deadline) throw new Error(`the replica was not synchronised within ${REPLICATION_TIMEOUT} ms`)
       await sleep(20)
     }
     redis.disconnect()
     return replica
   }
 
-  /** Redis dies; the replica is Redis from now on. */
+  /** Kills Redis, and makes the replica the primary. */
   async promote(replica: RedisServer): Promise<void> {
     const old = this.#server
     await old.kill('SIGKILL')
@@ -221,7 +229,7 @@ export class Stage {
   }
 }
 
-/** On a disk of its own, where that can be. */
+/** Starts Redis on a disk of its own, where that is possible. */
 async function startRedisOnDisk(): Promise<RedisServer> {
   const user = ['--user', USER, 'on', `>${PASSWORD}`, '~*', '&*', '+@all']
   const server = await startRedis({ arguments: ['--auto-aof-rewrite-min-size', '16mb', ...user] })

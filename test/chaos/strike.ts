@@ -1,6 +1,6 @@
 import { setTimeout as timer } from 'node:timers/promises'
+import type { Random } from '../random.js'
 import type { Fleet } from './fleet.js'
-import type { Random } from './random.js'
 import type { Stage } from './stage.js'
 
 export interface Scene {
@@ -8,12 +8,12 @@ export interface Scene {
   readonly fleet: Fleet
 }
 
-/** A fault that was picked: all is decided, nothing is done yet. */
+/** A fault that was picked. Everything is decided, and nothing is done yet. */
 export interface Strike {
   readonly what: string
-  /** Strikes that use the same thing are not made at the same time. */
+  /** Two strikes that use the same thing never run at the same time. */
   readonly uses: string
-  /** @param ended the fault has to end now */
+  /** @param ended tells the fault that it must end now */
   run(ended: AbortSignal): Promise<unknown>
 }
 
@@ -22,7 +22,7 @@ export interface Fault {
   pick(scene: Scene, random: Random): Strike
 }
 
-/** Ends early when the fault has to end. */
+/** Resolves after `ms`, or earlier when the fault must end. */
 export async function sleep(ms: number, ended: AbortSignal): Promise<void> {
   await timer(ms, undefined, { signal: ended }).catch(() => {})
 }

@@ -2,7 +2,7 @@ import { type Finding, HARMS, type Harm, isHarm } from './checker.js'
 import type { Aftermath } from './disaster.js'
 import type { Keys } from './drain.js'
 
-/** The last line of a run. */
+/** The last line that a run prints. */
 export interface Verdict {
   readonly acknowledged: number
   readonly faults: number
@@ -14,22 +14,26 @@ export interface Verdict {
   readonly seed: number
 }
 
-export interface CycleReport {
-  readonly cycle: number
+/** How many calls had each outcome, and how many `adopted` events came. */
+export interface Counts {
   readonly acknowledged: number
   readonly refused: number
   readonly unknown: number
+  readonly adopted: number
+}
+
+export interface CycleReport extends Counts {
+  readonly cycle: number
   readonly faults: number
   readonly findings: readonly Finding[]
-  /** What did not come to an end, in words. */
+  /** Describes everything that did not come to an end. */
   readonly stuck: readonly string[]
-  readonly adopted: number
   readonly drainMs: number
   readonly aftermath?: Aftermath | undefined
   readonly keys: Keys
 }
 
-/** Sums of a run's cycles. */
+/** Sums up the cycles of a run. */
 export class Tally {
   readonly reports: CycleReport[] = []
 
@@ -48,12 +52,12 @@ export class Tally {
     }
   }
 
-  /** Records found so, once a record and cycle. */
+  /** Counts the records with this finding. A record counts once in each cycle. */
   count(harm: Finding['harm']): number {
     return this.#sum(({ findings }) => new Set(findings.filter((each) => each.harm === harm).map(({ record }) => record)).size)
   }
 
-  /** For people. */
+  /** Sums the run up for people. */
   summary(): string[] {
     const { reports } = this
     const first = reports[0]?.keys
@@ -62,9 +66,9 @@ export class Tally {
     const disasters = reports.flatMap(({ aftermath }) => (aftermath === undefined ? [] : [aftermath.wentOnAfter]))
     return [
       `${reports.length} cycles, ${reports.filter(isClean).length} clean; calls refused ${this.#sum(({ refused }) => refused)}, unknown ${this.#sum(({ unknown }) => unknown)}`,
-      `drained after ${Math.max(...drains)} ms at most; after a disaster every shard went on within ${Math.max(0, ...disasters)} ms, ${this.#sum(({ adopted }) => adopted)} adopted events`,
-      `as README.md says of a Redis put back in time: ${this.count('repeated')} records counted an increment twice, ${this.count('set back')} were set back for a while`,
-      `Redis after the first cycle: ${describe(first)}; after the last: ${describe(last)}`,
+      `the longest drain took ${Math.max(...drains)} ms; after a disaster every shard went on within ${Math.max(0, ...disasters)} ms, ${this.#sum(({ adopted }) => adopted)} adopted events`,
+      `a Redis that was put back in time, as README.md says, made ${this.count('repeated')} records count an increment twice, and ${this.count('set back')} go back for a while`,
+      `Redis held after the first cycle ${keysInWords(first)}; after the last cycle ${keysInWords(last)}`,
     ]
   }
 
@@ -77,7 +81,7 @@ export function isClean({ findings, stuck }: CycleReport): boolean {
   return stuck.length === 0 && !findings.some(isHarm)
 }
 
-function describe(keys: Keys | undefined): string {
-  if (keys === undefined) return '-'
+function keysInWords(keys: Keys | undefined): string {
+  if (keys === undefined) return 'nothing, as no cycle ended'
   return `${keys.lasting} lasting keys, ${keys.changes} changes, ${keys.all} keys, ${(keys.memory / 2 ** 20).toFixed(1)} MB`
 }

@@ -8,18 +8,18 @@ import { NaiveCache } from './naive.js'
 import type { Operation } from './operation.js'
 import { familyOf } from './operation.js'
 
-/** What the writers write to and the workers run: the library, or the naive design. */
+/** The design under test, which the writers write to and the workers run: the library, or the naive design. */
 export interface Target {
-  /** Rejects with an error whose `code` tells the outcome. */
+  /** Rejects with an error whose `code` tells whether the write was stored. */
   write(operation: Operation): Promise<void>
   startWorker(): Promise<void>
 }
 
-/** Quicker than the defaults, so that more happens in a cycle; what is not named here is as by default. */
+/** These options are quicker than the defaults, so that more happens in a cycle. All others are the defaults. */
 export const CHAOS_POLICY = { debounce: 200, maxWait: 1000, viewTtl: 5000, missingTtl: 1000 } as const satisfies Policy
 export const CHAOS_WRITE_TIMEOUT = 4000
 
-/** A query that gets no answer has to end: the library's flush waits for it. */
+/** A query without an answer must end after this many ms, because the library's flush waits for it. */
 const DATABASE_TIMEOUT = 5000
 
 export type Tell = (event: string, model: string, detail: string) => void

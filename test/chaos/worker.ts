@@ -1,4 +1,4 @@
-/** Entry of a worker process: flushes until it is killed. */
+/** The entry of a worker process. It flushes until it is killed. */
 import { answer, onOrder, persistently, plan } from './child.js'
 import { Journal } from './journal.js'
 import { openTarget } from './target.js'

@@ -1,14 +1,14 @@
-/** Entry of a writer process: calls, in bursts, at a rate, and notes every call before it is made. */
+/** The entry of a writer process. It makes calls in bursts at a given rate, and notes every call before it makes it. */
 import type { ErrorCode } from '../../src/index.js'
+import { Random } from '../random.js'
 import { answer, onOrder, plan } from './child.js'
 import { Journal } from './journal.js'
 import { counterName, type Operation, pagePath, playerId, RECORDS, toLine } from './operation.js'
-import { Random } from './random.js'
 import { openTarget } from './target.js'
 
-/** More calls than this are not left unanswered. */
+/** The writer pauses when this many calls have no answer yet. */
 const MAX_IN_FLIGHT = 2000
-/** Nothing was stored, says the library. */
+/** An error with one of these codes says that nothing was stored. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'BACKLOG_FULL', 'REDIS_FULL', 'INVALID_INPUT', 'CLOSED', 'UNSAFE_REDIS'])
 
 const { seed, number, firstId, rate, spread } = plan()

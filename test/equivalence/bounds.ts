@@ -1,4 +1,4 @@
-/** Maxima and minima, which Prisma does not have: plain code that reads the row and computes them. */
+/** Calls of `max` and `min`, which Prisma does not have. `resolve` computes what plain code would make of them after it has read the row. */
 import { Decimal } from '@prisma/client/runtime/client'
 import fc from 'fast-check'
 import type { Field, Model } from '../../src/index.js'
@@ -9,13 +9,13 @@ export type BoundCall = 'max' | 'min'
 
 const COMPARABLE = ['Int', 'BigInt', 'Float', 'Decimal', 'DateTime']
 
-/** The values of a call of max or min; undefined for a model whose row it could not insert. */
+/** Makes the values of a call of `max` or `min`. Undefined for a model whose row the call cannot insert. */
 export function boundsFor(model: Model): fc.Arbitrary<Json> | undefined {
   if (plainFields(model).some((field) => isRequired(field) && !isComparable(field))) return undefined
   return record(plainFields(model).filter(isComparable), boundFor, isRequired).filter(isSome)
 }
 
-/** The data of an update, bounds included. */
+/** Makes the data of an update, bounds included. */
 export function boundedUpdateFor(model: Model): fc.Arbitrary<Json> {
   const bounds = record(
     plainFields(model).filter(isComparable),
@@ -25,7 +25,7 @@ export function boundedUpdateFor(model: Model): fc.Arbitrary<Json> {
   return fc.tuple(updateFor(model), fc.option(bounds, { nil: {} })).map(([update, bounded]) => ({ ...update, ...bounded }))
 }
 
-/** The data of a row whose values are within the bounds of an update, as an upsert wants them. */
+/** Makes the data of an upsert. The values of `create` lie within the bounds of `update`, as an upsert requires. */
 export function boundedUpsertFor(model: Model): fc.Arbitrary<{ create: Json; update: Json }> {
   return fc.tuple(createFor(model), boundedUpdateFor(model)).map(([create, update]) => {
     const within = Object.entries(update)
@@ -35,7 +35,7 @@ export function boundedUpsertFor(model: Model): fc.Arbitrary<{ create: Json; upd
   })
 }
 
-/** The update with values in the place of bounds. */
+/** Returns the update with values in place of its bounds. */
 export function resolve(update: Json, row: Json): Json {
   return Object.fromEntries(Object.entries(update).map(([name, change]) => [name, resolveOne(change, row[name])]))
 }
@@ -68,7 +68,7 @@ function isComparable(field: Field): boolean {
   return !field.list && COMPARABLE.includes(field.type)
 }
 
-/** Small numbers too, so that bounds and sums meet. */
+/** Makes small numbers too, so that bounds and sums meet. */
 function boundFor(field: Field): fc.Arbitrary<unknown> {
   const small = field.type === 'Int' || field.type === 'BigInt' ? [fc.integer({ min: -2_000_000, max: 2_000_000 })] : []
   return fc.oneof(scalarFor(field), ...small)

@@ -5,7 +5,7 @@ import { KEYS_A_RUN, keyFields } from './keys.js'
 import type { Json } from './rows.js'
 import { createFor, updateFor } from './values.js'
 
-/** What a call returns of a row: `{ select }`, `{ omit }`, or `{}` for all of it. */
+/** Says which fields of a row a call returns: `{ select }`, `{ omit }`, or `{}` for all of them. */
 type Shape = Json
 
 export type Call =
@@ -20,7 +20,7 @@ export type Call =
 
 export type Delegate = Readonly<Record<string, (args: unknown) => Promise<unknown>>>
 
-/** @param keys the `where` of every record of the run */
+/** @param keys are the `where` of every record of the run */
 export function send(model: Model, delegate: Delegate, call: Call, keys: readonly Json[]): Promise<unknown> {
   const method = call.method === 'rename' ? 'update' : call.method
   return (delegate[method] as Delegate[string])(argumentsOf(model, call, keys))
@@ -37,7 +37,7 @@ export function writtenKeys(call: Call): readonly number[] {
 export function callFor(model: Model): fc.Arbitrary<Call> {
   const key = fc.nat(KEYS_A_RUN - 1)
   const keys = fc.uniqueArray(key, { minLength: 1 })
-  // Rarely a record of the run, so that most calls name a record by its key alone.
+  // This is mostly no record of the run, so that most calls name a record by its key alone.
   const other = fc.oneof({ weight: 5, arbitrary: fc.constant(-1) }, { weight: 1, arbitrary: key })
   const shape = shapeFor(model)
   const data = updateFor(model)
@@ -81,7 +81,7 @@ function shapeFor({ fields }: Model): fc.Arbitrary<Shape> {
 function argumentsOf(model: Model, call: Call, keys: readonly Json[]): Json {
   const where = (key: number) => keys[key] as Json
   const fields = (key: number) => keyFields(where(key))
-  /** A filter beside the key, which only the database can judge. */
+  /** Adds a filter to the key that only the database can evaluate. */
   const whereNot = (key: number, other: number) => (other < 0 ? where(key) : { ...where(key), NOT: fields(other) })
   const any = (some: readonly number[]) => ({ OR: some.map(fields) })
   const orderBy = model.key.map((name) => ({ [name]: 'asc' }))

@@ -1,10 +1,10 @@
-/** Keys of records, as Prisma's unique calls take them. */
+/** The keys of records, as Prisma's calls on one record take them. */
 import type { Model } from '../../src/index.js'
 import type { Json } from './rows.js'
 
 export const KEYS_A_RUN = 4
 
-/** Keys of one run, which no other run uses; with characters that a naive encoding would mix up. */
+/** Makes a key that no other run uses. It has characters that a naive encoding would mix up. */
 export function whereOf(model: Model, run: number, key: number): Json {
   const awkward = ['', ':', '%{}', ' ünï\n"\\'][key] as string
   const id = `${run}!${key}`

@@ -1,4 +1,4 @@
-/** Calls with one thing wrong in them, most of which Prisma refuses. */
+/** Calls with one mistake. Prisma refuses most of them. */
 import { Decimal } from '@prisma/client/runtime/client'
 import fc from 'fast-check'
 import { Prisma } from '../../generated/client/client.js'
@@ -9,11 +9,11 @@ import { createFor, updateFor } from './values.js'
 
 export interface Malformed {
   readonly method: 'findUnique' | 'findUniqueOrThrow' | 'create' | 'update' | 'upsert' | 'delete'
-  /** Anything, by way of what went wrong. */
+  /** The arguments. The mistake may have made anything of them. */
   readonly args: unknown
 }
 
-/** Values that may stand anywhere instead of the one that is expected. */
+/** Values that may stand anywhere in place of the expected one. */
 const STRANGE: readonly unknown[] = [
   undefined,
   null,
@@ -55,7 +55,7 @@ const STRANGE: readonly unknown[] = [
     Object.create(null),
     new String('x'),
   ],
-  // What looks like a value, or holds less than it seems: see quacking.ts.
+  // These look like other values, or contain less than they seem to, see quacking.ts.
   ...[
     Array(2),
     [...Array(1), ...Array(1)],
@@ -67,7 +67,7 @@ const STRANGE: readonly unknown[] = [
   ],
 ]
 
-/** @param wheres of records of the model, some of which are there */
+/** @param wheres name records of the model, some of which exist */
 export function malformedFor(model: Model, wheres: readonly Json[]): fc.Arbitrary<Malformed> {
   return validFor(model, wheres)
     .chain(({ method, args }) =>
@@ -81,7 +81,10 @@ export function malformedFor(model: Model, wheres: readonly Json[]): fc.Arbitrar
 
 const SELECTIONS = ['select', 'omit', 'include'] as const
 
-/** Prisma takes it for no field at all; the copy that it makes for any extension has no holes, and so names fields. */
+/**
+ * Finds a list with holes. Prisma takes such a selection as one without fields. But the copy that Prisma makes for any extension has no holes, and so
+ * names fields.
+ */
 function isSparse(value: unknown): boolean {
   return Array.isArray(value) && Object.keys(value).length < value.length
 }
@@ -108,7 +111,7 @@ function validFor(model: Model, wheres: readonly Json[]): fc.Arbitrary<{ method:
   )
 }
 
-/** The places where something can go wrong: the arguments, each of them, what they name, and names that are not there yet. */
+/** Lists the places for a mistake: all arguments, each of them, and each field that they name. Some places are empty in a valid call. */
 function pathsIn(model: Model, args: Json): readonly (readonly string[])[] {
   const fields = [...model.fields.map(({ name }) => name), 'nosuch']
   const top = [...Object.keys(args), 'select', 'omit', 'include', 'nosuch']

@@ -2,7 +2,7 @@ import { type Json, normal } from './rows.js'
 
 export type Outcome = { readonly value: unknown } | Refusal
 
-/** What an application can tell from an error. Only the last line of the message counts, because the others quote the source of the call. */
+/** What an application can see of an error. Only the last line of the message counts, because the others quote the source of the call. */
 export interface Refusal {
   readonly error: string
   readonly code: string | undefined
@@ -10,7 +10,7 @@ export interface Refusal {
   readonly message: string
 }
 
-/** How a call ends, in a comparable form. */
+/** Resolves to how a call ends, in a comparable form. */
 export async function outcome(call: () => Promise<unknown>): Promise<Outcome> {
   try {
     return { value: normal(await call()) }

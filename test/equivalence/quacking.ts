@@ -1,4 +1,4 @@
-/** Values that are not what they look like. Each case makes its value anew, and puts it into the data of a document. */
+/** Values that look like other values, or are not what they look like. Each is made anew and put into the data of a document. */
 import vm from 'node:vm'
 import { Decimal } from '@prisma/client/runtime/client'
 import { Prisma } from '../../generated/client/client.js'
@@ -152,7 +152,7 @@ const NUMBERS: readonly Make[] = [
   () => ({ increment: 1 }),
 ]
 
-/** Values that are also tried inside a JSON value. */
+/** Values for JSON fields, which also stand inside a JSON value. */
 const PARTS: readonly Make[] = [
   // biome-ignore lint/suspicious/noSparseArray: that is the point
   () => [1, , 2],
@@ -243,7 +243,7 @@ const FIELDS: Readonly<Record<string, readonly Make[]>> = {
   meta: [...PARTS.map((make) => () => ({ part: make() })), ...PARTS.map((make) => () => [make()])],
 }
 
-/** Names of the cases, and what each makes of the data of a document. */
+/** The cases: the name of each, and what it makes of the data of a document. */
 export const QUACKING: readonly (readonly [name: string, quack: (data: Json) => unknown])[] = [
   ...Object.entries(FIELDS).flatMap(([field, values]) =>
     values.map((make, n) => [`${field} ${n}: ${make.toString().slice(0, 60)}`, (data: Json) => ({ ...data, [field]: make() })] as const),

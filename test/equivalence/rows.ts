@@ -2,7 +2,7 @@ import { Decimal } from '@prisma/client/runtime/client'
 
 export type Json = Record<string, unknown>
 
-/** Comparable forms; times that were filled in by a clock are all alike. */
+/** Returns a result in a comparable form, in which all times from a clock are alike. */
 export function normal(result: unknown): unknown {
   if (Array.isArray(result)) return result.map(normal)
   if (typeof result !== 'object' || result === null) return result

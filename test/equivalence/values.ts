@@ -1,21 +1,21 @@
-/** What Prisma takes for the fields of a model. */
+/** Makes values that Prisma takes for the fields of a model. */
 import { Decimal } from '@prisma/client/runtime/client'
 import fc from 'fast-check'
 import { Prisma } from '../../generated/client/client.js'
 import type { Field, Model } from '../../src/index.js'
 import type { Json } from './rows.js'
 
-/** The fields that are not in the key. */
+/** Returns every field that is not part of the key. */
 export function plainFields(model: Model): Field[] {
   return model.fields.filter(({ name }) => !model.key.includes(name))
 }
 
-/** The data of a row: all that is required, and some of the rest. */
+/** Makes the data of a row: all required fields, and some of the others. */
 export function createFor(model: Model): fc.Arbitrary<Json> {
   return record(plainFields(model), valueFor, isRequired)
 }
 
-/** The data of an update: some fields, set or counted. */
+/** Makes the data of an update: some fields are set, some are incremented or decremented. */
 export function updateFor(model: Model): fc.Arbitrary<Json> {
   return record(plainFields(model), changeFor, () => false)
 }
@@ -100,7 +100,7 @@ export function scalarFor(field: Field): fc.Arbitrary<unknown> {
   }
 }
 
-/** Prisma 7.10 rounds the 17th digit of a double on its way to PostgreSQL; the library does not. */
+/** Rounds a double, because Prisma 7.10 rounds its 17th digit on the way to PostgreSQL and the library does not. */
 function asPrismaKeepsIt(value: number): number {
   return Number(value.toPrecision(12))
 }

@@ -8,10 +8,10 @@ import { models } from '../../generated/write-behind.js'
 import { createWriteBehind, type Policies } from '../../src/index.js'
 import { createDatabase, createMigratedDatabase, createRedis } from '../fixture.js'
 
-/** Nothing is flushed unless a test or the extension does it. */
+/** With these options nothing is flushed unless a test or the extension does it. */
 export const DEFERRED = { shards: 2, debounce: 3_600_000, maxWait: 3_600_000, viewTtl: 3_600_000, missingTtl: 3_600_000 } as const
 
-/** This repository's own models, which have no relations. */
+/** Opens a stage with this repository's own models, which have no relations. */
 export async function createStage() {
   const { redis, namespace, clean } = createRedis()
   const database = await createDatabase()
@@ -31,7 +31,7 @@ export async function createStage() {
   return { ...database, redis, namespace, cache, db: database.prisma.$extends(cache.extension()), close }
 }
 
-/** The models of test/application, which refer to each other. Comments are not cached. */
+/** Opens a stage with the models of test/application, which have relations. Comments are not cached. */
 export async function createRelatedStage() {
   const { redis, namespace, clean } = createRedis()
   const database = await createMigratedDatabase(new URL('../application/prisma/migrations/', import.meta.url))
@@ -50,8 +50,8 @@ export async function createRelatedStage() {
 const RELATED = { note: { ...DEFERRED, queries: 'flush' }, post: { ...DEFERRED, queries: 'flush' }, author: DEFERRED } as const
 
 /**
- * The models of test/relations, which refer to each other in every way; remarks and pins are not cached.
- * @param sends may fail each statement of the cache, before it is sent or after it
+ * Opens a stage with the models of test/relations, which refer to each other in every way. Remarks and pins are not cached.
+ * @param sends sends each statement of the cache, and may fail before or after that
  */
 export async function createRelationsStage<const P extends Policies<typeof relationsModels> = typeof RELATED>(
   policies: P = RELATED as unknown as P,
@@ -74,7 +74,7 @@ export async function createRelationsStage<const P extends Policies<typeof relat
   return { ...database, prisma, redis, namespace, cache, db: prisma.$extends(cache.extension()), close }
 }
 
-/** What a call answers, in a form that can be compared between plain Prisma and the extension: without the place in the source. */
+/** Resolves to the result or the error of a call, so that plain Prisma and the extension can be compared. Leaves out the place in the source. */
 export async function outcome(call: Promise<unknown>): Promise<unknown> {
   try {
     return await call

@@ -5,14 +5,14 @@ import { createDatabase, createRedis } from '../fixture.js'
 
 export type Name = keyof typeof models
 
-/** What both clients have. */
+/** The part of a client that both twins have. */
 export type Client = Readonly<Record<Name, Delegate>> & {
   $transaction<T>(run: ((transaction: Client) => Promise<T>) | Promise<T>[]): Promise<T>
 }
 
 export type Twins = Awaited<ReturnType<typeof createTwins>>
 
-/** Plain Prisma, and Prisma with the extension, each on a database of its own. Only the extension and explicit calls flush. */
+/** Opens plain Prisma, and Prisma with the extension on a database of its own. Nothing is flushed unless the extension or a test does it. */
 export async function createTwins(policy: Policy) {
   const { redis, namespace, clean } = createRedis()
   const [underneath, beside] = [await createDatabase(), await createDatabase()]
@@ -28,7 +28,7 @@ export async function createTwins(policy: Policy) {
   return {
     plain: beside.prisma as unknown as Client,
     extended: underneath.prisma.$extends(cache.extension()) as unknown as Client,
-    /** The database of the extended client, without the extension. */
+    /** A client without the extension, on the database of the extended client. */
     underneath: underneath.prisma as unknown as Client,
     cache,
     holds: () => redis.keys(`{${namespace}/*}/hold*`),

@@ -1,10 +1,23 @@
 import type { TestDatabase } from '../fixture.js'
-import { connectCache, DELETED, eventually, pathOf, REFUSED, ROUNDS, rowAfter, SHARED, type SubjectCache, type Target } from './subject.js'
+import { until } from '../until.js'
+import {
+  connectCache,
+  DELETED,
+  PAUSE,
+  pathOf,
+  REFUSED,
+  ROUNDS,
+  rowAfter,
+  SHARED,
+  type SubjectCache,
+  type Target,
+  TIMEOUT,
+} from './subject.js'
 
-/** Enough to last as long as the subject, and few enough for the shard to come to rest on a busy machine. */
+/** This lasts as long as the subject lives, and is few enough for the shard to become clean on a busy machine. */
 const OTHER_WRITES = 60
 
-/** Prepares a database for cases: what is listed in `refused` is refused. */
+/** Prepares a database for cases. A trigger refuses the rows whose path is in the table `refused`. */
 export async function prepareDatabase(database: TestDatabase): Promise<void> {
   await database.query('create table refused (path text primary key)')
   await database.query(`create function refuse() returns trigger language plpgsql as $$ begin
@@ -19,7 +32,7 @@ export class Case {
   done = 0
   readonly #database: TestDatabase
   #helper: SubjectCache | undefined
-  /** Increments of each shared record by others than the subject, all acknowledged. */
+  /** Increments of each shared record by others than the subject. All of them are acknowledged. */
   #others = 0
   #writing: Promise<void> | undefined
   #stopped = false
@@ -41,18 +54,18 @@ export class Case {
     this.begun = round
   }
 
-  /** The writers beside begin after the subject's first round, which finds the shard clean and sets the alarm. */
+  /** Starts the other writers after the subject's first round, so that this round finds the shard clean and adds the flush job. */
   finish(round: number): void {
     this.done = round
     this.join()
   }
 
-  /** The writers beside begin, if there are to be any. */
+  /** Starts the other writers, if the case has any. */
   join(): void {
     if (this.#concurrent) this.#writing ??= this.#keepWriting()
   }
 
-  /** Others go on while the subject is stopped: what it left in flight is finished, and newer batches follow. */
+  /** Goes on while the subject is stopped. Finishes the batch that it left in flight, and flushes newer batches. */
   async moveOn(): Promise<void> {
     for (let batch = 0; batch < 2; batch++) {
       await this.#writeAsOther()
@@ -65,7 +78,7 @@ export class Case {
     this.#stopped = true
     await this.#writing
     await this.#query('delete from refused where path = $1', REFUSED)
-    await eventually(() => this.#flush())
+    await until('everything to be flushed', TIMEOUT, () => this.#flush(), PAUSE)
     await this.#checkRedis()
     await this.#checkRows()
   }
@@ -80,7 +93,7 @@ export class Case {
     return this.#helper as SubjectCache
   }
 
-  /** Whether nothing is left. Refused records are left. */
+  /** Resolves to true when everything is flushed, and to false when refused records are left. */
   async #flush(): Promise<boolean> {
     try {
       await this.#cache.flush({ timeout: 60_000 })
@@ -109,20 +122,22 @@ export class Case {
     const left: string[] = []
     for await (const keys of redis.scanStream({ match: `{${namespace}/PageView/0}/*`, count: 1000 })) left.push(...keys)
     const wrong = left.filter((key) => /\/(packed|pend\/.*|draft|answer|intent|batch|dirty|parked)$/.test(key))
-    if (wrong.length > 0) throw new Error(`left in Redis: ${wrong.join(', ')}`)
+    if (wrong.length > 0) throw new Error(`expected no changes in Redis after the flush, found the keys ${wrong.join(', ')}`)
     for (const key of left) {
-      if (/\/view\//.test(key) && (await redis.pttl(key)) === -1) throw new Error(`a clean view without a TTL: ${key}`)
+      if (/\/view\//.test(key) && (await redis.pttl(key)) === -1)
+        throw new Error(`expected a TTL on the cached row of a clean record, found none on ${key}`)
     }
   }
 
-  /** The rows are those of some number of rounds that the subject may have written: all it had an answer for, and no part of a round. */
+  /** Checks that the rows have all rounds that the subject got an answer for, at most one round more, and no part of a round. */
   async #checkRows(): Promise<void> {
     const found: Record<string, unknown> = {}
     for (const key of [...SHARED, DELETED]) {
       const where = { path: pathOf(this.target.namespace, key) }
       const row = await this.#database.prisma.pageView.findUnique({ where })
       const view = await this.#cache.pageView.findUnique({ where })
-      if (comparable(view) !== comparable(row)) throw new Error(`the view of ${key} is ${comparable(view)}, the row ${comparable(row)}`)
+      if (comparable(view) !== comparable(row))
+        throw new Error(`the cached row of ${key} is ${comparable(view)}, but its row is ${comparable(row)}`)
       found[key] = comparable(row)
     }
     const allowed = [this.done, this.begun].map((rounds) => JSON.stringify(this.#expected(rounds)))
@@ -143,7 +158,7 @@ export class Case {
   }
 }
 
-/** Whether the subject came to its end. Only then a point that it did not pass is one that it never passes. */
+/** Tells whether the subject came to its end. If it did and never reached its failpoint, its life does not pass that point. */
 export function isWhole({ done }: Case): boolean {
   return done === ROUNDS
 }

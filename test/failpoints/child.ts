@@ -1,4 +1,4 @@
-/** The process under test, which ends or stops itself at its failpoint. Says on its standard output how far it has come. */
+/** The process under test. It kills or stops itself at its failpoint, and prints how far it has come. */
 import { writeSync } from 'node:fs'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { Redis } from 'ioredis'

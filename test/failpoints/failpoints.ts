@@ -6,8 +6,8 @@ import { Store } from '../../src/redis/store.js'
 import { WriteBehind } from '../../src/write-behind.js'
 
 /**
- * Every step boundary of the library is a call of a method, so the failpoints are wrappers around those methods, put there by the
- * process that wants them. `src/` has no trace of them: off is not there at all.
+ * Every step of the library begins and ends with a call of a method. A process that wants failpoints wraps these methods. `src/` itself has no
+ * failpoints, so that they cost nothing elsewhere.
  */
 
 type Method = (this: unknown, ...args: unknown[]) => Promise<unknown>
@@ -16,7 +16,7 @@ interface Step {
   readonly name: string
   readonly prototype: object
   readonly method: string
-  /** Whether a call did what the step is about; a claim may find nothing. */
+  /** Tells whether the call did its work. A claim, for one, may find nothing. */
   readonly counts?: (result: unknown) => boolean
 }
 
@@ -39,13 +39,13 @@ const METHODS: readonly Step[] = [
 ]
 const STATEMENTS = ['persist', 'void', 'snapshot'] as const
 
-/** `sent` is the moment at which a statement is on its way, and its outcome unknown. */
+/** `sent` is the moment after a statement was sent, when its outcome is unknown. */
 export const POINTS: readonly string[] = [
   ...METHODS.flatMap(({ name }) => [`${name}.before`, `${name}.after`]),
   ...STATEMENTS.flatMap((name) => [`${name}.before`, `${name}.sent`, `${name}.after`]),
 ]
 
-/** What happens at one point, the first time that it is reached. */
+/** Acts when its point is reached for the first time. */
 export class Failpoint {
   hit = false
   readonly #point: string
@@ -53,7 +53,7 @@ export class Failpoint {
 
   /** @param act may throw */
   constructor(point: string, act: () => void | Promise<void>) {
-    if (!POINTS.includes(point)) throw new Error(`no such failpoint: ${point}`)
+    if (!POINTS.includes(point)) throw new Error(`expected one of the failpoints ${POINTS.join(', ')}, got ${point}`)
     this.#point = point
     this.#act = act
   }
@@ -67,12 +67,12 @@ export class Failpoint {
 
 const active = new AsyncLocalStorage<Failpoint>()
 
-/** Runs a task in which, and in all that it starts, the failpoint is on. */
+/** Runs a task. The failpoint is active in the task and in everything that the task starts. */
 export function withFailpoint<T>(failpoint: Failpoint, task: () => Promise<T>): Promise<T> {
   return active.run(failpoint, task)
 }
 
-/** Puts the failpoints into this process. Returns what takes them out again. */
+/** Wraps the methods of this process. Returns a function that unwraps them. */
 export function installFailpoints(): () => void {
   const originals = METHODS.map((step) => ({ step, original: Reflect.get(step.prototype, step.method) as Method }))
   for (const { step, original } of originals) replace(step, wrap(step, original))
@@ -81,7 +81,7 @@ export function installFailpoints(): () => void {
   }
 }
 
-/** The client with failpoints around its statements. */
+/** Returns the client with failpoints around its statements. */
 export function withStatementFailpoints(client: SqlClient): SqlClient {
   return {
     async $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T> {

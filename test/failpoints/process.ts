@@ -8,9 +8,9 @@ import type { ChildArguments } from './child.js'
 
 const CHILD = fileURLToPath(new URL('child.ts', import.meta.url))
 
-/** A process under test. What it says goes into the case's journal. */
+/** A process under test. It tells the case which rounds it has begun and finished. */
 export class SubjectProcess {
-  /** Resolves to whether it came to its failpoint, then or at its end. */
+  /** Resolves to true when the process reaches its failpoint, and to false when it ends without that. */
   readonly hit: Promise<boolean>
   readonly #child: ChildProcess
   readonly #exit: Promise<[number | null, NodeJS.Signals | null]>
@@ -34,18 +34,18 @@ export class SubjectProcess {
     this.hit = Promise.race([hit, this.#exit.then(() => false)])
   }
 
-  /** Lets a stopped process go on. */
+  /** Lets a stopped process continue. */
   resume(): void {
     resume(this.#child)
   }
 
-  /** Resolves when it has come to its end by itself. */
+  /** Resolves when the process has ended by itself. */
   async finished(): Promise<void> {
     const [code, signal] = await this.#exit
     if (code !== 0) throw new Error(`the process ended with ${signal ?? code}: ${this.#errors}`)
   }
 
-  /** Resolves when it was killed. */
+  /** Resolves when the process was killed. */
   async killed(): Promise<void> {
     const [code, signal] = await this.#exit
     if (signal !== 'SIGKILL') throw new Error(`the process ended with ${signal ?? code}: ${this.#errors}`)

@@ -2,21 +2,29 @@ import type { Redis } from 'ioredis'
 import type { PrismaClient } from '../../generated/client/client.js'
 import { models } from '../../generated/write-behind.js'
 import { type Cache, createWriteBehind } from '../../src/index.js'
+import { until } from '../until.js'
 import { withStatementFailpoints } from './failpoints.js'
 
 /**
- * What the process under test does: rounds of writes, reads between them, a worker, a close; it comes past every failpoint. The writes
- * of a round go to Redis in one call, so that all of a round is stored or nothing.
+ * The work of the process under test: rounds of writes, reads between them, a worker, and a close. It passes every failpoint. The writes of a
+ * round go to Redis in one call, so that either the whole round is stored or nothing of it.
  */
 
-/** A slow database halves a batch. It will hardly do so twice before the batch of the refused record, which must not be alone: batches of one are never split. */
+/**
+ * A batch of one record is never split, so the batch with the refused record must have more. A slow database halves the next batch, but it will hardly
+ * halve four records twice before that batch.
+ */
 const POLICY = { shards: 1, batchSize: 4, debounce: 20, maxWait: 100, backoff: 20, maxBackoff: 60, viewTtl: 60_000 }
 export const ROUNDS = 3
-/** A record that the database refuses until somebody takes it off the list. */
+/** A step of the subject must come to its end within this many ms. */
+export const TIMEOUT = 60_000
+/** The subject looks again after this many ms. */
+export const PAUSE = 15
+/** The database refuses this record until it is deleted from the table `refused`. */
 export const REFUSED = 'bad'
-/** Records that the subject changes and others too. */
+/** Records that the subject and the other writers change. */
 export const SHARED = ['a', 'b', 'c', REFUSED] as const
-/** A row that was there before; deleted, replaced and deleted again. */
+/** A row that exists at the beginning. The subject deletes it, inserts it again, and deletes it again. */
 export const DELETED = 'gone'
 
 export type SubjectCache = Cache<typeof models, { pageView: typeof POLICY }>
@@ -41,7 +49,7 @@ export function pathOf(namespace: string, key: string): string {
   return `${namespace}/${key}`
 }
 
-/** @param isKnownFailure an error that the failpoint caused, after which a call is made again */
+/** @param isKnownFailure tells whether the failpoint caused the error. The call is then made again. */
 export async function playSubject(target: Target, journal: Journal, isKnownFailure: (error: unknown) => boolean): Promise<void> {
   const { namespace } = target
   const again = <T>(call: () => Promise<T>) => repeat(call, isKnownFailure)
@@ -52,19 +60,17 @@ export async function playSubject(target: Target, journal: Journal, isKnownFailu
   await again(() => readAll(cache, namespace, 1))
   await writeRound(cache, namespace, 2, journal)
   await again(() => readAll(cache, namespace, 2))
-  await eventually(async () => (await isPersisted(target, 2)) && (await cache.parked()).length > 0)
+  const isParked = async () => (await cache.parked()).length > 0
+  await until(
+    'the second round to be persisted and a record to be parked',
+    TIMEOUT,
+    async () => (await isPersisted(target, 2)) && isParked(),
+    PAUSE,
+  )
   await writeRound(cache, namespace, 3, journal)
   await again(() => readAll(cache, namespace, 3))
-  await eventually(() => isPersisted(target, 3))
+  await until('the third round to be persisted', TIMEOUT, () => isPersisted(target, 3), PAUSE)
   await again(() => cache.close({ deadline: 3000 }))
-}
-
-export async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 60_000
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error('this did not come true in time')
-    await new Promise((resolve) => setTimeout(resolve, 15))
-  }
 }
 
 async function writeRound(cache: SubjectCache, namespace: string, round: number, journal: Journal): Promise<void> {
@@ -80,19 +86,21 @@ async function writeRound(cache: SubjectCache, namespace: string, round: number,
   journal.done(round)
 }
 
-/** Every read sees what this process wrote before. */
+/** Checks that every read sees what this process wrote before. */
 async function readAll(cache: SubjectCache, namespace: string, rounds: number): Promise<void> {
   const { views, lastStatus } = rowAfter(rounds)
   for (const key of SHARED) {
     const row = await cache.pageView.findUnique({ where: { path: pathOf(namespace, key) } })
-    if (row?.views !== views) throw new Error(`read ${row?.views} views of ${key} where ${views} were written`)
-    if (key === 'a' && row.lastStatus !== lastStatus) throw new Error(`read status ${row.lastStatus} where ${lastStatus} was written`)
+    if (row?.views !== views) throw new Error(`the process wrote ${views} views of ${key}, but a read shows ${row?.views}`)
+    if (key === 'a' && row.lastStatus !== lastStatus)
+      throw new Error(`the process wrote the status ${lastStatus}, but a read shows ${row.lastStatus}`)
   }
   const gone = await cache.pageView.findUnique({ where: { path: pathOf(namespace, DELETED) } })
-  if ((gone !== null) !== (rounds % 2 === 0)) throw new Error(`the deleted row is ${gone === null ? 'missing' : 'there'}`)
+  if ((gone !== null) !== (rounds % 2 === 0))
+    throw new Error(`after ${rounds} rounds a read says that the row ${DELETED} is ${gone === null ? 'missing' : 'there'}`)
 }
 
-/** What the shared records hold of the subject's writes after so many rounds. */
+/** What the subject's writes have made of the shared records after this many rounds. */
 export function rowAfter(rounds: number): { views: bigint; lastStatus: number | null } {
   return { views: BigInt((rounds * (rounds + 1)) / 2), lastStatus: rounds === 0 ? null : rounds }
 }

@@ -1,4 +1,4 @@
-/** Results of calls, whose types an editor would show; compiled by hover.test.ts, and never run. */
+/** Results of calls, whose types an editor shows. hover.test.ts compiles this file. The code never runs. */
 import type { models } from '../../generated/write-behind.js'
 import type { Cache } from '../../src/index.js'
 

@@ -1,4 +1,4 @@
-/** `npm run mutants [words]`: breaks the library in every known way, one at a time, and shows which test notices. */
+/** `npm run mutants [words]` breaks the library in every known way, one at a time, and shows which test fails. */
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,9 +12,9 @@ const MAX_DURATION = 300_000
 
 interface Verdict {
   readonly mutant: Mutant
-  /** The test that failed; undefined: the mutant lives. */
+  /** The test that failed. Undefined means that no test noticed the mutant. */
   readonly caughtBy: string | undefined
-  /** Why nothing can be said of it. */
+  /** Why the mutant could not be tried. Undefined when it was tried. */
   readonly problem: string | undefined
 }
 
@@ -40,11 +40,11 @@ async function firstFailure(test: string, tree: Tree, env: NodeJS.ProcessEnv): P
   rmSync(output, { force: true })
   const options = ['--bail', '1', '--testTimeout', '40000', '--reporter', 'json', '--outputFile', output]
   await run(['node_modules/vitest/vitest.mjs', 'run', test, ...options], tree.path, env)
-  if (!existsSync(output)) throw new Error(`${test} did not come to its end`)
+  if (!existsSync(output)) throw new Error(`${test} did not end within ${MAX_DURATION / 1000} s`)
   const report = JSON.parse(readFileSync(output, 'utf8')) as TestReport
   const results = report.testResults.flatMap(({ assertionResults }) => assertionResults)
   const failed = results.find(({ status }) => status === 'failed')
-  if (failed === undefined && !results.some(({ status }) => status === 'passed')) throw new Error(`${test} did not run`)
+  if (failed === undefined && !results.some(({ status }) => status === 'passed')) throw new Error(`${test} ran no test`)
   return failed === undefined ? undefined : failed.fullName
 }
 
@@ -54,13 +54,13 @@ function run(args: string[], cwd: string, env: NodeJS.ProcessEnv): Promise<void>
   })
 }
 
-/** A test that fails anyhow catches nothing. */
+/** Checks that the tests pass without a mutant, because a test that fails anyhow catches nothing. */
 async function checkUnbroken(mutants: readonly Mutant[], env: NodeJS.ProcessEnv): Promise<void> {
   const tree = new Tree()
   try {
     for (const test of new Set(mutants.map((each) => each.test))) {
       const failed = await firstFailure(test, tree, env)
-      if (failed !== undefined) throw new Error(`fails without any mutant: ${failed}`)
+      if (failed !== undefined) throw new Error(`expected the tests to pass without a mutant, but this one fails: ${failed}`)
     }
   } finally {
     tree.remove()

@@ -14,12 +14,12 @@ export class Tree {
     symlinkSync(join(process.cwd(), 'node_modules'), join(this.path, 'node_modules'))
   }
 
-  /** @throws Error unless the text of every edit is there exactly once */
+  /** Makes the edits. @throws Error unless a file contains the text of its edit exactly once */
   break(edits: readonly Edit[]): void {
     for (const { file, find, replace } of edits) {
       const source = readFileSync(file, 'utf8')
       const times = source.split(find).length - 1
-      if (times !== 1) throw new Error(`${file}: expected this once, found it ${times} times: ${find}`)
+      if (times !== 1) throw new Error(`${file}: expected to find this text once, found it ${times} times: ${find}`)
       writeFileSync(
         join(this.path, file),
         source.replace(find, () => replace),

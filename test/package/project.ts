@@ -7,10 +7,10 @@ import { promisify } from 'node:util'
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url))
 
-/** How packages get into the project: as `npm install` does it, or by links to those of this repository, which takes no time. */
+/** How to install packages: by `npm install`, or by links to the packages of this repository, which takes no time. */
 export type Install = 'npm' | 'links'
 
-/** Of one command, ms. */
+/** One command may take this many ms. */
 const TIMEOUT = 120_000
 
 const TSCONFIG = {
@@ -26,9 +26,9 @@ const TSCONFIG = {
   include: ['*.ts', 'generated'],
 }
 
-/** Packs this repository as it would be published. Resolves to the tarball. */
+/** Packs this repository as `npm publish` would. Resolves to the tarball. */
 export async function pack(folder: string): Promise<string> {
-  // Scripts are off here, see .npmrc; but prepack builds.
+  // .npmrc switches scripts off, but the script prepack must run, because it builds the library.
   const stdout = await run('npm', ['pack', '--ignore-scripts=false', '--json', '--pack-destination', folder])
   const [{ filename }] = JSON.parse(stdout.slice(stdout.indexOf('['))) as [{ filename: string }]
   return join(folder, filename)
@@ -42,7 +42,7 @@ export class Project {
     this.folder = folder
   }
 
-  /** @param packages that the application needs beside the library, in the versions of this repository */
+  /** @param packages are those that the application needs besides the library. They have the versions of this repository. */
   static async create(tarball: string, packages: readonly string[], install: Install): Promise<Project> {
     const project = new Project(await mkdtemp(join(tmpdir(), 'write-behind-package-')))
     await project.write('package.json', JSON.stringify({ name: 'application', private: true, type: 'module' }))
@@ -64,7 +64,7 @@ export class Project {
     return run(command, args, this.folder, { ...environment, PATH })
   }
 
-  /** `prisma generate`, and what the application's own build does. */
+  /** Runs `prisma generate`, and the application's own build. */
   async build(): Promise<void> {
     await this.run('prisma', ['generate'], { PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, CHECKPOINT_DISABLE: '1' })
     await this.run('tsc', [])
@@ -100,7 +100,7 @@ export async function run(
   cwd = REPOSITORY,
   environment: NodeJS.ProcessEnv = {},
 ): Promise<string> {
-  // npm passes its settings on to the commands that it runs, and the project must not inherit them.
+  // npm passes its settings on to the commands that it runs. A project of its own must not inherit them.
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('npm_'))
   const env = { ...Object.fromEntries(inherited), ...environment }
   try {

@@ -1,12 +1,12 @@
 import type { Redis } from 'ioredis'
 import { Store } from '../../src/redis/store.js'
 
-/** The reply of a command that fails for the test. */
+/** The error of a command that fails for the test. */
 export const INJECTED = 'NOPERM injected'
 
 /**
- * Stands before a script: counts its commands down from the number in the key 'fail', and has the last one fail. That this happened is noted in
- * 'failed', even if the script goes on.
+ * Is put before a script. It counts the script's commands down from the number in the key 'fail', and lets the last one fail. It then sets the key
+ * 'failed', even if the script continues.
  */
 const COUNTER = `
 local redis = (function(real)
@@ -24,7 +24,7 @@ local redis = (function(real)
 end)(redis)
 `
 
-/** The store, with scripts that can fail at any of their commands: see `fail`. */
+/** Creates a store in whose scripts any command can be made to fail, see `fail`. */
 export function createFailingStore(redis: Redis): Store {
   const define = redis.defineCommand.bind(redis)
   redis.defineCommand = (name, { lua, numberOfKeys = 1, readOnly }) => {
@@ -35,7 +35,7 @@ export function createFailingStore(redis: Redis): Store {
   return new Store(redis)
 }
 
-/** The next script that is called on the shard fails at the command of this number. With 0, none fails. */
+/** Makes a command fail in the script that is called next on the shard. @param command is its number; 0 means none */
 export async function fail(redis: Redis, prefix: string, command: number): Promise<void> {
   await redis.pipeline().set(`${prefix}fail`, command).del(`${prefix}failed`).exec()
 }

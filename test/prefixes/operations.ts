@@ -1,4 +1,4 @@
-/** What an operation does to a row, said without the library. */
+/** Operations, and what each of them does to a row. The latter does not use the library. */
 import { models } from '../../generated/write-behind.js'
 import { Compiler } from '../../src/change/compiler.js'
 import type { Condition, Operation } from '../../src/change/operation.js'
@@ -8,12 +8,12 @@ export interface Row {
   readonly lastStatus: number | null
 }
 
-/** `null`: the row is missing. */
+/** `null` means that the row is missing. */
 export type State = Row | null
 
 export interface Deed {
   readonly name: string
-  /** Makes a new one each time: a call may change the ones that it is given. */
+  /** Makes a new operation each time, because a call may change the operations that it gets. */
   readonly make: (path: string) => Operation
   readonly does: (row: State) => State
 }
@@ -65,7 +65,7 @@ export const raises: Deed = {
   does: (row) => (row === null ? { views: 50n, lastStatus: null } : { ...row, views: row.views > 50n ? row.views : 50n }),
 }
 
-/** An operation that the view must allow: without that it is refused, and does nothing. */
+/** Makes a deed conditional. If the cached row does not meet the condition, the write is refused and does nothing. */
 function conditional(deed: Deed, condition: Condition): Deed {
   const row = ['100', '0', '1', '\0', new Date(0).toISOString()]
   const args = condition === 'known' ? [row] : []

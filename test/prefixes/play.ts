@@ -15,7 +15,7 @@ const LIMITS = { debounce: 0, maxWait: 1, maxDirty: 100_000, maxBytes: 2 ** 20, 
 const BATCH = { records: 3000, bytes: 2 ** 22 }
 const FIELDS = plainFields(models.pageView).map((field) => ({ name: field.name, start: startOf(field) }))
 const NAMES = FIELDS.map(({ name }) => name)
-/** Ms, after every time. */
+/** A time in ms that is later than every other one. */
 const NEVER = 8e12
 const MAX_BATCHES = 60
 const NO_TIME = new Date(0).toISOString()
@@ -24,7 +24,7 @@ const OF_WHAT_IS_DIRTY = ['packed', 'dirty', 'batch', 'parked', 'intent']
 export interface Servers {
   readonly redis: Redis
   readonly store: Store
-  /** A store whose scripts can fail at a command: see failing-store.ts. */
+  /** A store in whose scripts a command can fail, see failing-store.ts. */
   readonly failing: Store
 }
 
@@ -33,18 +33,19 @@ let plays = 0
 type Write = readonly [key: string, deed: Deed]
 
 /**
- * A shard of its own, and the application and the flusher of it: they know what was acknowledged, and what each record may be then. What is
- * flushed is kept, batch by batch, so that many plays can be persisted at once.
+ * One play has a shard of its own, and acts as its application and its flusher. It knows which writes were acknowledged, and what each record may be.
+ * It keeps what is flushed, batch by batch, so that many plays can be persisted at once.
  */
 export class Play {
   readonly title: string
   readonly prefix: string
-  /** What the database gets, in the order of the batches. */
+  /** The changes for the database, in the order of the batches. */
   readonly flushed: (readonly RowChange[])[] = []
-  /** What the row of a record may be when all is flushed. At first, the row before the play. */
+  /** What the row of each record may be when everything is flushed. */
   readonly possible = new Map<string, State[]>()
+  /** What the row of each record is before the play. */
   readonly before = new Map<string, State>()
-  /** What the views said at the end. */
+  /** What the cached rows are at the end. */
   readonly views = new Map<string, State>()
   readonly #servers: Servers
   readonly #decoder = new BatchDecoder(models.pageView)
@@ -73,13 +74,13 @@ export class Play {
     return `id-${++this.#ids}`
   }
 
-  /** What the database has of a record when the play begins. */
+  /** Says what the database has of a record when the play begins. */
   begin(key: string, row: State): void {
     this.before.set(key, row)
     this.possible.set(key, [row])
   }
 
-  /** Writes that are acknowledged. */
+  /** Makes writes that are acknowledged. */
   async write(...writes: Write[]): Promise<void> {
     const refused = await this.#send(this.store, writes)
     for (const [n, [key, deed]] of writes.entries()) {
@@ -88,7 +89,10 @@ export class Play {
     }
   }
 
-  /** Nobody knows which writes of a call were done: for each record all, none, or the first ones. The application drops their views. */
+  /**
+   * Makes writes whose outcome is unknown: of each record, all writes may have been stored, or none, or only the first ones. The application drops the
+   * cached rows of these records.
+   */
   async writeInVain(store: Store, ...writes: Write[]): Promise<void> {
     for (const [key, deed] of writes) {
       const possible = this.#possible(key)
@@ -114,7 +118,7 @@ export class Play {
     return (await store.claim(this.prefix, this.newId(), BATCH, target)).batch
   }
 
-  /** The database refuses the batch in flight. */
+  /** Lets the database refuse the batch in flight. */
   async void(): Promise<Batch> {
     const batch = (await this.claim()) as Batch
     this.#ledger = `void:${batch.id}`
@@ -122,7 +126,7 @@ export class Play {
     return batch
   }
 
-  /** The batch in flight is in the database, and not acknowledged. */
+  /** Persists the batch in flight without acknowledging it. */
   async persist(): Promise<Batch> {
     const batch = (await this.claim()) as Batch
     if (!this.#applied.has(batch.id)) this.flushed.push(this.#decoder.decode(batch.packed).changes)
@@ -135,7 +139,7 @@ export class Play {
     return store.acknowledge(this.prefix, id, id, this.newId(), TTL, size, false)
   }
 
-  /** Runs a step that fails at this command. Returns whether the step had so many commands. */
+  /** Runs a step and lets one of its commands fail. Resolves to false when the step has fewer commands. */
   async failAt(command: number, step: (store: Store) => Promise<unknown>): Promise<boolean> {
     const { redis, failing } = this.#servers
     await fail(redis, this.prefix, command)
@@ -147,20 +151,21 @@ export class Play {
     return hasFailed(redis, this.prefix)
   }
 
-  /** Flushes until nothing is left, parked records included; then looks at what is there. */
+  /** Flushes until nothing is left, parked records included, and checks that Redis holds no changes. */
   async drain(): Promise<void> {
     for (let batches = 0; ; batches++) {
-      if (batches === MAX_BATCHES) throw new Error('the shard does not drain')
+      if (batches === MAX_BATCHES) throw new Error(`the shard is not clean after ${MAX_BATCHES} batches`)
       const batch = (await this.claim()) ?? (await this.#claimParked())
       if (batch === undefined) break
       if (this.#voided.has(batch.id)) await this.store.park(this.prefix, batch.id, ['refused'], this.newId())
       else await this.acknowledge(await this.persist())
     }
     const { dirty, inFlight, parked } = await this.store.status(this.prefix)
-    if (dirty + parked > 0 || inFlight) throw new Error(`left: ${dirty} dirty, ${parked} parked, in flight: ${inFlight}`)
+    if (dirty + parked > 0 || inFlight)
+      throw new Error(`expected a clean shard, found ${dirty} dirty and ${parked} parked records, batch in flight: ${inFlight}`)
     const names = [...OF_WHAT_IS_DIRTY, ...[...this.possible.keys()].map((key) => `pend/${this.path(key)}`)]
     const left = await this.#servers.redis.exists(...names.map((name) => this.prefix + name))
-    if (left > 0) throw new Error(`${left} of these are left in Redis: ${names.join(', ')}`)
+    if (left > 0) throw new Error(`expected none of these keys in Redis, found ${left} of them: ${names.join(', ')}`)
   }
 
   async #claimParked(): Promise<Batch | undefined> {
@@ -168,7 +173,7 @@ export class Play {
     return keys.length === 0 ? undefined : this.claim(this.store, { keys })
   }
 
-  /** Checks that each view shows a possible row. */
+  /** Checks that every cached row is possible. */
   async look(): Promise<void> {
     const keys = [...this.possible.keys()]
     const found = await this.store.read(
@@ -184,7 +189,8 @@ export class Play {
       if (typeof view === 'object' && 'lease' in view) continue
       const row = view === 'missing' ? null : { views: BigInt(view[0] as string), lastStatus: view[2] === '\0' ? null : Number(view[2]) }
       this.views.set(key, row)
-      if (!isOneOf(row, this.#possible(key))) throw new Error(`the view of ${key} is ${describe(row)}, expected ${this.describe(key)}`)
+      if (!isOneOf(row, this.#possible(key)))
+        throw new Error(`expected the cached row of ${key} to be ${this.describe(key)}, found ${describe(row)}`)
     }
   }
 

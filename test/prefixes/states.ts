@@ -1,4 +1,4 @@
-/** What a shard may be like when a script fails. Each has a record `a`, mostly of a row with 100 views, and neighbours. */
+/** States that a shard may be in when a script fails. Each has a record `a`, mostly with a row of 100 views, and neighbours. */
 import type { Batch } from '../../src/redis/replies.js'
 import {
   both,
@@ -20,7 +20,7 @@ export type Preparation = (play: Play) => Promise<void>
 
 const ROW: State = { views: 100n, lastStatus: 7 }
 
-/** Begins with the row, or without it, and a view of it if that is wanted; then come the writes, one call each. */
+/** Begins with or without a row, and with or without a cached row. Then makes the writes, each in a call of its own. */
 function written(row: State, isViewed: boolean, ...deeds: Deed[]): Preparation {
   return async (play) => {
     play.begin('a', row)
@@ -62,7 +62,7 @@ const splitsLess: Preparation = async (play) => {
   await play.store.split(play.prefix, id, play.newId(), [0], ['reason'])
 }
 
-/** This many dirty records, one of which is `a`. */
+/** Makes this many records dirty. One of them is `a`. */
 const many =
   (records: number): Preparation =>
   async (play) => {
@@ -108,7 +108,10 @@ export const STATES: Readonly<Record<string, Preparation>> = {
 const WRITES_OF_MANY = ['writes of several runs', 'writes of many records']
 const CLAIMS_OF_MANY = ['acknowledge', 'claim of what is due', 'claim of named records']
 
-/** From 33 records on Redis keeps the index and the changes as tables, and lists of a thousand are cut. Other steps would need a command for each record. */
+/**
+ * Redis stores the index and the changes as hash tables from the 33rd record on, and scripts cut lists of a thousand. The states leave other steps out,
+ * because those have one or more commands for each record.
+ */
 export const STATES_OF_MANY: Readonly<Record<string, { prepare: Preparation; steps: readonly string[] }>> = {
   'almost a table': { prepare: many(32), steps: [...WRITES_OF_MANY, ...CLAIMS_OF_MANY] },
   'a table': { prepare: many(40), steps: [...WRITES_OF_MANY, ...CLAIMS_OF_MANY] },

@@ -1,9 +1,9 @@
-/** The steps. The test lets each command of each step fail. */
+/** The steps in which each command is made to fail. */
 import type { Store } from '../../src/redis/store.js'
 import { DEEDS, deletes, increment, incrementTwo, sets, upserts } from './operations.js'
 import type { Play } from './play.js'
 
-/** Returns what is done; nothing if the state has no such step. */
+/** Resolves to the step, or to undefined when the state does not allow it. */
 export type Step = (play: Play) => Promise<((store: Store) => Promise<unknown>) | undefined>
 
 const batchSteps: Readonly<Record<string, Step>> = {
@@ -58,7 +58,7 @@ export const STEPS: Readonly<Record<string, Step>> = {
   read: async (play) => (store) => store.read(play.prefix, play.newId(), 1000, ['views'], [play.path('a')]),
 }
 
-/** The batch in flight, or a new one if there is none. */
+/** Claims a batch if none is in flight. Resolves to true when there is a batch then. */
 async function inFlight(play: Play): Promise<boolean> {
   return (await play.claim()) !== undefined
 }

@@ -1,10 +1,10 @@
 /**
- * The protocol of docs/architecture.md without its machinery: one shard of counters. Every method is atomic, as a script or a statement
- * is; anything may happen between two calls.
+ * The protocol of docs/architecture.md for one shard of counters, without Redis and PostgreSQL. Every method is atomic, as a script or a statement
+ * is. Anything may happen between two calls.
  */
-import type { Random } from './random.js'
+import type { Random } from '../random.js'
 
-/** A rule that can be left out, to see what it is for. */
+/** A rule that can be left out, to show what it is for. */
 export type Rule = 'ledger' | 'void' | 'adopt' | 'snapshot'
 export type Counts = Record<string, number>
 
@@ -30,10 +30,10 @@ export class Redis {
   readonly #leftOut: Rule | undefined
   readonly #newId: () => string
   #parked: string[] = []
-  /** Parked records that were not written since: they wait for a try of their own. */
+  /** Parked records that were not written since. They wait until they are tried alone. */
   #waiting: string[] = []
   #batch: InFlight | undefined
-  /** Groups of a split batch that wait for their turn. */
+  /** The groups of a split batch that wait for their turn. */
   #rest: string[][] = []
   #acked: string | null = null
 
@@ -46,7 +46,7 @@ export class Redis {
     return this.#batch === undefined && Object.keys(this.pend).length === 0
   }
 
-  /** An older state of itself, without views, which expire. */
+  /** Copies the present state without the cached rows, which expire. */
   copy(): Redis {
     const copy = new Redis(this.#newId, this.#leftOut)
     copy.pend = { ...this.pend }
@@ -65,7 +65,7 @@ export class Redis {
     this.#waiting = this.#waiting.filter((each) => each !== key)
   }
 
-  /** What is due, or the one record asked for; parked records alone. */
+  /** Claims the due records, or the one record that is named. A parked record is claimed alone. */
   claim(random: Random, key?: string): Batch | undefined {
     if (this.#batch === undefined) {
       const due = key === undefined ? this.#due(random) : [key].filter((each) => each in this.pend)
@@ -93,7 +93,7 @@ export class Redis {
     this.#next(ledger)
   }
 
-  /** Splits the batch, or parks its one record. */
+  /** Splits the batch. If it has one record, parks that record. */
   refuse(id: string): void {
     if (this.#batch?.id !== id) return
     const { keys } = this.#batch
@@ -111,7 +111,7 @@ export class Redis {
     this.#next(acked)
   }
 
-  /** Makes a view, unless the row may hold what Redis does not know of. Returns what to pass to the next try, if there has to be one. */
+  /** Stores a cached row, unless the row may contain a change that Redis does not know. In that case returns the state for the next attempt. */
   load(key: string, { ledger, row }: Snapshot, lastState: string | undefined): string | undefined {
     if (key in this.view) return undefined
     const batch = this.#batch

@@ -1,18 +1,19 @@
+import { Random } from '../random.js'
 import { type Batch, type Counts, Database, Redis, type Rule, type Snapshot } from './parts.js'
-import { Random } from './random.js'
 
 const KEYS = ['a', 'b', 'c', 'd']
 const STEPS = 300
 const LOST_REPLIES = 0.2
-/** When Redis is copied, and when it is emptied or put back to that copy. */
+/** At this step Redis is copied. */
 const COPIED_AT = 120
+/** At this step Redis is emptied, or replaced by the copy. */
 const FAULT_AT = 160
 
-/** `reset` empties Redis on the way, `rollback` puts it back in time. */
+/** `reset` empties Redis during the play, `rollback` puts it back in time. */
 export type Fault = 'none' | 'reset' | 'rollback'
 
 export interface Findings {
-  /** A row lacks acknowledged writes, or has some twice. */
+  /** True when a row lacks acknowledged writes, or has some of them twice. */
   wrongRow: boolean
   wrongView: boolean
   stuck: boolean
@@ -30,7 +31,7 @@ class Flusher {
   #batch: Batch | undefined
   #ledger: string | null = null
 
-  /** It dies, and another one starts. */
+  /** Lets the flusher die, and starts another one. */
   restart(): void {
     this.#step = 'claim'
   }
@@ -80,7 +81,7 @@ class Reader {
   }
 }
 
-/** One random interleaving of three flushers and two readers, with pauses, deaths, lost replies and refused rows. */
+/** Plays one random order of the steps of three flushers and two readers, with pauses, deaths, lost replies and refused rows. */
 export function play(seed: number, fault: Fault, leftOut?: Rule): Findings {
   const random = new Random(seed)
   let ids = 0
@@ -89,7 +90,7 @@ export function play(seed: number, fault: Fault, leftOut?: Rule): Findings {
   const flushers = [new Flusher(), new Flusher(), new Flusher()]
   const readers = [new Reader(), new Reader()]
   const written: Counts = {}
-  /** What has to arrive: with a fault, writes that the copy has not are lost. */
+  /** What must arrive at least. After a fault, the writes that the copy lacks are lost. */
   let least: Counts = {}
   let copy = { redis: world.redis, least }
   let wrongView = false
@@ -127,7 +128,7 @@ function step(world: World, flushers: readonly Flusher[], readers: readonly Read
   else random.pick(flushers).restart()
 }
 
-/** Goes on without refused rows until nothing is left. `false`: it does not end. */
+/** Continues without refused rows until nothing is left. Returns false when that does not happen. */
 function drain(world: World, flushers: readonly Flusher[]): boolean {
   world.database.refused = undefined
   for (let n = 0; n < 4000 && !world.redis.isIdle; n++) {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { Random } from '../chaos/random.js'
+import { Random } from '../random.js'
 import { type Caches, create, failureOf, open, opened, proxyTo, server, still, useConnections } from './connections.js'
 
 useConnections()

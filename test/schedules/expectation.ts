@@ -1,4 +1,4 @@
-/** What a read may see: every write that was acknowledged before the read began, and no write that began after the read ended. */
+/** What a read may see. It must see every write that was acknowledged before it began, and no write that began after it ended. */
 
 /** A counter that several writers add to. */
 export class Sum {
@@ -13,13 +13,13 @@ export class Sum {
 
   /** Throws unless what `read` resolves to is possible. */
   async check(read: () => Promise<bigint>): Promise<void> {
-    const least = this.acknowledged
+    const min = this.acknowledged
     const value = await read()
-    if (value < least || value > this.issued) throw new Error(`read ${value}, where ${least} to ${this.issued} is possible`)
+    if (value < min || value > this.issued) throw new Error(`expected to read ${min} to ${this.issued}, read ${value}`)
   }
 }
 
-/** A record whose states follow one another, written by one writer. */
+/** A record that one writer writes, with its states in their order. */
 export class History<T> {
   readonly #states: T[]
   #acknowledged = 0
@@ -42,6 +42,6 @@ export class History<T> {
     const first = this.#acknowledged
     const value = await read()
     const possible = this.#states.slice(first)
-    if (!possible.includes(value)) throw new Error(`read ${String(value)}, where ${possible.join(' or ')} is possible`)
+    if (!possible.includes(value)) throw new Error(`expected to read ${possible.join(' or ')}, read ${String(value)}`)
   }
 }

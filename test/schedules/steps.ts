@@ -17,21 +17,21 @@ const METHODS = new Set<PropertyKey>([
   'invalidate',
 ])
 
-/** A load that has to read again pauses for at most 50 ms before it does so. */
-const LONGEST_PAUSE = 200
+/** A load that must read again does so after a pause of at most 50 ms. */
+const MAX_PAUSE = 200
 
-/** What else happens to a step: nothing, its reply is lost, or the process that took it dies. */
+/** What happens after a step: nothing, its reply is lost, or the process that made it dies. */
 export type Fault = 'none' | 'lost' | 'crash'
 
 /**
- * Makes every script and every statement a step that fast-check's scheduler releases. A step that was released runs to its end, and what
- * follows from it waits for its own release, before the next one is chosen: so the order is the scheduler's alone.
+ * Makes every script and every statement a step that fast-check's scheduler releases. A released step runs to its end, and everything that follows
+ * from it waits for its own release. Only then is the next step chosen, so that the scheduler alone decides the order.
  */
 export class Steps {
   readonly #scheduler: fc.Scheduler
   readonly #faults: Fault[]
   #running = 0
-  /** Steps that are certain to come after a pause. */
+  /** How many steps are certain to come after a pause. */
   #owed = 0
   #free = false
 
@@ -40,14 +40,14 @@ export class Steps {
     this.#faults = [...faults]
   }
 
-  /** Lets all further steps pass. */
+  /** Lets all further steps run without a release. */
   open(): void {
     this.#free = true
   }
 
-  /** Resolves when nothing goes on but steps that wait for their release. */
+  /** Resolves when all steps under way wait for their release. */
   async settle(): Promise<void> {
-    const deadline = performance.now() + LONGEST_PAUSE
+    const deadline = performance.now() + MAX_PAUSE
     do {
       await new Promise((resolve) => setImmediate(resolve))
     } while (this.#running > 0 || (this.#owed > 0 && performance.now() < deadline))
@@ -66,7 +66,7 @@ export class Steps {
     })
   }
 
-  /** @param look after every statement that may have written */
+  /** @param look is called after every statement that may have written */
   client(client: SqlClient, look: () => Promise<void>, crash?: () => void): SqlClient {
     return {
       $queryRawUnsafe: <T>(sql: string, ...values: unknown[]): Promise<T> => {
@@ -81,20 +81,20 @@ export class Steps {
     }
   }
 
-  /** @param crash told when the process of this step dies; left out, it cannot */
+  /** @param crash is called when the process of this step dies. Without it the process cannot die. */
   async step(name: string, run: () => Promise<unknown>, crash?: () => void): Promise<unknown> {
     if (this.#free) return run()
     if (this.#owed > 0) this.#owed--
     await this.#scheduler.schedule(Promise.resolve(name), name)
     const fault = this.#faults.shift() ?? 'none'
     const result = await this.#run(run)
-    // A reader may get its reply late. A writer or a flusher that gets its reply late is the same as one that goes on late.
+    // The reply to a reader may come late. A late reply to a writer or flusher needs no step, because it only means that they go on late.
     if (name === 'load' || name === 'read') await this.#scheduler.schedule(Promise.resolve(name), `reply to ${name}`)
     if (fault === 'crash' && crash !== undefined) {
       crash()
       return new Promise(() => {})
     }
-    // The application repeats its calls. A flush ends, and leaves its batch to the next one.
+    // The library repeats a call of the application. A flush fails, and the next one takes its batch.
     if (fault === 'lost') throw new Error('Connection terminated unexpectedly')
     if (name === 'load' && (result as LoadReply).rows.includes(undefined)) this.#owed++
     return result
@@ -110,7 +110,7 @@ export class Steps {
     }
   }
 
-  /** Gives due times the order of the steps. */
+  /** Waits for the next millisecond, so that due times have the order of the steps. */
   async #nextMillisecond(): Promise<void> {
     const now = Date.now()
     while (Date.now() <= now) await new Promise((resolve) => setImmediate(resolve))

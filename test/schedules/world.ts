@@ -34,8 +34,8 @@ export interface Servers {
   readonly connection: RetryingConnection
 }
 
-/** Repeats a call at once. */
-class QuickLink extends RetryingConnection {
+/** Repeats a call at once, without a pause. */
+class ImpatientConnection extends RetryingConnection {
   override async call<T>(send: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
@@ -48,10 +48,10 @@ class QuickLink extends RetryingConnection {
 }
 
 export function connectServers(database: TestDatabase, redis: Redis): Servers {
-  return { database, redis, store: new Store(redis), connection: new QuickLink(redis, 60_000) }
+  return { database, redis, store: new Store(redis), connection: new ImpatientConnection(redis, 60_000) }
 }
 
-/** One shard of PageView, served by the library's own parts, whose calls are steps. Everything is due at once. */
+/** One shard of PageView with the library's own parts, whose scripts and statements are steps. Every change is due at once. */
 export class World {
   readonly #servers: Servers
   readonly #steps: Steps
@@ -59,7 +59,7 @@ export class World {
   readonly #policy = resolvePolicy(models, 'pageView', { shards: 1, batchSize: 3, debounce: 0, maxWait: 1 })
   readonly #namespace: string
   readonly #views = new Map<string, bigint>()
-  /** Rows that a statement took back to an earlier state. */
+  /** Rows that a statement set back to an earlier state. */
   readonly steppedBack: string[] = []
 
   constructor(servers: Servers, steps: Steps, namespace: string) {
@@ -73,7 +73,7 @@ export class World {
     return `${this.#namespace}/${key}`
   }
 
-  /** @param crash told when the process of this cache dies at one of its steps; left out, it cannot */
+  /** @param crash is called when the process of this cache dies at one of its steps. Without it the process cannot die. */
   cache(strategy: ResolvedPolicy['strategy'] = 'write-behind', crash?: () => void): Calls {
     const { store, connection, database } = this.#servers
     const common = { connection, shards: this.#shards, store: this.#steps.store(store, crash) }
@@ -99,7 +99,7 @@ export class World {
     })
   }
 
-  /** @param reader makes the views anew after a release */
+  /** @param reader loads the cached rows again after a release */
   holds(reader?: Reader, crash?: () => void): Holds {
     const { store, connection } = this.#servers
     return new Holds({
@@ -122,18 +122,18 @@ export class World {
       ttl: { view: viewTtl, missing: missingTtl },
       snapshot: (shard, keys) => statements.snapshot(this.#shards.ledger(shard), keys),
       onAdopted: () => {
-        throw new Error('a read took the ledger for forgotten')
+        throw new Error('a read adopted the ledger, although Redis has lost nothing')
       },
     })
   }
 
-  /** @param crash told when the flusher dies at one of its steps */
+  /** @param crash is called when the flusher dies at one of its steps */
   flusher(crash?: () => void): Flusher {
     const { store, database } = this.#servers
     const client = this.#steps.client(database.prisma, () => this.#look(), crash)
     const events = createEvents()
     events.on('adopted', () => {
-      throw new Error('a flush took the ledger for forgotten')
+      throw new Error('a flush adopted the ledger, although Redis has lost nothing')
     })
     const statements = new PostgresqlDatabase(client, MODEL, STATEMENT_TIMEOUT)
     const context = {
@@ -146,12 +146,12 @@ export class World {
     return new Flusher({ ...context, store: this.#steps.store(store, crash), database: statements })
   }
 
-  /** Does what the TTL of views does at any time. */
+  /** Drops the cached row of a clean record, as its TTL may do at any time. */
   async expire(key: string): Promise<void> {
     await this.#servers.redis.eval(EXPIRE, 1, this.#shards.prefix(0), this.path(key))
   }
 
-  /** Does what the TTL of holds does, whether their holders live or not. */
+  /** Ends all holds, as their TTL does whether or not their owners live. */
   async expireHolds(): Promise<void> {
     const prefix = this.#shards.prefix(0)
     await this.#servers.redis.del(`${prefix}holds`, ...(await this.#names('hold/')))
@@ -177,7 +177,7 @@ export class World {
       const { dirty, inFlight } = await store.status(prefix)
       if (dirty === 0 && !inFlight) return
     }
-    throw new Error('the shard does not drain')
+    throw new Error('the shard is not clean after 20 rounds')
   }
 
   async leftInRedis(): Promise<string[]> {
@@ -193,7 +193,7 @@ export class World {
     )
   }
 
-  /** Checks that no row goes back to an earlier state. Counters only grow here. */
+  /** Notes the rows that went back. Counters only grow here. */
   async #look(): Promise<void> {
     for (const { path, views } of await this.rows()) {
       if (path.endsWith('/d')) continue

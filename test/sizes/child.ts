@@ -1,4 +1,4 @@
-/** A process that flushes everything once, and prints the result. Its database client ends the process at a statement that contains the bomb. */
+/** A process that flushes everything once, and prints the parked records. Its database client kills the process at a statement that contains the bomb. */
 import { PrismaPg } from '@prisma/adapter-pg'
 import { Redis } from 'ioredis'
 import { PrismaClient } from '../../generated/client/client.js'
@@ -9,7 +9,7 @@ export interface ChildArguments {
   readonly redisUrl: string
   readonly databaseUrl: string
   readonly namespace: string
-  /** The text at which the database client ends the process. */
+  /** A text. The process dies when a parameter of a statement contains it. */
   readonly bomb?: string
 }
 

@@ -1,4 +1,4 @@
-/** A process that sets one value through the cache, and stops or kills itself on the way. It says so on its standard output. */
+/** A process that sets one value through the cache, and stops or kills itself at a given point. It prints `hit` just before. */
 import { writeSync } from 'node:fs'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { Redis } from 'ioredis'
@@ -7,7 +7,7 @@ import { models } from '../../generated/write-behind.js'
 import { createWriteBehind } from '../../src/index.js'
 import { Store } from '../../src/redis/store.js'
 
-/** `hold`: before anything. `statement`: under the hold. `release`: when the row is committed. */
+/** `hold`: before anything is done. `statement`: under the hold. `release`: after the row is committed. */
 export type Point = 'hold' | 'statement' | 'release'
 
 export interface ChildArguments {

@@ -7,7 +7,7 @@ const TRANSFER_FEE = 5
 export function posts(db: Client): Router {
   const router = Router()
 
-  /** With its statistics and first comments, in one nested write. */
+  /** Creates a post with its statistics and first comments in one nested write. */
   router.post('/', async ({ body: { authorId, comments = [], ...data } }, response) => {
     const post = await db.post.create({
       data: { ...data, author: { connect: { id: authorId } }, stat: { create: {} }, comments: { create: comments } },
@@ -26,12 +26,7 @@ export function posts(db: Client): Router {
   })
 
   router.get('/', async ({ query }, response) => {
-    const found = await db.post.findMany({
-      where: { author: { email: String(query.author) }, ...(query.tag ? { tags: { has: String(query.tag) } } : {}) },
-      select: { title: true, status: true, _count: { select: { likes: true } } },
-      orderBy: { title: 'asc' },
-    })
-    response.json(found.map(({ _count, ...post }) => ({ ...post, likes: _count.likes })))
+    response.json(await listPosts(db, String(query.author), query.tag && String(query.tag)))
   })
 
   router.get('/newest', async ({ query }, response) => {
@@ -47,7 +42,7 @@ export function posts(db: Client): Router {
     response.json(post)
   })
 
-  /** What an editor opens, and saves every few seconds. */
+  /** Shows what an editor opens, and saves every few seconds. */
   router.get('/:id/source', async ({ params }, response) => {
     const select = { title: true, body: true, tags: true, meta: true, status: true, revision: true } as const
     const post = await db.post.findUnique({ where: { id: params.id }, select })
@@ -60,21 +55,14 @@ export function posts(db: Client): Router {
     response.json(await db.post.update({ where: { id: params.id }, data, select: { title: true, body: true, revision: true } }))
   })
 
-  /** Only from the revision that the editor has seen. */
+  /** Saves a body only if the post still has the revision that the editor has seen. */
   router.put('/:id/body', async ({ params: { id }, body: { body, revision } }, response) => {
     response.json(await db.post.update({ where: { id, revision }, data: { body, revision: { increment: 1 } } }))
   })
 
   router.post('/:id/transfer', async ({ params: { id }, body: { to } }, response) => {
-    const post = await db.$transaction(async (transaction) => {
-      const { authorId } = await transaction.post.findUniqueOrThrow({ where: { id } })
-      const moved = await transaction.post.update({ where: { id }, data: { authorId: to, revision: { increment: 1 } } })
-      await transaction.user.update({ where: { id: to }, data: { reputation: { increment: TRANSFER_FEE } } })
-      const payer = await transaction.user.update({ where: { id: authorId }, data: { reputation: { decrement: TRANSFER_FEE } } })
-      if (payer.reputation < 0) throw new Forbidden('the author cannot pay for the transfer')
-      return moved
-    })
-    response.json({ authorId: post.authorId, revision: post.revision })
+    const { authorId, revision } = await transfer(db, id, to)
+    response.json({ authorId, revision })
   })
 
   router.delete('/', async ({ query }, response) => {
@@ -87,4 +75,25 @@ export function posts(db: Client): Router {
   })
 
   return router
+}
+
+async function listPosts(db: Client, email: string, tag: string | undefined) {
+  const found = await db.post.findMany({
+    where: { author: { email }, ...(tag ? { tags: { has: tag } } : {}) },
+    select: { title: true, status: true, _count: { select: { likes: true } } },
+    orderBy: { title: 'asc' },
+  })
+  return found.map(({ _count, ...post }) => ({ ...post, likes: _count.likes }))
+}
+
+/** Gives a post to another author for a fee. @throws Forbidden when its author cannot pay, and then nothing changes */
+function transfer(db: Client, id: string, to: string) {
+  return db.$transaction(async (transaction) => {
+    const { authorId } = await transaction.post.findUniqueOrThrow({ where: { id } })
+    const moved = await transaction.post.update({ where: { id }, data: { authorId: to, revision: { increment: 1 } } })
+    await transaction.user.update({ where: { id: to }, data: { reputation: { increment: TRANSFER_FEE } } })
+    const payer = await transaction.user.update({ where: { id: authorId }, data: { reputation: { decrement: TRANSFER_FEE } } })
+    if (payer.reputation < 0) throw new Forbidden('the author cannot pay for the transfer')
+    return moved
+  })
 }

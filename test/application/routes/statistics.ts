@@ -1,7 +1,7 @@
 import { Router } from 'express'
 import type { Client } from '../client.js'
 
-/** The counters: written far more often than anything else. */
+/** The counters, which are written far more often than anything else. */
 export function statistics(db: Client): Router {
   const router = Router()
 

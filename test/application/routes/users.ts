@@ -12,18 +12,7 @@ export function users(db: Client): Router {
   })
 
   router.get('/', async ({ query }, response) => {
-    const where = { email: { endsWith: String(query.domain) }, ...(query.minimum ? { reputation: { gte: Number(query.minimum) } } : {}) }
-    const [found, total] = await db.$transaction([
-      db.user.findMany({
-        where,
-        select: { id: true, name: true, reputation: true },
-        orderBy: [{ reputation: 'desc' }, { name: 'asc' }],
-        take: PAGE,
-        skip: PAGE * Number(query.page ?? 0),
-      }),
-      db.user.count({ where }),
-    ])
-    response.json({ users: found, total })
+    response.json(await listUsers(db, String(query.domain), Number(query.minimum ?? 0), Number(query.page ?? 0)))
   })
 
   router.get('/:id', async ({ params }, response) => {
@@ -48,7 +37,7 @@ export function users(db: Client): Router {
     response.json(await db.user.upsert({ where: { email }, create: { email, ...body }, update: body, select: { id: true, name: true } }))
   })
 
-  /** A sign of life, which a busy application sees all the time. */
+  /** Notes that a user was seen, as a busy application does all the time. */
   router.post('/:id/seen', async ({ params: { id } }, response) => {
     const data = { lastSeenAt: new Date(), reputation: { increment: 1 } }
     response.json(await db.user.update({ where: { id }, data, select: { reputation: true, lastSeenAt: true } }))
@@ -73,4 +62,20 @@ export function users(db: Client): Router {
   })
 
   return router
+}
+
+/** @param minimum reputation; 0 lists users with any reputation */
+async function listUsers(db: Client, domain: string, minimum: number, page: number) {
+  const where = { email: { endsWith: domain }, ...(minimum > 0 ? { reputation: { gte: minimum } } : {}) }
+  const [users, total] = await db.$transaction([
+    db.user.findMany({
+      where,
+      select: { id: true, name: true, reputation: true },
+      orderBy: [{ reputation: 'desc' }, { name: 'asc' }],
+      take: PAGE,
+      skip: PAGE * page,
+    }),
+    db.user.count({ where }),
+  ])
+  return { users, total }
 }

@@ -1,4 +1,4 @@
-/** The tests of the application: they speak HTTP to it, and know neither Prisma nor what stands between it and the database. */
+/** The tests of the application. They speak HTTP to it. They know neither Prisma nor what stands between Prisma and the database. */
 import type { Express } from 'express'
 import { afterAll, beforeAll } from 'vitest'
 import { testActivity } from './activity.js'
@@ -6,7 +6,7 @@ import { testPosts } from './posts.js'
 import { testUsers } from './users.js'
 import { Visitor } from './visitor.js'
 
-/** @param open the application, and what ends it */
+/** @param open opens the application, and resolves to it and to a function that ends it */
 export function testApplication(open: () => Promise<{ app: Express; close(): Promise<void> }>): void {
   const visitor = new Visitor()
   let close: () => Promise<void>

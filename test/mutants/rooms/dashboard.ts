@@ -3,7 +3,7 @@ import type { Mutant } from '../mutant.js'
 
 export const DASHBOARD: readonly Mutant[] = [
   {
-    breaks: 'the dashboard serves all that Bull Board has',
+    breaks: 'the dashboard serves every route of Bull Board',
     test: 'test/dashboard/routes.test.ts',
     edits: [{ file: 'dashboard/server.ts', find: 'refuseUnknown, requireRedis', replace: 'requireRedis' }],
   },
