@@ -1,7 +1,7 @@
 import { Command, type Redis } from 'ioredis'
 import { UnsafeRedisError } from '../errors.js'
 import { identityKey, queuePrefix, shardCountsKey, shardPrefix } from './keys.js'
-import { isReply } from './reply.js'
+import { isReply } from './refusal.js'
 import type { RetryingConnection } from './retrying-connection.js'
 
 /** Stands in a command for a key. */

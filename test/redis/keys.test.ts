@@ -70,7 +70,7 @@ test('no key of ours has a ":", whatever is stored', async () => {
 })
 
 test('no script names a key with a ":"', () => {
-  for (const file of readdirSync(LUA)) {
+  for (const file of readdirSync(LUA, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.lua'))) {
     const text = readFileSync(new URL(file, LUA), 'utf8')
     expect(text.match(/(prefix|KEYS\[1\]|[a-z]Prefix) \.\. '[^']*:[^']*'/gi), file).toBeNull()
     expect(text.match(/'\w+\/' \.\. (key|ARGV|keys\[)/g), `${file} names a record's key without named()`).toBeNull()

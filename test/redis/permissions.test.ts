@@ -55,7 +55,7 @@ function readText(path: string): string {
 
 /** What scripts call, by whatever name they have the call; BullMQ's variables are among what it calls by name, too. */
 function commandsIn(folder: URL): string[] {
-  const texts = readdirSync(folder)
+  const texts = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.(lua|js)$/.test(file))
     .map((file) => readFileSync(new URL(file, folder), 'utf8'))
   const names = texts.flatMap((text) =>

@@ -96,7 +96,7 @@ export class Steps {
     }
     // Calls of the application are repeated; a flush ends, and its batch is for the next.
     if (fault === 'lost') throw new Error('Connection terminated unexpectedly')
-    if (name === 'load' && (result as LoadReply).views.includes(undefined)) this.#owed++
+    if (name === 'load' && (result as LoadReply).rows.includes(undefined)) this.#owed++
     return result
   }
 

@@ -158,13 +158,7 @@ export const DATABASE: readonly Mutant[] = [
     '/^(08|0A|0B|45|25|',
   ),
   mutant("Node's EPIPE is a SQLSTATE", 'database/failure', 'database/failure.ts', '/^(?!E[A-Z]{4}$)[0-9A-Z]{5}$/', '/^[0-9A-Z]{5}$/'),
-  mutant(
-    'a trial leaves its rows',
-    'database/trial',
-    'database/postgresql/trial.ts',
-    "    raise exception sqlstate 'WBEND';\n",
-    '',
-  ),
+  mutant('a trial leaves its rows', 'database/trial', 'database/postgresql/trial.ts', "    raise exception sqlstate 'WBEND';\n", ''),
   mutant(
     'a trial refuses what comes before what it needs',
     'database/trial',

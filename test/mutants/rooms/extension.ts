@@ -34,15 +34,15 @@ export const EXTENSION: readonly Mutant[] = [
     'a call goes on without what the database refuses of its model',
     'extension/parents',
     'extension/passage.ts',
-    'if (own.length > 0) await this.#barrier.flush(partsOf(own), deadline, ignore, without)',
-    'if (own.length > 0) await unlessParked(this.#barrier.flush(partsOf(own), deadline, ignore, without))',
+    'if (own.length > 0) await this.#barrier.flush(this.#modelsOf(own), deadline, ignore, locked)',
+    'if (own.length > 0) await unlessParked(this.#barrier.flush(this.#modelsOf(own), deadline, ignore, locked))',
   ),
   mutant(
     'a transaction waits for a parent that it has locked itself',
     'extension/parents',
     'extension/passage.ts',
     'const without = transaction.changed',
-    'const without = transaction.changed.slice(0, 0)',
+    'const without = new Set<string>()',
   ),
   mutant(
     'a transaction that keeps a snapshot is not flushed for before it begins',

@@ -48,7 +48,7 @@ return { id, acked, writes, packedKeys, packedChanges, traces, 1 }`,
   mutant(
     'a claimed record counts as clean',
     'flush/barrier',
-    'redis/lua/claims.lua',
+    'redis/lua/include/claims.lua',
     'return keys and (string.find(keys, key, 1, true) or rest and string.find(rest, key, 1, true))',
     'return keys and false',
   ),
@@ -163,7 +163,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a parked change that leaves the newer one where it was',
     'redis/packed',
-    'redis/lua/putback.lua',
+    'redis/lua/include/putback.lua',
     "      redis.call('HDEL', prefix .. 'packed', key)\n",
     '',
   ),
@@ -174,7 +174,7 @@ redis.call('HSET', batchKey, unpack(batch))
     "redis.call('ZREMRANGEBYRANK', dirtyKey, 0, size - 1)",
     'local _',
   ),
-  mutant('no limit of the backlog', 'write/writer', 'redis/lua/enter.lua', "if dirty >= maxDirty then return 'backlog' end", ''),
+  mutant('no limit of the backlog', 'write/writer', 'redis/lua/include/enter.lua', "if dirty >= maxDirty then return 'backlog' end", ''),
   mutant(
     'a parked change that forgets newer bounds',
     'change/compiler',
@@ -192,7 +192,7 @@ redis.call('HSET', batchKey, unpack(batch))
   mutant(
     'a change that cannot be read is dropped when it is parked',
     'redis/unreadable',
-    'redis/lua/putback.lua',
+    'redis/lua/include/putback.lua',
     'putApart(key, changes[n])',
     '',
   ),

@@ -131,7 +131,7 @@ export const LUA_READ: readonly Mutant[] = [
   mutant(
     'BullMQ can name the keys of a record whose key has two fields',
     'redis/keys',
-    'redis/lua/named.lua',
+    'redis/lua/include/named.lua',
     "string.gsub(key, ':', ' ')",
     'key',
   ),

@@ -39,12 +39,12 @@ export const LUA_WRITE: readonly Mutant[] = [
     " and call('EXISTS', prefix .. 'batch') == 0 then",
     ' then',
   ),
-  mutant('TTL on the view of a dirty record', 'redis/store', 'redis/lua/compose.lua', "  call('PERSIST', view)\n", ''),
+  mutant('TTL on the view of a dirty record', 'redis/store', 'redis/lua/include/compose.lua', "  call('PERSIST', view)\n", ''),
   mutant('no writer sequence', 'redis/store', 'redis/lua/write.lua', '  if sequence <= seen then return reply end\n', ''),
   mutant(
     'deletes and upserts reordered: an insert forgets the delete before it',
     'write/writer',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     "newState, newExtras = state == 'd' and 'r' or kind == 'create' and 'c' or 'i', '-'",
     "newState, newExtras = 'i', '-'",
   ),
@@ -93,7 +93,7 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'maxWait forgotten where a change is a hash',
     'redis/due',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     'since < late and since + maxWait or latest',
     'latest',
   ),
@@ -108,21 +108,21 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'what was added before the sum that is refused stays',
     'redis/packed',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     "      call('DEL', draft)\n      return 'overflow'\n",
     "      return replace(pend, key, packed) or 'overflow'\n",
   ),
   mutant(
     'a view that lacks a field counts as whole where it decides',
     'redis/condition',
-    'redis/lua/condition.lua',
+    'redis/lua/include/condition.lua',
     '    if not row[n] then return false end\n',
     '',
   ),
   mutant(
     'an increment makes the field that a view lacks',
     'redis/condition',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     'if not value or value ~= NULL and',
     'if value ~= NULL and',
   ),
@@ -149,7 +149,7 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'a packed change that goes before its hash is there',
     'prefixes',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     `  call('RENAME', draft, pend)
   call('HDEL', packedKey, key)
 `,
@@ -160,7 +160,7 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'a packed change beside its hash, of which nobody knows',
     'prefixes',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     `  call('SET', prefix .. 'intent', 'open:' .. key)
 `,
     ``,
@@ -168,7 +168,7 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'a hash is changed where it is, command by command',
     'prefixes',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     `  copyChange(pend, packed)
   return draft, false
 `,
@@ -191,7 +191,7 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'a command that may not run counts as a sum outside 64 bits',
     'redis/rights',
-    'redis/lua/addto.lua',
+    'redis/lua/include/addto.lua',
     `if not (string.find(sum.err, 'overflow', 1, true)`,
     `if false and not (string.find(sum.err, 'overflow', 1, true)`,
   ),
@@ -199,7 +199,7 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'a packed change that is added to loses its bases',
     'redis/packed',
-    'redis/lua/addup.lua',
+    'redis/lua/include/addup.lua',
     "(held[2] == -1 and '' or sub(change, held[2] + 1))",
     "''",
   ),
@@ -221,42 +221,42 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'a null becomes the bound that came last',
     'change/compiler',
-    'redis/lua/bounds.lua',
+    'redis/lua/include/bounds.lua',
     "redis.call('HSET', change, mark .. '?' .. name, '1')",
     'local _ = upperFirst',
   ),
   mutant(
     'bounds compared as doubles',
     'change/compiler',
-    'redis/lua/bounds.lua',
+    'redis/lua/include/bounds.lua',
     '  if not sign or not otherSign then\n',
     '  if tonumber(a) and tonumber(b) then return tonumber(a) < tonumber(b) end\n  if not sign or not otherSign then\n',
   ),
   mutant(
     'increments that leave the bounds before them where they were',
     'change/compiler',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     "ipairs(extras == 'a' and BOUNDS or {})",
     'ipairs({})',
   ),
   mutant(
     'sets that leave the bounds before them',
     'change/compiler',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     "    if extras == 'a' then call('HDEL', pend, '^' .. name, '_' .. name, '?' .. name) end\n",
     '',
   ),
   mutant(
     'a view that does not follow what is added to a packed change',
     'redis/packed',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     '.. changeView(viewPrefix .. named(key)) .. sub(packed, 29)',
     ".. 'v' .. sub(packed, 29)",
   ),
   mutant(
     'a packed change that does not know of the view it began with',
     'redis/packed',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     '.. follow(view, keepView(view)) ..',
     ".. (follow(view, keepView(view)) and '-') ..",
   ),
@@ -270,21 +270,21 @@ export const LUA_WRITE: readonly Mutant[] = [
   mutant(
     'what waits of a record grows without end',
     'sizes',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     'return bytes > MAX_WAITING * largest',
     'return false',
   ),
   mutant(
     'a write takes the place of a change that cannot be read',
     'redis/unreadable',
-    'redis/lua/compose.lua',
+    'redis/lua/include/compose.lua',
     "if packed and not flatten(packed) then return 'unreadable' end",
     '',
   ),
   mutant(
     'damaged numbers are added to',
     'redis/unreadable',
-    'redis/lua/addup.lua',
+    'redis/lua/include/addup.lua',
     ' or string.byte(change, from + 1) ~= 0xa0 + #a or not tonumber(a)',
     '',
   ),

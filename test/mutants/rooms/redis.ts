@@ -107,7 +107,7 @@ export const REDIS: readonly Mutant[] = [
   mutant(
     'a refusal within the script taken for one before it',
     'redis/reply',
-    'redis/reply.ts',
+    'redis/refusal.ts',
     'REFUSED_UNREAD.test(error.message) && !WITHIN_A_SCRIPT.test(error.message)',
     'true',
   ),

@@ -2,12 +2,18 @@
 import { type Mutant, mutant } from '../mutant.js'
 
 export const START: readonly Mutant[] = [
-  mutant('all shards are claimed at once', 'flush/limit', 'create.ts', 'claims: new Limit(CLAIMS_UNDER_WAY)', 'claims: new Limit(64)'),
+  mutant(
+    'all shards are claimed at once',
+    'flush/limit',
+    'create.ts',
+    'claims: new Semaphore(CLAIMS_UNDER_WAY)',
+    'claims: new Semaphore(64)',
+  ),
   mutant(
     'a switch of the strategy that leaves dirty records',
     'start/strategy',
     'create.ts',
-    '  await drainSwitched(parts, shared.barrier)\n',
+    '  await drainSwitched(cached, shared.barrier)\n',
     '',
   ),
   mutant(
@@ -135,8 +141,8 @@ export const START: readonly Mutant[] = [
     "close drains everybody's records",
     'start/drain',
     'write-behind.ts',
-    "if (drain === 'own') await this.#barrier.flushOwn(this.#parts, deadline, count)",
-    "if (drain === 'own') await this.#barrier.flush(this.#parts, deadline, count)",
+    "if (drain === 'own') await this.#barrier.flushOwn(this.#models, deadline, count)",
+    "if (drain === 'own') await this.#barrier.flush(this.#models, deadline, count)",
   ),
   mutant(
     'no new epoch when the number of shards changes',

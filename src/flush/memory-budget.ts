@@ -10,7 +10,7 @@ const MAX_KEYS = 64 * 2 ** 20
  * What the batches of this process may weigh together, by the bytes of their changes: one heap serves all models. A batch waits until there is
  * room for it. One that is too heavy alone is not decoded at all: that would end the process, and so would the next one that tries.
  */
-export class Burden {
+export class MemoryBudget {
   readonly most: number
   #free: number
   readonly #waiting: { readonly bytes: number; readonly begin: () => void }[] = []
@@ -50,4 +50,4 @@ export class Burden {
 }
 
 /** Of this process. */
-export const burden = new Burden()
+export const memoryBudget = new MemoryBudget()

@@ -1,5 +1,5 @@
 /** Runs at most `most` tasks at a time; the others wait in order. */
-export class Limit {
+export class Semaphore {
   #free: number
   readonly #waiting: (() => void)[] = []
 

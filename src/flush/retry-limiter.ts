@@ -10,7 +10,7 @@ const LONGEST_PAUSE = 300_000
  * Thousands of records that are refused for the same reason would keep a worker busy with nothing but their retries. Some of them are tried in their
  * stead: where one comes through, it brings along the others.
  */
-export class Crowds {
+export class RetryLimiter {
   /** Times of the last refusals, of performance.now(). */
   readonly #refusals = new Map<string, number[]>()
 

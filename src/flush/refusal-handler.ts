@@ -9,9 +9,9 @@ import type { Batch } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
 import { UnreadableChangeError, unpackTexts } from '../redis/unpack.js'
 import type { BatchDecoder, EachDecoded } from './decoder.js'
-import type { Limit } from './limit.js'
+import type { PoisonDetector } from './poison-detector.js'
 import type { FlushReport } from './report.js'
-import type { Suspicion } from './suspicion.js'
+import type { Semaphore } from './semaphore.js'
 
 /** The driver does not name every constraint; a trial does. Of one reason there must be one text, or those that it refuses do not heal together. */
 const MAY_LACK_NAME = /^23/
@@ -22,26 +22,26 @@ const FEW = 10
 /** Why records of a batch are refused, by their position in it. */
 export type Findings = ReadonlyMap<number, PersistError>
 
-export interface RefuserContext {
+export interface RefusalHandlerContext {
   readonly model: Model
   readonly shards: ShardNames
   readonly store: Store
   readonly database: Database
   /** Of the whole process. */
-  readonly statements: Limit
+  readonly statements: Semaphore
   readonly events: Events
   readonly decoder: BatchDecoder
-  readonly suspicion: Suspicion
+  readonly poison: PoisonDetector
 }
 
 /**
  * What becomes of a batch that the database refuses: its refused records are found by a trial, set apart, and parked together. Where no trial can be
  * had, the batch is halved until its records stand alone. Either way a batch only ever becomes smaller.
  */
-export class Refuser {
-  readonly #context: RefuserContext
+export class RefusalHandler {
+  readonly #context: RefusalHandlerContext
 
-  constructor(context: RefuserContext) {
+  constructor(context: RefusalHandlerContext) {
     this.#context = context
   }
 
@@ -51,27 +51,27 @@ export class Refuser {
    * @throws PersistError the same error, if it seems to be all records'
    */
   async examine(shard: number, batch: Batch, error: PersistError): Promise<Findings> {
-    const { suspicion } = this.#context
+    const { poison } = this.#context
     const isSingle = batch.size === 1
     const isKnown = isSingle && (error.databaseCode ?? error.key) !== undefined && !MAY_LACK_NAME.test(error.databaseCode ?? '')
     // A trial of what takes the database down takes it down once more, and nothing can be made void then.
-    const isDeadly = suspicion.isSure(shard, batch.id) !== undefined && !mayConcernAll(error)
+    const isDeadly = poison.isSure(shard, batch.id) !== undefined && !mayConcernAll(error)
     const isTried = !(takesTooLong(error) || isKnown || isDeadly)
     const findings = isTried ? await this.#try(batch, error) : new Map<number, PersistError>()
-    if (findings.size > 0 && findings.size < batch.size) suspicion.passed()
+    if (findings.size > 0 && findings.size < batch.size) poison.passed()
     if (isSingle && findings.size === 0) findings.set(0, toRefusal(error))
-    const isOpen = findings.size === batch.size && mayConcernAll(error) && !suspicion.havePassedSince(shard, error)
+    const isOpen = findings.size === batch.size && mayConcernAll(error) && !poison.havePassedSince(shard, error)
     if (isOpen && !(await this.#holdsUpOthers(shard, batch))) throw error
     return findings
   }
 
   /** Where others never get their turn, nobody learns whether the failure is theirs, too. What was parked before only goes back. */
   async #holdsUpOthers(shard: number, batch: Batch): Promise<boolean> {
-    const { store, shards, suspicion } = this.#context
+    const { store, shards, poison } = this.#context
     const prefix = shards.prefix(shard)
     const keys = unpackTexts(batch.packed.keys)
     if (await store.isParked(prefix, keys[0] as string)) return true
-    return keys.length <= FEW && suspicion.isSure(shard, batch.id) !== undefined && (await store.doOthersWait(prefix, keys))
+    return keys.length <= FEW && poison.isSure(shard, batch.id) !== undefined && (await store.doOthersWait(prefix, keys))
   }
 
   /** Parks the records of a batch that the ledger has void, if all are refused, or divides it. */

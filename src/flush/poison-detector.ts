@@ -27,7 +27,7 @@ interface Known {
  * all batches', and ends. So a batch that has failed in the same way three times is sent once more right after other statements succeeded: where it
  * then fails so again, it is refused. What is refused has to be written to the ledger, which an outage keeps from being done.
  */
-export class Suspicion {
+export class PoisonDetector {
   readonly #suspects = new Map<number, Suspect>()
   readonly #known = new Map<string, Known>()
   #passed = Number.NEGATIVE_INFINITY
