@@ -33,11 +33,11 @@ const MEASURES: readonly Measure[] = [
 export interface BenchResult {
   readonly figures: Figures
   readonly circumstances: Circumstances
-  /** SVG, if one was asked for. */
+  /** The plot as SVG. Undefined when nobody asked for one. */
   readonly plot: string | undefined
 }
 
-/** @param tell a line for each measure, as it is done */
+/** @param tell hears one line for each measure when it is done */
 export async function runBench(options: BenchOptions, tell: (line: string) => void): Promise<BenchResult> {
   const started = performance.now()
   const stolen = watchStolen()

@@ -10,17 +10,17 @@ const SET = 'ioredis SET'
 const UPSERT = 'pg upsert'
 const ROWS = 1000
 
-/** What the plot shows: throughput, and cost, as records grow. */
+/** Measures what the plot shows: how throughput and cost change as the number of records grows. */
 export async function measureCurves(context: Context): Promise<Panel[]> {
   return [
     {
-      title: 'Writes acknowledged, over records that are there and dirty',
+      title: 'Writes acknowledged, by the number of records that are dirty',
       x: 'records',
       y: 'writes/s',
       curves: await throughputCurves(context),
     },
     {
-      title: `Flush of ${ROWS.toLocaleString('en')} dirty rows, over rows in the table`,
+      title: `Flush of ${ROWS.toLocaleString('en')} dirty rows, by the number of rows in the table`,
       x: 'rows',
       y: 'ms',
       curves: await costCurves(context),
@@ -40,7 +40,7 @@ async function throughputCurves(context: Context): Promise<Curve[]> {
   return [OURS, SET].map((name) => curve(samples, name, sizes.plot.records))
 }
 
-/** A contender's median of all rounds, for each number of records: by turns, a slow minute of the machine is in all points. */
+/** Takes a contender's median of all rounds, for each number of records. The points take turns, so that a slow minute of the machine affects all. */
 function curve(samples: Samples, name: string, records: readonly number[]): Curve {
   return { name, points: records.map((count) => [count, alone(samples, among(name, count)).value]) }
 }

@@ -12,7 +12,7 @@ const POLICIES = { counter: { debounce: DEBOUNCE, maxWait: 5 * DEBOUNCE } }
 const DISTINCT_SHARE = 0.1
 const NAIVE = 'naive: INCRBY, queue.add, upsert'
 
-/** From the first write to the moment when the sum of all rows is right: writer here, worker in a process of its own. */
+/** Measures from the first write until the sum of all rows is right. The writer runs in this process, the worker in a process of its own. */
 export const endToEndMeasure: Measure = {
   figures: ['endToEndVsNaive'],
   run: async (context) => {
@@ -71,7 +71,7 @@ async function timed(
   await throughput(count, sizes.inFlight, () => write(at(keys, Math.floor(random() * keys.length))))
   await until(`${count} writes to reach the rows`, async () => (await sum(stage)) === count)
   const perSecond = count / ((performance.now() - started) / 1000)
-  // Redis is emptied next: jobs that still end would find themselves gone.
+  // The next step empties Redis. A job that still runs would find that it is gone.
   await until('the worker to be idle', isIdle)
   return perSecond
 }

@@ -1,4 +1,4 @@
-/** What the bench measures, by the names that its JSON uses, and what each figure should reach. */
+/** Lists what the bench measures, under the names that its JSON uses, and what each figure should reach. */
 
 export interface Goal {
   readonly bound: 'at least' | 'at most'
@@ -8,7 +8,7 @@ export interface Goal {
 
 interface Plan {
   readonly title: string
-  /** Of what was measured; the figure itself is a ratio unless `isRatio` is false. */
+  /** The unit of what was measured. If `isRatio` is true, the figure itself is a ratio and has no unit. */
   readonly unit: string
   readonly isRatio: boolean
   readonly goal?: Goal
@@ -46,14 +46,14 @@ export type FigureName = keyof typeof FIGURES
 export const FIGURE_NAMES = Object.keys(FIGURES) as FigureName[]
 
 export interface Figure {
-  /** Ours : peer, or the amount. */
+  /** Our figure divided by the peer's, or the amount that was measured. */
   readonly value: number
   readonly ours: number
   readonly peer?: { readonly name: string; readonly value: number }
   readonly rounds: number
-  /** To each of the peers. */
+  /** Our figure divided by that of each peer. */
   readonly ratios: Readonly<Record<string, number>>
-  /** Medians of all that was measured for it. */
+  /** The medians of all contenders. */
   readonly raw: Readonly<Record<string, number>>
 }
 

@@ -5,13 +5,13 @@ import { against, alone, alternate, type Contender, inShortRuns } from './rounds
 import { CONCURRENCY, QUIET, type Stage } from './stage.js'
 
 const BATCH = 1000
-/** Of a round: single ones, ours as the peers', differ by a third. */
+/** Runs in a round. Single runs differ by a third, ours as much as the peers'. */
 const RUNS = 4
 const UPSERT = 'Prisma upsert in a loop'
 const UPSERT_CONCURRENT = 'Prisma upsert, 10 in flight'
 const CREATE_MANY = 'Prisma createMany'
 
-/** The rows travel as one parameter, or as one for each column. */
+/** The rows travel as one parameter, or as one parameter for each column. */
 const RAW = {
   'pg, JSON upsert': {
     from: `json_to_recordset($1::json) as r(path text, views bigint, bytes bigint, "lastStatus" integer, "lastSeen" timestamp)`,
@@ -31,7 +31,7 @@ const RAW = {
 const JSON_UPSERT = 'pg, JSON upsert'
 const UNNEST_UPSERT = 'pg, unnest upsert'
 
-/** Rows that reach the database in a second. Every second one is there before, but for createMany, which only inserts. */
+/** Measures how many rows reach the database in a second. Half of the rows exist before, except for createMany, which only inserts. */
 export const flushMeasures: readonly Measure[] = [
   {
     figures: ['flushVsRaw', 'flushVsUnnest'],
@@ -55,7 +55,7 @@ export const flushMeasures: readonly Measure[] = [
   },
 ]
 
-/** Claims and acknowledgements in Redis included. */
+/** The time includes the claims and the acknowledgements in Redis. */
 async function ours({ stage, sizes }: Context): Promise<Contender> {
   const cache = await stage.openCache('bench-flush', { pageView: QUIET })
   const run = async (count: number) => {

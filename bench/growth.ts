@@ -11,7 +11,7 @@ const SHARDS = 8
 const COPIED_AT_ONCE = 2000
 const nameOf = (record: number) => `record-${record}`
 
-/** Does a flush cost more when much lies around that is not flushed? And the bare upsert of as many rows, of the same table? */
+/** Measures whether a flush costs more when many other records are clean. Measures beside it an upsert of as many rows of the same table through pg. */
 export const growthMeasure: Measure = {
   figures: ['flushGrowth', 'rawGrowth'],
   run: async ({ servers, sizes }) => {
@@ -41,7 +41,7 @@ function rawNameOf({ name }: Crowd): string {
 type Write = (name: string) => Promise<void>
 type Flush = () => Promise<{ records: number }>
 
-/** So many clean records: rows in a table of its own, and their views in a Redis of its own. */
+/** Clean records: rows in a database of their own, and their cached rows in a Redis of their own. */
 export class Crowd {
   readonly name: string
   readonly #size: number
@@ -63,14 +63,14 @@ export class Crowd {
     const cache = await stage.openCache(NAMESPACE, { counter: { ...QUIET, shards: SHARDS } })
     await fillTable(stage, size)
     const read = (name: string) => cache.counter.findUnique({ where: { name } })
-    if ((await read(nameOf(0))) === null) throw new Error('expected the first row to be found')
+    if ((await read(nameOf(0))) === null) throw new Error('growth: expected the cache to find the first row, got null')
     await copyViews(stage, size)
     await stage.settle()
     const write = (name: string) => cache.counter.increment({ name }, { value: 1 })
     return new Crowd(size, stage, write, () => cache.flush({ timeout: 600_000 }))
   }
 
-  /** How long, in ms, a flush of some records of the crowd takes. */
+  /** Resolves to the ms that a flush of `dirty` records of the crowd takes. */
   async flush(dirty: number): Promise<number> {
     await this.#dirty(dirty)
     const started = performance.now()
@@ -78,7 +78,7 @@ export class Crowd {
     return performance.now() - started
   }
 
-  /** The same of upserts through pg, in as many statements as there are shards. */
+  /** Resolves to the ms that upserts through pg take, in as many statements as there are shards. */
   async upsertRaw(count: number): Promise<number> {
     const sql = `insert into "Counter" as t select name, 1 from unnest($1::text[]) name order by name
       on conflict (name) do update set value = t.value + excluded.value`
@@ -106,8 +106,9 @@ export class Crowd {
 }
 
 /**
- * With room on its pages, as a table wants whose rows are updated all the time: an update that stays on its page leaves the index alone. A
- * fillfactor that stayed set would have PostgreSQL clean up a page at every update, once it is filled to that; without, when a tenth is free.
+ * Fills the table and leaves free space on its pages, as a table with many updates needs it. An update that stays on its page does not change
+ * the index. The fillfactor is reset afterwards: with it, PostgreSQL would clean up a page at every update once the page is filled that far;
+ * without it, PostgreSQL does so only when a tenth of the page is free.
  */
 async function fillTable({ pool }: Stage, size: number): Promise<void> {
   await pool.query('alter table "Counter" set (fillfactor = 70)')
@@ -117,13 +118,13 @@ async function fillTable({ pool }: Stage, size: number): Promise<void> {
   await pool.query('checkpoint')
 }
 
-/** Redis copies the one view that the library has made, all rows being alike: a million loads would take a minute. */
+/** Has Redis copy the one cached row that the library made, because a million loads would take a minute. All rows are alike. */
 async function copyViews({ redis }: Stage, size: number): Promise<void> {
   const viewOf = (name: string) => `${shardPrefix(NAMESPACE, models.counter.name, shardOf(name, SHARDS))}view/${name}`
   const script = `for n = 2, #KEYS do redis.call('COPY', KEYS[1], KEYS[n]) end return redis.call('EXISTS', KEYS[#KEYS])`
   for (let from = 1; from < size; from += COPIED_AT_ONCE) {
     const names = Array.from({ length: Math.min(COPIED_AT_ONCE, size - from) }, (_, n) => nameOf(from + n))
     const copied = await redis.eval(script, names.length + 1, viewOf(nameOf(0)), ...names.map(viewOf))
-    if (copied !== 1) throw new Error('expected a view to be copied')
+    if (copied !== 1) throw new Error('growth: expected Redis to copy the cached row of the first record, but the copy is not there')
   }
 }

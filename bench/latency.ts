@@ -6,7 +6,7 @@ import { QUIET } from './stage.js'
 
 const PEER = 'ioredis SET'
 const RATE = 5000
-/** Ms until what emptying Redis leaves to be done in the background is over. */
+/** After Redis was emptied, its work in the background ends within this many ms. */
 const REST = 200
 const WARM_UP_IN_FLIGHT = 4
 
@@ -14,7 +14,7 @@ const random = generator(5)
 
 type Write = (name: string, value: number) => Promise<unknown>
 
-/** Sets of one of 10,000 records, started at a steady rate: the p99 of a tenth of a second, in short runs by turns. */
+/** Measures the p99 of sets to 10,000 records that start at a steady rate. Each run takes the p99 of a tenth of a second, and the runs take turns. */
 export const latencyMeasure: Measure = {
   figures: ['p99VsSet'],
   run: async ({ stage, sizes }) => {
@@ -29,7 +29,7 @@ export const latencyMeasure: Measure = {
     ]
     await stage.emptyRedis()
     await new Promise((resolve) => setTimeout(resolve, REST))
-    // Pauses make single rounds differ more than anything else that is measured.
+    // Pauses make rounds differ more here than in any other measure.
     const patience = times(3, inShortRuns(sizes))
     const samples = await withCoresOfTheirOwn(stage.redis, () => alternate(patience, contenders))
     return { p99VsSet: against(samples, OURS, [PEER]) }
@@ -40,7 +40,7 @@ async function warm(keys: readonly string[], count: number, write: Write): Promi
   await throughput(count, WARM_UP_IN_FLIGHT, (n) => write(at(keys, n % keys.length), n))
 }
 
-/** Of the second half of a run: the first one has what went before to clean up. */
+/** Takes the p99 of the second half of a run, because the first half also cleans up after earlier runs. */
 async function p99(keys: readonly string[], count: number, write: Write): Promise<number> {
   const written = Array.from({ length: count }, () => at(keys, Math.floor(random() * keys.length)))
   const measured = await latencies(RATE, count, (n) => write(at(written, n), n))

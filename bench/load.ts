@@ -1,6 +1,6 @@
-/** Drives calls, and draws keys. */
+/** Makes calls, draws keys, and sums up figures. */
 
-/** Calls per second of `count` calls with `inFlight` of them under way at a time. */
+/** Makes `count` calls with `inFlight` of them under way at a time. Resolves to the calls per second. */
 export async function throughput(count: number, inFlight: number, call: (n: number) => Promise<unknown>): Promise<number> {
   let next = 0
   const lane = async () => {
@@ -12,11 +12,11 @@ export async function throughput(count: number, inFlight: number, call: (n: numb
 }
 
 /**
- * Latencies in ms of calls that start at a steady rate, whether or not those before them have ended. A call counts from when it was to
- * start, so that whoever keeps the process busy pays for it.
+ * Starts calls at a steady rate, whether or not earlier calls have ended. Resolves to their latencies in ms. A latency counts from the planned
+ * start, so that a contender that keeps the process busy pays for it.
  */
 export function latencies(rate: number, count: number, call: (n: number) => Promise<unknown>): Promise<Float64Array> {
-  // No promise a turn, none that is kept: what is measured would be the pauses of the garbage collector that they cause.
+  // This makes no promise in each turn and keeps none. Promises would cause pauses of the garbage collector, and the bench would measure those.
   const measured = new Float64Array(count)
   const started = performance.now()
   return new Promise((resolve, reject) => {
@@ -37,7 +37,7 @@ export function latencies(rate: number, count: number, call: (n: number) => Prom
   })
 }
 
-/** Draws of Zipf's distribution over 0 … keys − 1, the same ones each time. */
+/** Draws numbers from 0 to `keys` − 1 by Zipf's law, the same ones each time. */
 export function zipf(keys: number, exponent: number, draws: number): Uint32Array {
   const cumulative = new Float64Array(keys)
   let total = 0
@@ -49,7 +49,7 @@ export function zipf(keys: number, exponent: number, draws: number): Uint32Array
   return Uint32Array.from({ length: draws }, () => search(cumulative, random() * total))
 }
 
-/** Park and Miller's generator: numbers between 0 and 1. */
+/** Makes numbers between 0 and 1 by Park and Miller's generator. */
 export function generator(seed: number): () => number {
   let state = seed
   return () => {

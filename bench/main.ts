@@ -14,7 +14,7 @@ async function main(): Promise<void> {
   if (options.json) console.log(json(figures, circumstances))
 }
 
-/** Minutes before there is something to write. */
+/** Checks the file at once, because the plot is written minutes later. */
 async function mustBeWritable(file: string): Promise<void> {
   await writeFile(file, '').catch(() => {
     throw new UsageError(`--plot: expected a file that can be written, got ${JSON.stringify(file)}`)

@@ -9,7 +9,7 @@ export interface Context {
   readonly sizes: Sizes
 }
 
-/** Measures some figures in the same rounds. */
+/** Measures one or more figures in the same rounds. */
 export interface Measure {
   readonly figures: readonly FigureName[]
   run(context: Context): Promise<Figures>
@@ -17,7 +17,7 @@ export interface Measure {
 
 export const OURS = 'write-behind'
 
-/** The peer has ioredis' defaults, which is what users have; one with auto-pipelining is measured beside it. */
+/** The first peer has ioredis' defaults, as most users have. The second one has auto-pipelining. */
 export function ioredisPeers(
   stage: Stage,
   name: string,
@@ -38,7 +38,7 @@ export function keysOf(prefix: string, count: number): string[] {
   return Array.from({ length: count }, (_, n) => `${prefix}-${n}`)
 }
 
-/** The element at a position that is known to exist. */
+/** Returns the element at a position that is known to exist. */
 export function at<T>(values: ArrayLike<T>, position: number): T {
   return values[position] as T
 }

@@ -3,7 +3,7 @@ import { at, keysOf, type Measure, OURS } from './measure.js'
 import { alone, alternate } from './rounds.js'
 import { QUIET, type Stage } from './stage.js'
 
-/** What Redis' memory grows by for a dirty record of Counter, less the bytes of its field names and values. */
+/** Measures by how many bytes a dirty record of Counter grows Redis' memory, without the bytes of its field names and values. */
 export const memoryMeasure: Measure = {
   figures: ['bytesPerDirty'],
   run: async (context) => {
@@ -22,7 +22,7 @@ export const memoryMeasure: Measure = {
   },
 }
 
-/** Of the data: without the buffers of connections and of the AOF. */
+/** Resolves to the bytes of the data, without the buffers of connections and of the AOF. */
 async function memory({ redis }: Stage): Promise<number> {
   const info = await redis.info('memory')
   const of = (name: string) => Number(info.match(new RegExp(`^${name}:(\\d+)`, 'm'))?.[1])

@@ -5,22 +5,22 @@ import { against, alternate, inBrief } from './rounds.js'
 import { QUIET } from './stage.js'
 
 /**
- * The shapes of write-heavy production caches (Yang, Yue and Rashmi, OSDI 2020, describe such clusters at Twitter): nearly all
- * operations are writes, most records are written once or twice before they are forgotten, values are short.
+ * The traffic of write-heavy production caches, as Yang, Yue and Rashmi (OSDI 2020) describe it for clusters at Twitter. Nearly all operations are
+ * writes, most records are written once or twice, and values are short.
  */
 interface Shape {
   readonly incrementShare: number
-  /** Of the writes, those to a record that was written before. */
+  /** The share of writes that go to a record that was written before. */
   readonly repeatShare: number
 }
 
 interface Write {
   readonly key: string
-  /** Undefined: an increment. */
+  /** The text to set. Undefined means an increment. */
   readonly text: string | undefined
 }
 
-/** A repeat is of one of the last so many records. */
+/** A repeated write goes to one of this many records, those that were written last. */
 const REMEMBERED = 1000
 const SHORTEST = 15
 const LONGEST = 100
@@ -71,7 +71,7 @@ function traffic({ incrementShare, repeatShare }: Shape, count: number): Write[]
   return Array.from({ length: count }, () => {
     const isRepeat = records > 0 && random() < repeatShare
     const record = isRepeat ? records - 1 - below(Math.min(records, REMEMBERED)) : records++
-    // A record is either a counter or a text, always.
+    // The number of a record decides whether it is a counter or a text.
     const isCounter = (record * 0.618) % 1 < incrementShare
     const text = isCounter ? undefined : 'v'.repeat(SHORTEST + below(LONGEST - SHORTEST + 1))
     return { key: `${isCounter ? 'counter' : 'session'}-${record}`, text }

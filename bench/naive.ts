@@ -3,12 +3,12 @@ import { Redis } from 'ioredis'
 import type { Stage } from './stage.js'
 
 /**
- * What a user would build without this library, done well: the value in Redis, a job for each write that is dropped when one like it
- * waits, a worker that upserts the record's value. The job is a pointer, and one more is promised when it runs already: values in jobs, or
- * a plain deduplication, would leave old values in the database.
+ * What a good engineer would build without this library. The value is in Redis, and each write adds a job, which BullMQ drops when a job of the same
+ * record waits. A worker upserts the record's value. The job names the record and holds no value, and BullMQ adds one more job when
+ * one runs already. A value in the job, or a plain deduplication, would leave old values in the database.
  */
 const QUEUE = 'bench-naive'
-/** As large as the pool of a Prisma client, by default. */
+/** The default size of a Prisma client's pool. */
 const CONCURRENCY = 10
 
 export class NaiveWriter {
@@ -22,13 +22,13 @@ export class NaiveWriter {
     this.#debounce = debounce
   }
 
-  /** One connection keeps them in order, so neither has to wait for the other. */
+  /** Both commands go over one connection, which keeps their order, so neither has to wait for the other. */
   async increment(name: string): Promise<void> {
     const options = { delay: this.#debounce, deduplication: { id: name, keepLastIfActive: true }, removeOnComplete: true }
     await Promise.all([this.#connection.incrby(valueKey(name), 1), this.#queue.add('upsert', { name }, options)])
   }
 
-  /** Nothing waits, and nothing runs. */
+  /** Resolves to true when no job waits and none runs. */
   async isIdle(): Promise<boolean> {
     const counts = await this.#queue.getJobCounts('active', 'waiting', 'delayed', 'prioritized')
     return Object.values(counts).every((count) => count === 0)

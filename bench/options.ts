@@ -4,28 +4,28 @@ import { FIGURE_NAMES, type FigureName } from './figures.js'
 export interface BenchOptions {
   readonly quick: boolean
   readonly json: boolean
-  /** Undefined: as many as the form has. */
+  /** Undefined means as many as the form (quick or full) has. */
   readonly rounds: number | undefined
   readonly only: readonly FigureName[]
   readonly scale: number
   readonly plot: string | undefined
 }
 
-/** The command line cannot be followed. */
+/** Says which option of the command line is wrong, and what was expected. */
 export class UsageError extends Error {}
 
 export const HELP = `npm run bench -- [options]
 
-Measures write-behind side by side with what one would otherwise do, in one run, on servers that it starts for the purpose: Redis with AOF
-everysec, PostgreSQL, both with the same settings for everyone. Rounds alternate; a ratio is the median of the rounds' ratios. Ratios can
-be compared between machines, other figures cannot. Exit code 0: measured, whatever came out. 1: something failed. 2: usage.
+Measures write-behind beside the alternatives, in one run. The bench starts its own servers: Redis with AOF everysec, and PostgreSQL. All
+contenders use the same settings. Rounds alternate, and a ratio is the median of the rounds' ratios. You can compare ratios between
+machines, but no other figures. Exit code 0: the bench measured, whatever the figures say. 1: something failed. 2: usage.
 
-  --quick          fewer and shorter rounds: less than 50 s instead of minutes; its figures scatter
-  --json           last line of stdout: every figure by its name, as JSON; everything else goes to stderr
+  --quick          fewer and shorter rounds: less than 50 s instead of minutes; the figures scatter more
+  --json           print every figure by its name as JSON on the last line of stdout; everything else goes to stderr
   --rounds N       rounds of every measure
-  --only NAME,…    only these: ${wrapped(FIGURE_NAMES)}
-  --scale F        a fraction of all counts and times: 0.01 tests the bench, and measures nothing
-  --plot FILE      throughput and cost as records grow, as SVG
+  --only NAME,…    measure only these: ${wrapped(FIGURE_NAMES)}
+  --scale F        multiply all counts and times by F; 0.01 only tests that the bench works
+  --plot FILE      draw throughput and cost as records grow, as SVG
   --help`
 
 function wrapped(names: readonly string[]): string {
@@ -37,7 +37,7 @@ function wrapped(names: readonly string[]): string {
   return lines.map((line) => line.trim()).join('\n                   ')
 }
 
-/** Undefined: help was asked for. @throws UsageError */
+/** Returns undefined when the user asked for help. @throws UsageError */
 export function parseOptions(args: readonly string[]): BenchOptions | undefined {
   const values = parse(args)
   if (values.help) return undefined

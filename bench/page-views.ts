@@ -1,4 +1,4 @@
-/** A row as counters have it in practice: two sums, and what was seen last. For the measures in which the width of a row matters. */
+/** A row as counters have it in practice: two sums, and the values seen last. The measures use it where the width of a row matters. */
 export interface PageView {
   readonly path: string
   readonly views: number
@@ -17,7 +17,7 @@ export function pageViews(count: number): PageView[] {
   }))
 }
 
-/** The arguments of upsert, Prisma's and ours. */
+/** The arguments of `upsert`, the same for Prisma and for the cache. */
 export function upsertOf({ path, views, bytes, lastStatus, lastSeen }: PageView) {
   return {
     where: { path },

@@ -1,4 +1,4 @@
-/** Draws line charts as SVG: no library, no script, readable on white and on black. */
+/** Draws line charts as SVG, without a library and without a script. */
 
 export interface Curve {
   readonly name: string
@@ -22,7 +22,7 @@ const COLOURS = ['#0a7f5a', '#c2410c', '#3b5bdb']
 const GREY = '#777'
 const TICKS = 5
 
-/** Panels side by side; x is logarithmic, y begins at 0. */
+/** Draws the panels side by side. The x axis is logarithmic, the y axis begins at 0. */
 export function plot(panels: readonly Panel[]): string {
   const drawn = panels.map((panel, n) => `<g transform="translate(${n * WIDTH} 0)">${drawPanel(panel)}</g>`)
   const size = `width="${panels.length * WIDTH}" height="${HEIGHT}" viewBox="0 0 ${panels.length * WIDTH} ${HEIGHT}"`
@@ -79,7 +79,7 @@ function drawCurve({ name, points }: Curve, colour: string, { x, y }: Scales, n:
   return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>${dots.join('')}${legend}`
 }
 
-/** 1, 2 or 5 times a power of ten, at least `atLeast`. */
+/** Returns 1, 2 or 5 times a power of ten: the smallest such number that is at least `atLeast`. */
 function niceStep(atLeast: number): number {
   const power = 10 ** Math.floor(Math.log10(atLeast || 1))
   return ([1, 2, 5, 10].find((factor) => factor * power >= atLeast) ?? 10) * power

@@ -3,7 +3,7 @@ import { at, type Context, ioredisPeers, keysOf, type Measure, names, OURS } fro
 import { against, alternate } from './rounds.js'
 import { QUIET, type Stage } from './stage.js'
 
-/** Reads of rows of six columns: ours come back as Prisma gives them, with BigInt and Date; the peer's as texts. */
+/** Measures reads of rows with six columns. Our rows come back as Prisma's do, with BigInt and Date. The peer's rows come back as texts. */
 export const readMeasure: Measure = {
   figures: ['readVsHgetall'],
   run: async (context) => {
@@ -21,7 +21,7 @@ export const readMeasure: Measure = {
   },
 }
 
-/** Both stay in Redis through all rounds: reads change nothing. */
+/** Cached rows and hashes stay in Redis through all rounds, because reads change nothing. */
 async function fillViews({ stage, sizes }: Context, keys: readonly string[]): Promise<(path: string) => Promise<unknown>> {
   await stage.clear()
   await fillTable(stage, keys)

@@ -3,7 +3,7 @@ import { FIGURE_NAMES, type Figure, type FigureName, type Figures, type Goal, pl
 import { MAX_STOLEN } from './rounds.js'
 import type { Stage } from './stage.js'
 
-/** What the figures were measured with. */
+/** The machine and the settings that the figures were measured with. */
 export interface Circumstances {
   readonly rounds: number
   readonly quick: boolean
@@ -48,9 +48,9 @@ export function table(figures: Figures, circumstances: Circumstances): string {
   const { rounds, cores, node, redis, postgres, appendfsync, stolen, seconds, scale } = circumstances
   const notes = [
     `${rounds} alternating rounds${exceptions(figures, rounds)}, medians; ${cores} cores, Node ${node}, Redis ${redis} with appendfsync ${appendfsync}, PostgreSQL ${postgres}; ${seconds.toFixed(0)} s`,
-    `The host of this machine took away ${(100 * stolen).toFixed(1)} % of its cores' time; rounds in which it was more than ${100 * MAX_STOLEN} % count only where few others are left.`,
-    'A peer that uses ioredis has its defaults; the last column has the ratio to the same with auto-pipelining.',
-    ...(scale === 1 ? [] : [`Scaled to ${scale} of all counts: these figures say nothing.`]),
+    `The host of this machine took away ${(100 * stolen).toFixed(1)} % of its cores' time. A round that lost more than ${100 * MAX_STOLEN} % counts only if few other rounds are left.`,
+    'The first peer with ioredis has its defaults. The last column has the ratio to ioredis with auto-pipelining.',
+    ...(scale === 1 ? [] : [`All counts are multiplied by ${scale}: these figures say nothing.`]),
   ]
   return [line(HEADER), line(widths.map((width) => '─'.repeat(width))), ...rows.map(line), '', ...notes].join('\n')
 }
@@ -70,7 +70,7 @@ function goalEntry(name: FigureName, value: number): [string, { goal: number; st
   return goal === undefined ? [] : [[name, { goal: goal.value, stretch: goal.stretch, reached: reaches(value, goal) }]]
 }
 
-/** What took so long that it had fewer rounds, or is measured once; and what had more, of short runs. */
+/** Names the figures that had fewer rounds because a round takes long, or more rounds because a round is short. */
 function exceptions(figures: Figures, rounds: number): string {
   const others = measured(figures).filter(([, figure]) => figure.rounds !== rounds)
   if (others.length === 0) return ''

@@ -2,68 +2,68 @@ import type { Figure } from './figures.js'
 import { median } from './load.js'
 import { watchStolen } from './stolen.js'
 
-/** One of the things that are compared: it has a turn in each round. */
+/** One of the things that are compared. It has a turn in each round. */
 export interface Contender {
   readonly name: string
-  /** Operations of a run. */
+  /** Operations in a run. */
   readonly count: number
-  /** Sets up what it needs, times `count` operations, and resolves to the figure. */
+  /** Prepares what it needs, times `count` operations, and resolves to the figure. */
   run(count: number): Promise<number>
 }
 
-/** Figures by contender, one a turn. */
+/** For each contender its figures, one for each round. */
 export type Samples = ReadonlyMap<string, readonly number[]>
 
 const WARM_UP_SHARE = 0.5
 
-/** Of the cores' time: a round in which the machine's host took more of it away is disturbed, and does not count where enough others do. */
+/** A round is disturbed when the machine's host took away more than this share of the cores' time. It counts only if too few other rounds do. */
 export const MAX_STOLEN = 0.02
 const LEAST_COUNTED = 1 / 3
 
 export interface Patience {
   readonly rounds: number
-  /** A contender warms up for so many ms, and for one run at least: Node compiles code while it runs. */
+  /** A contender warms up for this many ms, and for at least one run, because Node compiles code while it runs. */
   readonly warmUp: number
   /**
-   * A turn lasts so many ms, and for one run at least; the median of its runs counts. A fast contender's first run after the long one of a
-   * slow peer is mostly about getting back code and caches that the peer has pushed out.
+   * A turn lasts this many ms, and at least one run. The median of its runs counts. After the long run of a slow peer, the first run of a fast
+   * contender mostly refills the caches that the peer has overwritten.
    */
   readonly turn: number
-  /** No further round begins when so many ms have passed since the warm-up; the first one always does. */
+  /** When this many ms have passed since the warm-up, no further round begins. The first round always takes place. */
   readonly patience: number
-  /** Disturbed rounds are measured again, for so many ms in all. */
+  /** Disturbed rounds are measured again for this many ms in all. */
   readonly again: number
 }
 
-/** A turn of each contender, and the share of the cores' time that the machine's host took away meanwhile. */
+/** One turn of each contender, and the share of the cores' time that the machine's host took away meanwhile. */
 export interface Round {
   readonly figures: ReadonlyMap<string, number>
   readonly stolen: number
 }
 
-/** A round is cut into so many short runs, where pauses of the machine are as long as what is measured: then most runs have none. */
+/** Cuts a round into short runs. Pauses of the machine may be as long as what is measured, and most short runs have no pause. */
 export function inShortRuns<P extends Patience>(patience: P, runs = 20): P {
   return { ...patience, rounds: patience.rounds * runs, turn: 0 }
 }
 
-/** So many times as long, whether or not rounds are disturbed. */
+/** Multiplies the time for rounds, disturbed ones included, by `factor`. */
 export function times<P extends Patience>(factor: number, patience: P): P {
   return { ...patience, patience: factor * patience.patience, again: factor * patience.again }
 }
 
-/** What has no goal is measured half as long. */
+/** Halves the time for a figure that has no goal. */
 export function inBrief<P extends Patience>(patience: P): P {
   return times(1 / 2, patience)
 }
 
-/** Where one run of the peer takes seconds: more patience than for others, and more runs of ours, which are as short as ever. */
+/** For a peer whose run takes seconds: gives more time in all, and more of our short runs in a turn. */
 export function inLongRuns<P extends Patience>(patience: P): P {
   return { ...times(3, patience), turn: 4 * patience.turn }
 }
 
 /**
- * A B C, A C B, A B C, …, after a warm-up of each: what disturbs a round disturbs all of them, and what one leaves behind for the next,
- * garbage or caches, meets each neighbour as often.
+ * Warms each contender up, and then runs them in turns: A B C, A C B, A B C, and so on. A disturbance of a round affects all contenders, and
+ * the garbage and caches that one contender leaves affect each neighbour equally often.
  */
 export async function alternate(effort: Patience, contenders: readonly Contender[], watch = watchStolen): Promise<Samples> {
   const { warmUp, turn, patience } = effort
@@ -83,7 +83,7 @@ export async function alternate(effort: Patience, contenders: readonly Contender
   return new Map(contenders.map(({ name }) => [name, counted.map(({ figures }) => figures.get(name) as number)]))
 }
 
-/** Those that were not disturbed, and a third of all at least: then the least disturbed ones are among them. */
+/** Picks the rounds that were not disturbed. If they are fewer than a third of all, it adds the least disturbed ones up to a third. */
 export function countedOf(rounds: readonly Round[]): readonly Round[] {
   const least = Math.ceil(rounds.length * LEAST_COUNTED)
   return [...rounds].sort((a, b) => a.stolen - b.stolen).slice(0, Math.max(least, undisturbed(rounds).length))
@@ -101,7 +101,7 @@ function order([first, ...others]: readonly Contender[], round: number): Contend
   return first === undefined ? [] : [first, ...(round % 2 === 0 ? others : others.reverse())]
 }
 
-/** Runs again until so many ms have passed. */
+/** Runs again and again until `ms` have passed. */
 async function runFor(ms: number, run: () => Promise<number>): Promise<number[]> {
   const figures: number[] = []
   const started = performance.now()
@@ -110,7 +110,7 @@ async function runFor(ms: number, run: () => Promise<number>): Promise<number[]>
   return figures
 }
 
-/** The median of the rounds' ratios, to the first of the peers; those to the others stand beside it. */
+/** The figure is the median of the rounds' ratios to the first peer. `ratios` has the medians for all peers. */
 export function against(samples: Samples, ours: string, peers: readonly string[]): Figure {
   const raw = medians(samples, [ours, ...peers])
   const peer = peers[0] as string

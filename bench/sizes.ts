@@ -1,32 +1,32 @@
-/** How much is measured. Counts are operations a run, times ms. */
+/** Says how much is measured. Counts are operations in a run, times are in ms. */
 export interface Sizes {
   readonly rounds: number
-  /** Of a contender, ms. */
+  /** A contender warms up for this long. */
   readonly warmUp: number
-  /** Of a contender in a round, ms: what takes less runs several times. */
+  /** A contender's turn in a round takes this long. A shorter run is repeated. */
   readonly turn: number
-  /** Of a measure, ms: fewer rounds where they take longer. */
+  /** A measure takes this long. If its rounds are long, it has fewer of them. */
   readonly patience: number
-  /** Of a measure, ms: for rounds in place of those that the machine's host disturbed. */
+  /** A measure may take this much longer, to repeat rounds that the machine's host disturbed. */
   readonly again: number
-  /** Of the whole run, ms: what is measured after that has one round. */
+  /** The whole run takes this long. A measure that begins later has one round. */
   readonly budget: number
   readonly inFlight: number
   readonly writes: number
-  /** Of a run of ours that increments: fewer would mostly meet records for the first time. */
+  /** Increments in a run of ours. With fewer of them, most records would be met for the first time. */
   readonly increments: number
-  /** Records that traffic is spread over. */
+  /** The number of records that traffic is spread over. */
   readonly records: number
   /** Records that are read. */
   readonly viewed: number
   readonly reads: number
   readonly queueAdds: number
-  /** Two batches a shard. */
+  /** Two batches for each shard. */
   readonly flushedRows: number
   readonly upserts: number
-  /** Writes of a short run of the latency measure, at 5,000/s. */
+  /** Writes in a short run of the latency measure, at 5,000/s. */
   readonly pacedWrites: number
-  /** Go before, as fast as a few at a time can: Node compiles, and compiles anew, until it has seen some 40,000 calls. */
+  /** Writes before the latency measure. Node compiles the code, and compiles it again, until it has made some 40,000 calls. */
   readonly pacedWarmUp: number
   readonly growth: { readonly few: number; readonly many: number; readonly dirty: number }
   readonly endToEnd: { readonly ours: number; readonly naive: number }
@@ -83,7 +83,7 @@ const QUICK: Sizes = {
 
 const FEWEST = 20
 
-/** @param scale of all counts, and of the times that are filled with runs */
+/** @param scale multiplies all counts, and the times that are filled with runs */
 export function sizesFor(quick: boolean, scale: number, rounds: number | undefined): Sizes {
   const sizes = scaled(quick ? QUICK : FULL, scale)
   return rounds === undefined ? sizes : { ...sizes, rounds }

@@ -8,10 +8,10 @@ import { applyMigrations } from '../test/environment/migrations.js'
 import { type PostgresServer, startPostgres } from '../test/environment/postgres.js'
 import { type RedisServer, startRedis } from '../test/environment/redis.js'
 
-/** Nothing becomes due while it is measured: flushes are called for. As by default, `maxWait` is five times the debounce. */
+/** With this policy nothing becomes due while it is measured: the bench calls the flushes. As by default, `maxWait` is five times the debounce. */
 export const QUIET = { debounce: 3_600_000, maxWait: 18_000_000, viewTtl: 3_600_000, maxDirty: 100_000_000 } as const satisfies Policy
 
-/** Batches that are persisted at a time: ours by default, and so the peers'. */
+/** How many batches are persisted at a time. It is our default, and the peers use the same. */
 export const CONCURRENCY = 4
 
 export interface Addresses {
@@ -19,10 +19,10 @@ export interface Addresses {
   readonly databaseUrl: string
 }
 
-/** The default of 128 MB does not hold a million rows with their index. */
+/** The default of 128 MB is too small for a million rows with their index. */
 const POSTGRES_SETTINGS = { shared_buffers: '512MB' }
 
-/** Servers of the bench's own, which it empties at will: Redis with AOF everysec, PostgreSQL with the same settings for everyone. */
+/** The bench's own servers, which it may empty: Redis with AOF everysec, and PostgreSQL. All contenders use the same settings. */
 export class Servers {
   readonly postgres: PostgresServer
   readonly #redis: RedisServer[] = []
@@ -35,7 +35,7 @@ export class Servers {
     return new Servers(await startPostgres({ settings: POSTGRES_SETTINGS }))
   }
 
-  /** A Redis and a migrated database, both empty. */
+  /** Starts a Redis and creates a migrated database. Both are empty. */
   async add(database: string): Promise<Addresses> {
     const redis = await startRedis()
     this.#redis.push(redis)
@@ -65,37 +65,37 @@ export class Stage {
     this.pipelining = new Redis(addresses.redisUrl, { enableAutoPipelining: true })
     this.prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: addresses.databaseUrl }) })
     this.pool = new Pool({ connectionString: addresses.databaseUrl, max: CONCURRENCY })
-    // Of connections that nobody uses: after a failure the servers end before the connections.
+    // After a failure the servers end before the connections, and unused connections then report an error.
     this.pool.on('error', () => {})
     for (const redis of [this.redis, this.pipelining]) redis.on('error', () => {})
   }
 
-  /** Closed with the stage. */
+  /** Opens a cache that is closed with the stage. */
   async openCache<const P extends Policies<typeof models>>(namespace: string, policies: P) {
     const cache = await createWriteBehind({ prisma: this.prisma, redis: this.redis, models, policies, namespace })
-    cache.events.on('failure', ({ step, error }) => console.error(`${namespace}: ${step}: ${error.message}`))
+    cache.events.on('failure', ({ step, error }) => console.error(`${namespace}: the step ${step} failed: ${error.message}`))
     this.#closing.unshift(() => cache.close())
     return cache
   }
 
-  /** `close` is called before the connections are closed, and after Redis was emptied: nothing is left to flush. */
+  /** Calls `close` before the connections are closed. Redis is empty by then, so nothing is left to flush. */
   onClose(close: () => Promise<unknown>): void {
     this.#closing.unshift(close)
   }
 
-  /** Empties Redis and the tables. What a flush left half done would be another's. */
+  /** Empties Redis and the tables, so that nothing of an earlier flush is left. */
   async clear(): Promise<void> {
     await this.emptyRedis()
     await this.pool.query('truncate "Counter", page_views, "Document", write_behind_ledger')
   }
 
-  /** Enough where nothing is flushed. */
+  /** Empties Redis. This is enough for measures that flush nothing. */
   async emptyRedis(): Promise<void> {
     await this.redis.flushall()
     await this.settle()
   }
 
-  /** Redis rewrites its AOF in a child process, which takes a core from whoever is measured then. */
+  /** Waits until Redis has rewritten its AOF, because the child process that does it takes a core from the next contender. */
   async settle(): Promise<void> {
     while (/aof_rewrite_(in_progress|scheduled):1/.test(await this.redis.info('persistence')))
       await new Promise((resolve) => setTimeout(resolve, 20))

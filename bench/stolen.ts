@@ -6,8 +6,8 @@ interface Ticks {
 }
 
 /**
- * From now on: which share of the time of this machine's cores, from 0 to 1, its host gives to other machines. Linux counts it in hundredths
- * of a second; 0 elsewhere, and where the machine is nobody's guest.
+ * Watches, from now on, which share of this machine's core time its host gives to other machines. The returned function tells the share, from 0 to 1.
+ * Linux counts it in hundredths of a second. The share is 0 on other systems, and on a machine without a host.
  */
 export function watchStolen(): () => number {
   const before = ticks()
@@ -17,7 +17,7 @@ export function watchStolen(): () => number {
   }
 }
 
-/** The first line of /proc/stat: "cpu", then user, nice, system, idle, iowait, irq, softirq, steal; what follows is part of user. */
+/** The first line of /proc/stat is "cpu", then user, nice, system, idle, iowait, irq, softirq and steal. The numbers after that are part of user. */
 function ticks(): Ticks {
   if (process.platform !== 'linux') return { all: 0, stolen: 0 }
   const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n', 1)

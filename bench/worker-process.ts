@@ -16,12 +16,12 @@ export type Order = 'start' | 'report'
 export type Report =
   | { readonly kind: 'ready' }
   | { readonly kind: 'started' }
-  /** Of the event loop since the start, ms. */
+  /** The delay of the event loop since the start, in ms. */
   | { readonly kind: 'delay'; readonly p99: number }
 
 const ENTRY = fileURLToPath(new URL('worker.ts', import.meta.url))
 
-/** A worker in a process of its own, as it would be deployed. */
+/** A worker in a process of its own, as it is deployed. */
 export class WorkerProcess {
   readonly #child: ChildProcess
 
@@ -29,7 +29,7 @@ export class WorkerProcess {
     this.#child = child
   }
 
-  /** Resolves when it is connected; it flushes after `start`. */
+  /** Resolves when the worker is connected. It flushes after `start`. */
   static async spawn(setup: WorkerSetup): Promise<WorkerProcess> {
     const env = { ...process.env, BENCH_WORKER: JSON.stringify(setup) }
     const child = spawn(process.execPath, ['--import', 'tsx', ENTRY], { stdio: ['ignore', 2, 2, 'ipc'], env })
@@ -43,7 +43,7 @@ export class WorkerProcess {
     await this.#answer('started')
   }
 
-  /** p99 of the event loop delay since the start, ms. */
+  /** Resolves to the p99 of the event loop delay since the start, in ms. */
   async delay(): Promise<number> {
     this.#child.send('report' satisfies Order)
     const report = await this.#answer('delay')

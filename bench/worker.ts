@@ -1,4 +1,4 @@
-/** Entry of a worker process: flushes by one design or the other when told to, and watches its event loop. */
+/** The entry of a worker process. It flushes by one design or the other when it is told to, and watches its event loop. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { startNaiveWorker } from './naive.js'
 import { Stage } from './stage.js'

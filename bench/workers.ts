@@ -9,7 +9,7 @@ import { WorkerProcess } from './worker-process.js'
 const HOT_RATE = 40_000
 const HOT_DEBOUNCE = 200
 
-/** How often one row is written that is incremented all the time. A trigger counts. */
+/** Counts, with a trigger, how often one row is written while it is incremented all the time. */
 export const hotRowMeasure: Measure = {
   figures: ['hotRowsOver'],
   run: async (context) => {
@@ -27,7 +27,7 @@ export const hotRowMeasure: Measure = {
     await countRows(stage)
     await cache.startWorker()
     try {
-      // Once: it takes seconds, and is a count.
+      // One round is enough, because a count does not scatter. A round takes seconds.
       return {
         hotRowsOver: alone(
           await alternate({ ...sizes, rounds: 1, turn: 0, again: 0 }, [{ name: OURS, count: sizes.hotWrites, run }]),
@@ -62,7 +62,7 @@ async function rowsWritten({ pool }: Stage): Promise<number> {
 const BACKLOG_NAMESPACE = 'bench-loop-delay'
 const BACKLOG_POLICIES = { pageView: { debounce: 1, maxWait: 1, maxDirty: 100_000_000 } }
 
-/** The event loop of a worker process that starts before a backlog, and has nothing to do but flush it; its cold start included. */
+/** Measures the event loop delay of a worker process that flushes a backlog. It includes the cold start of the worker. */
 export const loopDelayMeasure: Measure = {
   figures: ['loopDelayP99Ms'],
   run: async ({ stage, sizes }) => {

@@ -9,7 +9,7 @@ import { QUIET, type Stage } from './stage.js'
 
 const ZIPF_EXPONENT = 1.2
 
-/** Acknowledged writes, one process, no worker. */
+/** Measures acknowledged writes of one process, without a worker. */
 export const writeMeasures: readonly Measure[] = [
   measure(
     'distinctVsSet',
@@ -38,7 +38,7 @@ export const writeMeasures: readonly Measure[] = [
 type Field = (context: Context) => Promise<readonly Contender[]>
 type Keys = (context: Context) => readonly string[]
 
-/** The first contender is ours. */
+/** @param field its first contender is ours */
 function measure(figure: FigureName, field: Field, patienceFor: (sizes: Sizes) => Patience = (sizes) => sizes): Measure {
   return {
     figures: [figure],
@@ -50,7 +50,7 @@ function measure(figure: FigureName, field: Field, patienceFor: (sizes: Sizes) =
   }
 }
 
-/** @param dirtyFor records that are written before the clock starts */
+/** @param dirtyFor names the records that are written before the clock starts */
 function sets(keysFor: Keys, dirtyFor: Keys): Field {
   return async (context) => {
     const { stage, sizes } = context
@@ -100,7 +100,7 @@ async function incrementing({ stage, sizes }: Context, keys: readonly string[], 
   return { name: OURS, count, run }
 }
 
-/** The cheapest of BullMQ's modes: an add of an id that waits already is dropped. */
+/** Uses the cheapest mode of BullMQ: it drops a job whose id waits already. */
 function adding(context: Context): Contender[] {
   const { stage, sizes } = context
   const keys = zipfKeys(context)

@@ -1,16 +1,16 @@
 /**
- * Who may use the dashboard. Bull Board has no protection of its own, and a browser lends its owner's access to every page that it shows:
- * - a request must name a host that is this machine, when only this machine is served: else a foreign name that was pointed at 127.0.0.1
- *   (DNS rebinding) would make a foreign page one of ours;
- * - a request that changes something must come from our own page, and no other page may frame ours;
- * - credentials, when there are any, come with every request.
+ * Decides who may use the dashboard. Bull Board does not protect itself, and a browser sends its owner's requests for every page that it shows.
+ * - When the dashboard serves only this machine, a request must name a host of this machine. A foreign name that points at 127.0.0.1
+ *   (DNS rebinding) would otherwise turn a foreign page into one of ours.
+ * - A request that changes something must come from our own page, and no other page may frame ours.
+ * - When credentials are set, every request must carry them.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { BlockList, isIP } from 'node:net'
 import type { RequestHandler } from 'express'
 import { ConfigurationError } from '../src/index.js'
 
-/** Of HTTP Basic authentication. */
+/** For HTTP Basic authentication. */
 export interface Credentials {
   readonly user: string
   readonly password: string
@@ -22,7 +22,7 @@ LOOPBACK.addAddress('::1', 'ipv6')
 
 const READING = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-/** Bull Board's page has its styles inline, and asks for fonts from the internet: it does without. */
+/** Bull Board's page has inline styles, so they are allowed. It asks the internet for fonts, and works without them. */
 const CONTENT_SECURITY_POLICY = [
   `default-src 'self'`,
   `style-src 'self' 'unsafe-inline'`,
@@ -39,12 +39,13 @@ export function isLoopback(host: string): boolean {
   return family === 0 ? host.toLowerCase() === 'localhost' : LOOPBACK.check(host, family === 4 ? 'ipv4' : 'ipv6')
 }
 
-/** @throws ConfigurationError when others than this machine could connect, and nobody is asked who they are */
+/** @throws ConfigurationError when other machines could connect without credentials, or when the credentials cannot be used */
 export function checkAccess(host: string, credentials: Credentials | undefined): void {
   if (credentials === undefined) {
     if (isLoopback(host)) return
     throw new ConfigurationError(
-      `dashboard: expected credentials with a host that is not loopback, or the host 127.0.0.1; got host ${JSON.stringify(host)} without credentials`,
+      `dashboard: expected credentials with a host that is not loopback, got host ${JSON.stringify(host)} without credentials; ` +
+        'set credentials, or use the host 127.0.0.1',
     )
   }
   const { user, password } = credentials
@@ -68,16 +69,22 @@ export const securityHeaders: RequestHandler = (_request, response, next) => {
 export const requireLoopbackName: RequestHandler = (request, response, next) => {
   const name = hostName(request.headers.host)
   if (name !== undefined && isLoopback(name)) return next()
-  response.status(421).type('text').send('The dashboard answers only to a name of this machine: 127.0.0.1, localhost or [::1].')
+  response
+    .status(421)
+    .type('text')
+    .send('The dashboard answers only to a name of this machine. Use 127.0.0.1, localhost or [::1] in the address.')
 }
 
-/** Browsers say where a request comes from; a program that says nothing is not one that can be tricked by a page. */
+/** A browser says which page a request comes from. A program that says nothing passes, because no page can trick it. */
 export const refuseCrossSite: RequestHandler = (request, response, next) => {
   if (READING.has(request.method) || isOwn(request.headers)) return next()
-  response.status(403).type('text').send('Refused: the request comes from a page that is not the dashboard.')
+  response
+    .status(403)
+    .type('text')
+    .send('The dashboard refused the request because it comes from another page. Open the dashboard itself and try again.')
 }
 
-/** HTTP Basic; compared in constant time. */
+/** The comparison takes constant time, so that its duration tells nothing about the password. */
 export function requireCredentials({ user, password }: Credentials): RequestHandler {
   const expected = digest(`${user}:${password}`)
   return (request, response, next) => {
@@ -99,7 +106,7 @@ interface Origin {
 }
 
 function isOwn({ host, origin, 'sec-fetch-site': site }: Origin): boolean {
-  // Told only to https and loopback, and then to be believed: a proxy may have changed the Host that Origin is compared with below.
+  // A browser sends this header only over https or to loopback. It is safer than the comparison below, because a proxy may change Host.
   if (site !== undefined) return site === 'same-origin' || site === 'none'
   if (origin === undefined) return true
   return URL.canParse(origin) && new URL(origin).host === host?.toLowerCase()

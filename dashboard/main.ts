@@ -1,22 +1,30 @@
 /**
- * `npm start`: a worker for all models of prisma/schema.prisma, and the dashboard. From the environment:
+ * `npm start` runs a worker for all models of prisma/schema.prisma, and the dashboard. It reads the environment:
  *
- *   REDIS_URL, DATABASE_URL              required
- *   NAMESPACE                            the one of the application's cache; write-behind
- *   HOST, PORT                           of the dashboard; 127.0.0.1 and 3000
+ *   REDIS_URL, DATABASE_URL              where the servers are; required
+ *   NAMESPACE                            the namespace of the application's cache; write-behind by default
+ *   HOST, PORT                           where the dashboard listens; 127.0.0.1 and 3000 by default
  *   DASHBOARD_USER, DASHBOARD_PASSWORD   required when HOST is not loopback
  *
- * SIGINT and SIGTERM end it in order: what is dirty is flushed first, and stays in Redis for the next worker if it cannot be.
+ * SIGINT and SIGTERM stop it in order. It flushes all dirty records first, and leaves in Redis what it cannot flush. The next worker flushes that.
  */
 import { once } from 'node:events'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { Redis } from 'ioredis'
 import { PrismaClient } from '../generated/client/client.js'
 import { models } from '../generated/write-behind.js'
-import { ConfigurationError, createWriteBehind, type FailureEvent, type Options, redact, type WriteBehind } from '../src/index.js'
+import {
+  type CloseReport,
+  ConfigurationError,
+  createWriteBehind,
+  type FailureEvent,
+  type Options,
+  redact,
+  type WriteBehind,
+} from '../src/index.js'
 import { Dashboard, type DashboardOptions } from './server.js'
 
-/** A failure that goes on is told again after this long, ms. */
+/** A failure that continues is printed again after this many ms. */
 const TELL_AGAIN = 60_000
 
 interface Settings {
@@ -28,7 +36,7 @@ interface Settings {
 
 async function main(): Promise<void> {
   const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
-  // A Ctrl-C may arrive twice, from the terminal and from npm: only the first one counts.
+  // A Ctrl-C may arrive twice, from the terminal and from npm. Only the first one counts.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {})
 
   const { redisUrl, databaseUrl, options, dashboard } = readSettings(process.env)
@@ -39,19 +47,27 @@ async function main(): Promise<void> {
   try {
     await run(cache, dashboard, stopped)
   } finally {
-    const { flushed, dirty = 'an unknown number', parked = 'an unknown number' } = await cache.close({ drain: 'all' })
-    tell(`stopped; ${flushed} records flushed on the way out, ${dirty} stay dirty in Redis, ${parked} of them parked`)
+    tell(describeEnd(await cache.close({ drain: 'all' })))
   }
+}
+
+function describeEnd({ flushed, dirty, parked }: CloseReport): string {
+  const stopped = `stopped after it flushed ${flushed} record(s)`
+  if (dirty === undefined) return `${stopped}; Redis did not say how many records stay dirty; start a worker again when Redis is back`
+  if (dirty === 0) return `${stopped}; 0 record(s) stay dirty in Redis`
+  return `${stopped}; ${dirty} record(s) stay dirty in Redis, ${parked} of them parked; start a worker again to flush them`
 }
 
 async function run(cache: WriteBehind, options: Omit<DashboardOptions, 'cache'>, stopped: Promise<unknown>): Promise<void> {
   cache.events.on('failure', failureTeller())
-  cache.events.on('parked', ({ model, key, reason }) => tell(`parked ${model} ${key}: ${reason}`))
+  cache.events.on('parked', ({ model, key, reason }) => {
+    tell(`the database refuses the record ${key} of ${model}, which is parked: ${reason}; docs/operations.md says how to repair it`)
+  })
   const dashboard = new Dashboard({ cache, ...options })
   const url = await dashboard.start()
   try {
     await cache.startWorker()
-    tell(`the worker runs, the dashboard is at ${url}`)
+    tell(`the worker runs; the dashboard is at ${url}`)
     await stopped
   } finally {
     await dashboard.stop()
@@ -63,7 +79,7 @@ function readSettings(environment: NodeJS.ProcessEnv): Settings {
   const required = (name: string, example: string): string => {
     const value = environment[name]
     if (!value) throw new ConfigurationError(`${name}: expected a URL like ${example}, got none`)
-    // Without its value: it may have a password.
+    // The message leaves the value out because it may contain a password.
     if (!URL.canParse(value) || !/^[a-z+]+:\/\//.test(value))
       throw new ConfigurationError(`${name}: expected a URL like ${example}, got something else`)
     return value
@@ -83,7 +99,7 @@ function readSettings(environment: NodeJS.ProcessEnv): Settings {
   }
 }
 
-/** Every connection and every try reports the same failure: it is told once a minute. */
+/** Prints the same failure once a minute, because every connection and every attempt reports it. */
 function failureTeller(): (event: FailureEvent) => void {
   const told = new Set<string>()
   let since = 0
@@ -93,7 +109,7 @@ function failureTeller(): (event: FailureEvent) => void {
       told.clear()
       since = now
     }
-    const line = `${[step, model].filter(Boolean).join(' ')} failed, it will be tried again: ${error.message}`
+    const line = `the step ${step}${model === undefined ? '' : ` of ${model}`} failed and will be tried again: ${error.message}`
     if (told.has(line)) return
     told.add(line)
     tell(line)
@@ -104,7 +120,7 @@ function tell(line: string): void {
   console.error(`write-behind: ${line}`)
 }
 
-// A statement that hangs would keep Prisma's pool open, and so the process.
+// The process exits here because a statement that hangs would keep Prisma's pool open, and the process with it.
 main().then(
   () => process.exit(),
   (error: unknown) => {

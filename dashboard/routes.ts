@@ -1,11 +1,11 @@
 /**
- * What of Bull Board is served: what shows jobs, and what starts them, takes them away, or pauses their queue. Not what adds jobs, or changes their data
- * or options, or sets limits: whoever could do that could write as they like into BullMQ's keys, and hold flushes up. It is a list of what
- * passes, so that the next version of Bull Board adds nothing to it.
+ * Lists the routes of Bull Board that the dashboard serves. They show jobs, start them, remove them, and pause or resume their queue. No route
+ * adds a job, changes its data or options, or sets a limit: whoever could do that could write anything into BullMQ's keys, and stop
+ * flushes. All other routes are refused, so that the next version of Bull Board cannot add one.
  */
 import type { RequestHandler } from 'express'
 
-/** `:name` stands for one part of a path, `*` for any number of them. */
+/** `:name` stands for one segment of a path, `*` for one or more segments. */
 export const SERVED = {
   GET: [
     '/',
@@ -45,10 +45,12 @@ const PATTERNS: ReadonlyMap<string, RegExp> = new Map(
   Object.entries(SERVED).map(([method, routes]) => [method, new RegExp(`^(?:${routes.map(patternOf).join('|')})$`)]),
 )
 
-/** By the path below the board's. */
+/** Looks at the path below Bull Board's own. */
 export const refuseUnknown: RequestHandler = ({ method, path }, response, next) => {
   if (PATTERNS.get(method === 'HEAD' ? 'GET' : method)?.test(path)) return next()
-  response.status(403).json({ error: 'Refused: the dashboard adds no jobs, and changes none. It starts, removes, pauses and shows them.' })
+  response.status(403).json({
+    error: 'The dashboard refused the request. It can show, start and remove jobs and pause their queue. It cannot add or change a job.',
+  })
 }
 
 function patternOf(route: string): string {

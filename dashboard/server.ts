@@ -20,22 +20,22 @@ import { refuseUnknown } from './routes.js'
 export type { Credentials } from './access.js'
 
 export interface DashboardOptions {
-  /** Whose flushes to show; it stays yours to close, after the dashboard. */
+  /** The cache whose flushes the dashboard shows. The dashboard does not close it: close it yourself, after the dashboard. */
   readonly cache: Pick<WriteBehind, 'queues' | 'status' | 'parked'>
-  /** The address to listen on. Any but loopback needs credentials. @default '127.0.0.1' */
+  /** The address to listen on. An address that is not loopback needs credentials. @default '127.0.0.1' */
   readonly host?: string
-  /** 0 for one that is free. @default 3000 */
+  /** The port to listen on; 0 takes one that is free. @default 3000 */
   readonly port?: number
-  /** Of HTTP Basic authentication. Put TLS in front of it: Basic is readable on the way. */
+  /** For HTTP Basic authentication. Put TLS in front of the dashboard, because Basic sends the password readably. */
   readonly credentials?: Credentials | undefined
 }
 
 const BOARD = '/queues'
 const STATUS = '/status'
-/** Requests under way when the dashboard stops have this long to end, ms. */
+/** When the dashboard stops, requests under way have this many ms to end. */
 const GRACE = 1000
 
-/** Bull Board over the flush queues at `/queues`, and what is dirty, overdue and parked as JSON at `/status`. */
+/** Serves Bull Board for the flush queues at `/queues`, and tells at `/status`, as JSON, how many records are dirty, overdue and parked. */
 export class Dashboard {
   readonly #host: string
   readonly #port: number
@@ -43,7 +43,7 @@ export class Dashboard {
   #starting: Promise<Server> | undefined
   #stopping: Promise<void> | undefined
 
-  /** @throws ConfigurationError for a host that is not loopback without credentials, and for an unknown option */
+  /** @throws ConfigurationError for an unknown option, for credentials that cannot be used, and for a host that needs credentials and has none */
   constructor({ cache, host = '127.0.0.1', port = 3000, credentials, ...rest }: DashboardOptions) {
     const [unknown] = Object.keys(rest)
     if (unknown !== undefined) throw new ConfigurationError(`dashboard: expected only cache, host, port and credentials, got ${unknown}`)
@@ -53,7 +53,7 @@ export class Dashboard {
     this.#app = createApp(cache, isLoopback(host), credentials)
   }
 
-  /** Resolves to the dashboard's address when it listens. */
+  /** Resolves to the dashboard's URL when it listens. */
   async start(): Promise<string> {
     this.#starting ??= this.#listen()
     const server = await this.#starting
@@ -95,7 +95,7 @@ function createApp(cache: DashboardOptions['cache'], onlyThisMachine: boolean, c
   return app.use(BOARD, refuseUnknown, requireRedis(cache.queues), createBoard(cache.queues)).use(answerFailure)
 }
 
-/** Express, and Bull Board's own, would answer with what they stumbled over. */
+/** Answers in our own words, because Express and Bull Board would quote the malformed address. */
 const refuseMalformed: RequestHandler = ({ path }, response, next) => {
   if (isDecodable(path)) return next()
   response.status(400).type('text').send('The address is malformed.')
@@ -110,7 +110,7 @@ function isDecodable(path: string): boolean {
   }
 }
 
-/** Without a stack trace, or a message that may quote something. */
+/** Answers without a stack trace and without the error's message, which may quote values. */
 const answerFailure: ErrorRequestHandler = (error, _request, response, _next) => {
   const { status, message } = toFailure(error)
   response.headersSent ? response.destroy() : response.status(status).type('text').send(message)
@@ -122,16 +122,16 @@ function toFailure(error: unknown): { status: number; message: string } {
   return isTheirs ? { status, message: 'The request is malformed.' } : { status: 500, message: 'The request failed.' }
 }
 
-/** What the board asks of a Redis that is away would wait for it, without a word. */
+/** Answers at once when Redis is away, because Bull Board's own commands would wait for Redis silently. */
 function requireRedis(queues: DashboardOptions['cache']['queues']): RequestHandler {
   return async (_request, response, next) => {
     const client = await queues[0]?.backend.client
     if (client === undefined || client.status === 'ready') return next()
-    response.status(503).type('text').send('Redis cannot be reached, or the cache is closed. What is wrong is at /status.')
+    response.status(503).type('text').send('Redis cannot be reached, or the cache is closed. Open /status to see what is wrong.')
   }
 }
 
-/** Redis does not answer, or the cache is closed. */
+/** Turns the library's own errors into an answer: Redis is away, or the cache is closed. */
 function toProblem(error: unknown): { problem: string } {
   if (error instanceof WriteBehindError) return { problem: error.message }
   throw error
@@ -141,7 +141,7 @@ function createBoard(queues: DashboardOptions['cache']['queues']): Express {
   const serverAdapter = new ExpressAdapter()
   serverAdapter.setBasePath(BOARD)
   createBullBoard({
-    queues: queues.map((queue) => new BullMQAdapter(queue, describe(queue.name))),
+    queues: queues.map((queue) => new BullMQAdapter(queue, labelOf(queue.name))),
     serverAdapter,
     options: {
       uiConfig: {
@@ -158,20 +158,20 @@ function createBoard(queues: DashboardOptions['cache']['queues']): Express {
   return serverAdapter.getRouter() as Express
 }
 
-/** @param queueName `<namespace>.<model>`; a model's name has no dot */
-function describe(queueName: string): { displayName: string; delimiter: string; description: string } {
+/** @param queueName is `<namespace>.<model>`; a model's name contains no dot */
+function labelOf(queueName: string): { displayName: string; delimiter: string; description: string } {
   const model = queueName.slice(queueName.lastIndexOf('.') + 1)
   return {
     displayName: model,
     delimiter: '.',
-    description: `Jobs hold no data: Empty, Obliterate, Clean and Remove lose nothing, the workers set the alarms again. None can be added or changed here. Pause stops the flushes of ${model}, whose writes then wait in Redis.`,
+    description: `Jobs hold no data: Empty, Obliterate, Clean and Remove lose nothing, because the workers add the jobs again. Jobs cannot be added or changed here. Pause stops the flushes of ${model}: its writes then wait in Redis until you press Resume.`,
   }
 }
 
 async function close(server: Server): Promise<void> {
   const closed = once(server, 'close')
   server.close()
-  // A browser's spare connection never asked for anything, and does not count as idle: nothing waits for it.
+  // A browser may hold a spare connection that never sent a request. Node does not count it as idle, so it is closed by force.
   const timer = setTimeout(() => server.closeAllConnections(), GRACE)
   await closed
   clearTimeout(timer)

@@ -1,24 +1,17 @@
 import type { Redis } from 'ioredis'
-import { Database, type SqlClient } from './database/database.js'
+import { createCachedModel, QUEUE_CONNECTION, type Shared } from './cached-model.js'
+import type { SqlClient } from './database/postgresql/database.js'
 import { ConfigurationError, UnavailableError } from './errors.js'
 import { createEvents, type Events } from './events.js'
 import { Barrier } from './flush/barrier.js'
-import { Flusher, type FlushLimits } from './flush/flusher.js'
-import { Limit } from './flush/limit.js'
-import { Scheduler } from './flush/scheduler.js'
-import { Sweeper } from './flush/sweeper.js'
-import { FlushWorker } from './flush/worker.js'
+import { Semaphore } from './flush/semaphore.js'
 import type { Model, Models } from './model/model.js'
-import { ModelCache } from './model-cache.js'
+import type { ModelCache } from './model-cache.js'
 import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
-import { Holds } from './read/holds.js'
-import { Inspector } from './read/inspector.js'
-import { Reader } from './read/reader.js'
 import { redact } from './redaction.js'
 import { type Connect, connectLike, problemOf } from './redis/connection.js'
-import { ShardNames } from './redis/keys.js'
 import { checkPermissions, watchPermissions } from './redis/permissions.js'
-import { named } from './redis/reply.js'
+import { named } from './redis/refusal.js'
 import { disconnect, RetryingConnection } from './redis/retrying-connection.js'
 import { Safety } from './redis/safety.js'
 import { Store } from './redis/store.js'
@@ -26,19 +19,10 @@ import { checkClock } from './start/clock.js'
 import { Confirmation } from './start/confirmation.js'
 import { drainSwitched } from './start/drain.js'
 import { checkShardCount } from './start/shard-count.js'
-import { loadQueueTelemetry, type QueueTelemetry } from './telemetry/queue-telemetry.js'
-import { loadTelemetry, type Telemetry } from './telemetry/telemetry.js'
-import { DirectWriter } from './write/direct-writer.js'
-import { type Calls, Writer } from './write/writer.js'
-import { type Part, WriteBehind } from './write-behind.js'
+import { loadQueueTelemetry, loadTelemetry } from './telemetry/load.js'
+import type { Calls } from './write/writer.js'
+import { WriteBehind } from './write-behind.js'
 
-const QUEUE_CONNECTION = {
-  /** One that answers nothing for so long is dead: its jobs would hold their shards for ever. Longer than BullMQ blocks, 10 s. */
-  socketTimeout: 15_000,
-}
-
-/** A hold lasts as long as so many statements may take. */
-const HOLD_STATEMENTS = 2
 /**
  * Redis answers what has arrived by a connection when it has carried out all of it. With one connection it and the application take
  * turns, each waiting for the other; with four, both were busy 90 % of the time (docs/performance.md).
@@ -160,13 +144,13 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
       () => confirmation.ready(),
     ),
     queueConnection: connect(QUEUE_CONNECTION),
-    limits: { claims: new Limit(CLAIMS_UNDER_WAY), statements: new Limit(options.concurrency) },
+    limits: { claims: new Semaphore(CLAIMS_UNDER_WAY), statements: new Semaphore(options.concurrency) },
   }
-  const parts = resolved.map(({ name, policy }) => assemblePart(shared, name, models[name] as Model, policy))
-  shared.barrier.serve(parts)
-  await drainSwitched(parts, shared.barrier)
-  const cache = new WriteBehind(events, parts, shared.barrier, calls, retrying, connections)
-  for (const part of parts) Object.defineProperty(cache, part.name, { value: part.cache, enumerable: true })
+  const cached = resolved.map(({ name, policy }) => createCachedModel(shared, name, models[name] as Model, policy))
+  shared.barrier.serve(cached)
+  await drainSwitched(cached, shared.barrier)
+  const cache = new WriteBehind(events, cached, shared.barrier, calls, retrying, connections)
+  for (const { name, cache: value } of cached) Object.defineProperty(cache, name, { value, enumerable: true })
   return cache as unknown as Cache<M, P>
 }
 
@@ -177,117 +161,4 @@ function confirmationOf(
 ): Confirmation {
   const used = resolved.map(({ name }) => models[name] as Model)
   return new Confirmation({ ...options, prisma, models: used, calls, retrying, events })
-}
-
-interface Shared extends Pick<Assembly<Models>, 'prisma' | 'options' | 'events' | 'connect'> {
-  /** For the application's calls, whose latency counts: apart from the flushes' connection. */
-  readonly calls: Calls & { readonly redis: Redis }
-  /** The same, and more of its kind. */
-  readonly writes: readonly Calls[]
-  readonly safety: Safety
-  readonly store: Store
-  readonly queueConnection: Redis
-  readonly telemetry: Telemetry | undefined
-  readonly queueTelemetry: QueueTelemetry
-  readonly limits: FlushLimits
-  readonly barrier: Barrier
-}
-
-function assemblePart(shared: Shared, name: string, model: Model, policy: ResolvedPolicy): Part {
-  const { prisma, options, events, connect, store, limits, barrier, telemetry, queueTelemetry } = shared
-  const { namespace, concurrency, sweepInterval, writeTimeout, statementTimeout } = options
-  const shards = new ShardNames(namespace, model.name, policy.shards)
-  const database = new Database(prisma, model, statementTimeout)
-  const scheduler = new Scheduler(namespace, model.name, policy, shared.queueConnection, queueTelemetry)
-  scheduler.queue.on('error', (error) => events.emit('failure', { step: 'queue', model: model.name, error }))
-  const flusher = new Flusher({ model, policy, shards, store, database, events, limits, telemetry })
-  const reader = assembleReader(shared, model, policy, shards, database)
-  const holds = assembleHolds(shared, model, policy, shards, reader)
-  const flush = (key: string) => barrier.flushRecord({ name, model, shards, flusher }, key, performance.now() + statementTimeout, () => {})
-  const writer = policy.strategy === 'write-behind' ? assembleWriter(shared, model, policy, shards, scheduler) : undefined
-  const common = { model: model.name, policy, shards, store, scheduler, events }
-  return {
-    name,
-    model,
-    policy,
-    shards,
-    scheduler,
-    flusher,
-    holds,
-    writer,
-    reader,
-    cache: new ModelCache({
-      model,
-      shards: policy.shards,
-      writer: writer ?? new DirectWriter({ model, database, holds, flush }),
-      reader,
-      inspector: new Inspector({ ...shared.calls, model, shards }),
-      holds,
-    }),
-    worker: new FlushWorker({
-      ...common,
-      namespace,
-      concurrency,
-      timeout: writeTimeout,
-      flusher,
-      queueTelemetry,
-      connect: () => connect(QUEUE_CONNECTION),
-    }),
-    sweeper: new Sweeper({ ...common, interval: sweepInterval, flusher }),
-  }
-}
-
-function assembleWriter(
-  { writes, safety, events, telemetry }: Shared,
-  model: Model,
-  policy: ResolvedPolicy,
-  shards: ShardNames,
-  scheduler: Scheduler,
-): Writer {
-  return new Writer({
-    calls: writes,
-    safety,
-    events,
-    telemetry,
-    model: model.name,
-    shards,
-    limits: {
-      debounce: policy.debounce,
-      maxWait: policy.maxWait,
-      maxDirty: Math.ceil(policy.maxDirty / policy.shards),
-      maxBytes: policy.maxRecordSize,
-      nameClean: policy.jobs === 'record',
-    },
-    // Nothing is lost without the alarm: the sweeper finds the shard.
-    onDirty: (shard, keys) =>
-      void scheduler.wake(shard, keys).catch((error: Error) => events.emit('failure', { step: 'schedule', model: model.name, error })),
-  })
-}
-
-function assembleReader({ calls, events }: Shared, model: Model, policy: ResolvedPolicy, shards: ShardNames, database: Database): Reader {
-  return new Reader({
-    ...calls,
-    model,
-    shards,
-    ttl: { view: policy.viewTtl, missing: policy.missingTtl },
-    snapshot: (shard, keys) => database.snapshot(shards.ledger(shard), keys),
-    onAdopted: (shard, ledger) => void events.emit('adopted', { model: model.name, shard, batch: undefined, ledger }),
-  })
-}
-
-function assembleHolds(
-  { calls, events, options }: Shared,
-  model: Model,
-  policy: ResolvedPolicy,
-  shards: ShardNames,
-  reader: Reader,
-): Holds {
-  return new Holds({
-    ...calls,
-    events,
-    model: model.name,
-    shards,
-    ttl: HOLD_STATEMENTS * options.statementTimeout,
-    load: policy.strategy === 'write-through' ? (keys) => reader.load(keys) : undefined,
-  })
 }

@@ -1,6 +1,6 @@
 export type { CloseOptions, CloseReport, Drain } from './close.js'
 export { type Cache, createWriteBehind, type Policies, type Setup } from './create.js'
-export type { SqlClient } from './database/database.js'
+export type { SqlClient } from './database/postgresql/database.js'
 export {
   BacklogFullError,
   ClosedError,

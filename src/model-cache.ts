@@ -26,7 +26,7 @@ import type { Holds } from './read/holds.js'
 import type { Inspector } from './read/inspector.js'
 import type { Reader } from './read/reader.js'
 import { redact } from './redaction.js'
-import type { View } from './redis/replies.js'
+import type { CachedRow } from './redis/replies.js'
 
 /** Takes checked writes, and says when they are safe where the model's strategy wants them. */
 export interface RecordWriter {
@@ -186,7 +186,7 @@ export class ModelCache<M extends Model = Model> {
 
   #find<S extends Select<M> | undefined>(key: string, select: Record<string, boolean> | undefined): Promise<Selected<M, S> | null> {
     if (this.#closed) throw new ClosedError()
-    const toRow = (view: View) => (view === 'missing' ? null : (this.#decode(key, view, select) as Selected<M, S>))
+    const toRow = (view: CachedRow) => (view === 'missing' ? null : (this.#decode(key, view, select) as Selected<M, S>))
     return this.#reader.find(shardOf(key, this.#shards), key, toRow)
   }
 

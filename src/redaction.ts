@@ -47,7 +47,7 @@ const KNOWN_TEXTS = [
   /^NOAUTH Authentication required\.?$/,
   /^ERR max number of clients reached$/,
   /^NOREPLICAS Not enough good replicas to write\.?$/,
-  /^MASTERDOWN RetryingConnection with MASTER is down and replica-serve-stale-data is set to 'no'\.?$/,
+  /^MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'\.?$/,
   /^CLUSTERDOWN [A-Za-z ]{1,40}$/,
   /^UNBLOCKED force unblock from blocking operation[\w ,?().-]{0,80}$/,
   /^MISCONF Errors writing to the AOF file: [A-Z][a-z]+( [a-z]+){1,6}$/,

@@ -1,28 +1,20 @@
 import type { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
+import type { CachedModel } from './cached-model.js'
 import { type CloseOptions, type CloseReport, checkCloseOptions, type Drain } from './close.js'
 import { ClosedError, InvalidInputError } from './errors.js'
 import type { Events } from './events.js'
 import { createExtension, type Extension } from './extension/extension.js'
 import { type Barrier, type Count, range, within } from './flush/barrier.js'
-import type { Flusher } from './flush/flusher.js'
 import type { QueueState } from './flush/queue-state.js'
-import type { Scheduler } from './flush/scheduler.js'
-import type { Sweeper } from './flush/sweeper.js'
-import type { FlushWorker } from './flush/worker.js'
 import type { Where } from './model/arguments.js'
 import { describe } from './model/describe.js'
 import { isObject, KeyEncoder } from './model/key.js'
 import type { Model, Models } from './model/model.js'
-import type { ModelCache } from './model-cache.js'
-import type { ResolvedPolicy } from './options.js'
-import type { Holds } from './read/holds.js'
-import type { Reader } from './read/reader.js'
 import { redact } from './redaction.js'
-import type { ShardNames } from './redis/keys.js'
 import { disconnect, type RetryingConnection } from './redis/retrying-connection.js'
 import type { Store } from './redis/store.js'
-import type { Calls, Writer } from './write/writer.js'
+import type { Calls } from './write/writer.js'
 
 /** What is to be known of one model at 3 a.m., over all processes. */
 export interface ModelStatus {
@@ -60,23 +52,6 @@ export interface ParkedRecord {
   readonly reason: string
 }
 
-/** All that serves one model. */
-export interface Part {
-  readonly name: string
-  readonly cache: ModelCache
-  readonly model: Model
-  readonly shards: ShardNames
-  readonly flusher: Flusher
-  readonly scheduler: Scheduler
-  readonly worker: FlushWorker
-  readonly sweeper: Sweeper
-  readonly policy: ResolvedPolicy
-  readonly holds: Holds
-  /** Only with the strategy write-behind. */
-  readonly writer: Writer | undefined
-  readonly reader: Reader
-}
-
 const FLUSH_TIMEOUT = 30_000
 
 /** Where the models do not matter. */
@@ -92,7 +67,7 @@ export type FlushOptions<C extends Models = NoModels> = {
 export class WriteBehind<C extends Models = NoModels> {
   /** Emits `written`, `flushed`, `parked`, `unparked`, `adopted`, `backlog`, `failure`, of this process. A listener that throws breaks nothing. */
   readonly events: Events
-  readonly #parts: readonly Part[]
+  readonly #models: readonly CachedModel[]
   readonly #barrier: Barrier
   readonly #calls: Calls & { readonly redis: Redis }
   readonly #retrying: readonly RetryingConnection[]
@@ -102,14 +77,14 @@ export class WriteBehind<C extends Models = NoModels> {
   /** @internal made by createWriteBehind */
   constructor(
     events: Events,
-    parts: readonly Part[],
+    models: readonly CachedModel[],
     barrier: Barrier,
     calls: Calls & { readonly redis: Redis },
     retrying: readonly RetryingConnection[],
     connections: readonly Redis[],
   ) {
     this.events = events
-    this.#parts = parts
+    this.#models = models
     this.#barrier = barrier
     this.#calls = calls
     this.#retrying = retrying
@@ -118,7 +93,7 @@ export class WriteBehind<C extends Models = NoModels> {
 
   /** The BullMQ queues of the flush jobs, one a model: for Bull Board. */
   get queues(): readonly Queue[] {
-    return this.#parts.map(({ scheduler }) => scheduler.queue as Queue)
+    return this.#models.map(({ scheduler }) => scheduler.queue as Queue)
   }
 
   /**
@@ -132,7 +107,7 @@ export class WriteBehind<C extends Models = NoModels> {
    * @throws ClosedError
    */
   async flush(options: FlushOptions<C> = {}): Promise<{ records: number }> {
-    const { part, key, timeout } = this.#flushOptions(options)
+    const { cached, key, timeout } = this.#flushOptions(options)
     if (this.#closing !== undefined) throw new ClosedError()
     const deadline = performance.now() + timeout
     let records = 0
@@ -141,8 +116,8 @@ export class WriteBehind<C extends Models = NoModels> {
     }
     try {
       await this.#barrier.confirm(deadline)
-      if (part !== undefined && key !== undefined) await this.#barrier.flushRecord(part, key, deadline, count)
-      else await this.#barrier.flush(part === undefined ? this.#parts : [part], deadline, count)
+      if (cached !== undefined && key !== undefined) await this.#barrier.flushRecord(cached, key, deadline, count)
+      else await this.#barrier.flush(cached === undefined ? this.#models : [cached], deadline, count)
     } catch (error) {
       throw redact(error)
     }
@@ -154,7 +129,7 @@ export class WriteBehind<C extends Models = NoModels> {
    * with a policy, and see to it where they are not. docs/extension.md says what goes where. Apply it after your other extensions.
    */
   extension(): Extension {
-    return createExtension({ parts: this.#parts, barrier: this.#barrier, isClosed: () => this.#closing !== undefined })
+    return createExtension({ models: this.#models, barrier: this.#barrier, isClosed: () => this.#closing !== undefined })
   }
 
   /**
@@ -164,9 +139,9 @@ export class WriteBehind<C extends Models = NoModels> {
    */
   async startWorker(): Promise<void> {
     if (this.#closing !== undefined) throw new ClosedError()
-    await Promise.all(this.#parts.map(({ worker }) => worker.start()))
+    await Promise.all(this.#models.map(({ worker }) => worker.start()))
     if (this.#closing !== undefined) throw new ClosedError()
-    for (const { sweeper } of this.#parts) sweeper.start()
+    for (const { sweeper } of this.#models) sweeper.start()
   }
 
   /**
@@ -201,7 +176,7 @@ export class WriteBehind<C extends Models = NoModels> {
     return this.#closing
   }
 
-  #flushOptions(options: unknown): { part: Part | undefined; key: string | undefined; timeout: number } {
+  #flushOptions(options: unknown): { cached: CachedModel | undefined; key: string | undefined; timeout: number } {
     if (!isObject(options)) throw new InvalidInputError(undefined, 'flush', '{ model, key, timeout }', describe(options))
     const { model, key, timeout = FLUSH_TIMEOUT, ...rest } = options
     const [unknown] = Object.keys(rest)
@@ -210,14 +185,14 @@ export class WriteBehind<C extends Models = NoModels> {
       throw new InvalidInputError(undefined, 'flush.timeout', 'milliseconds', describe(timeout))
     if (model === undefined) {
       if (key !== undefined) throw new InvalidInputError(undefined, 'flush.model', 'a model beside the key', 'none')
-      return { part: undefined, key: undefined, timeout }
+      return { cached: undefined, key: undefined, timeout }
     }
-    const part = this.#parts.find(({ name }) => name === model)
-    if (part === undefined) {
-      const names = this.#parts.map(({ name }) => name).join(', ')
+    const cached = this.#models.find(({ name }) => name === model)
+    if (cached === undefined) {
+      const names = this.#models.map(({ name }) => name).join(', ')
       throw new InvalidInputError(undefined, 'flush.model', `one of ${names}`, describe(model))
     }
-    return { part, key: key === undefined ? undefined : new KeyEncoder(part.model).encode(key), timeout }
+    return { cached, key: key === undefined ? undefined : new KeyEncoder(cached.model).encode(key), timeout }
   }
 
   async #status(): Promise<ModelStatus[]> {
@@ -225,9 +200,9 @@ export class WriteBehind<C extends Models = NoModels> {
     const now = await connection.ask(undefined, () => store.now())
     const [shards, ...states] = await Promise.all([
       this.#eachShard((each, prefix) => each.status(prefix)),
-      ...this.#parts.map(({ model, scheduler }) => connection.ask(model.name, () => scheduler.state(redis))),
+      ...this.#models.map(({ model, scheduler }) => connection.ask(model.name, () => scheduler.state(redis))),
     ])
-    return this.#parts.map(({ model }, n) => {
+    return this.#models.map(({ model }, n) => {
       const { queue } = states[n] as QueueState
       const status = { model: model.name, dirty: 0, parked: 0, writes: 0, rows: 0, batches: 0, overdue: 0, queue }
       for (const { answer } of shards.filter((shard) => shard.model === model.name)) {
@@ -241,7 +216,7 @@ export class WriteBehind<C extends Models = NoModels> {
   /** @throws UnavailableError */
   #eachShard<T>(ask: (store: Store, prefix: string) => Promise<T>): Promise<{ model: string; answer: T }[]> {
     const { connection, store } = this.#calls
-    const answers = this.#parts.flatMap(({ model: { name }, shards }) =>
+    const answers = this.#models.flatMap(({ model: { name }, shards }) =>
       range(shards.count).map(async (shard) => ({
         model: name,
         answer: await connection.ask(name, () => ask(store, shards.prefix(shard))),
@@ -251,23 +226,23 @@ export class WriteBehind<C extends Models = NoModels> {
   }
 
   async #drain(drain: Drain, deadline: number, count: Count): Promise<void> {
-    if (drain === 'all') await this.#barrier.flush(this.#parts, deadline, count)
-    if (drain === 'own') await this.#barrier.flushOwn(this.#parts, deadline, count)
+    if (drain === 'all') await this.#barrier.flush(this.#models, deadline, count)
+    if (drain === 'own') await this.#barrier.flushOwn(this.#models, deadline, count)
   }
 
   async #close(deadline: number, drain: Drain): Promise<CloseReport> {
     let flushed = 0
     const end = async () => {
-      await Promise.all(this.#parts.map(({ cache }) => cache.close()))
-      await Promise.all(this.#parts.flatMap(({ worker, sweeper }) => [sweeper.stop(), worker.stop()]))
+      await Promise.all(this.#models.map(({ cache }) => cache.close()))
+      await Promise.all(this.#models.flatMap(({ worker, sweeper }) => [sweeper.stop(), worker.stop()]))
       await this.#drain(drain, deadline, (records) => {
         flushed += records
       })
     }
     await within(deadline, end()).catch((error: Error) => void this.events.emit('failure', { step: 'flush', model: undefined, error }))
     const left = await within(deadline + 1000, this.#status()).catch(() => undefined)
-    await Promise.allSettled(this.#parts.map(({ scheduler }) => within(deadline + 1000, scheduler.stop())))
-    await Promise.allSettled(this.#parts.map(({ worker }) => within(deadline + 1000, worker.abandon())))
+    await Promise.allSettled(this.#models.map(({ scheduler }) => within(deadline + 1000, scheduler.stop())))
+    await Promise.allSettled(this.#models.map(({ worker }) => within(deadline + 1000, worker.abandon())))
     for (const connection of this.#retrying) connection.close()
     for (const connection of this.#connections) disconnect(connection)
     return { flushed, dirty: total(left, 'dirty'), parked: total(left, 'parked') }

@@ -60,7 +60,7 @@ describe.each(Object.entries(POLICIES))('with the extension, %s', (_, policies) 
     await database.drop()
   })
 
-  // The application as it is takes the type of its own client: test/extension-types.test.ts compiles it with this one.
+  // The application as it is takes the type of its own client: test/extension/types.test.ts compiles it with this one.
   testApplication(async () => ({ app: createApp(connection.db as unknown as Client), close: async () => {} }))
 
   test('nothing is left parked, and no view is other than its row', async () => {

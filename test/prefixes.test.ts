@@ -1,8 +1,8 @@
 /** A script stops at any of its commands, in any state of a shard: what was acknowledged, before and afterwards, is in the database once. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { models } from '../generated/write-behind.js'
-import { Database } from '../src/database/database.js'
-import type { RowChange } from '../src/database/statement.js'
+import { Database } from '../src/database/postgresql/database.js'
+import type { RowChange } from '../src/database/postgresql/statement.js'
 import { Store } from '../src/redis/store.js'
 import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
 import { createFailingStore } from './prefixes/failing-store.js'

@@ -1,201 +1,34 @@
 /** No sink has a password, a value of a row, or what a malformed URL is made of; and spans have no keys of records. */
 import { execFile } from 'node:child_process'
 import { inspect } from 'node:util'
-import { context, trace } from '@opentelemetry/api'
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
-import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
+import { describe, expect, inject, test } from 'vitest'
 import { Dashboard } from '../dashboard/server.js'
-import { models } from '../generated/write-behind.js'
-import { type Cache, createWriteBehind, type FailureEvent, type Policies, redact } from '../src/index.js'
+import type { FailureEvent } from '../src/index.js'
 import { shardPrefix } from '../src/redis/keys.js'
-import { createDatabase, createRedis, type TestDatabase } from './fixture.js'
-
-const REDIS_PASSWORD = 'kanarie-redis-1f9c'
-const DATABASE_PASSWORD = 'kanarie-postgres-77ab'
-const TEXT = 'kanarie-text-40d2'
-const NUMBER = 1_987_654_321
-const KEY = 'kanarie-key-c01e'
-const BYTES = Buffer.from('kanarie-bytes')
-/** In every form that a sink could have them in. */
-const SECRETS = [REDIS_PASSWORD, DATABASE_PASSWORD, TEXT, String(NUMBER), BYTES.toString('hex'), BYTES.toString('base64'), 'kanarie-bytes']
-
-const still = { shards: 1, debounce: 3_600_000, maxWait: 3_600_000 }
-const quick = { shards: 1, debounce: 20, maxWait: 100, backoff: 50, attempts: 2 }
-const { redis, namespace, empty, clean } = createRedis()
-const exporter = new InMemorySpanExporter()
-const open: { close(options?: { deadline?: number }): Promise<unknown> }[] = []
-const connections: Redis[] = []
-const user = `user-${namespace}`
-/** All that was said to anybody. */
-const said: string[] = []
-let database: TestDatabase
-
-beforeAll(async () => {
-  database = await createDatabase()
-  await redis.call('ACL', 'SETUSER', user, 'on', `>${REDIS_PASSWORD}`, '~*', '&*', '+@all')
-  context.setGlobalContextManager(new AsyncLocalStorageContextManager())
-  trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }))
-  process.on('warning', hear)
-})
-
-afterEach(async () => {
-  await redis.call('ACL', 'SETUSER', user, '+@all')
-  await Promise.all(open.splice(0).map((cache) => cache.close({ deadline: 3000 })))
-  for (const connection of connections.splice(0)) connection.disconnect()
-  hear(exporter.getFinishedSpans().map(({ name, attributes, events, status }) => ({ name, attributes, events, status })))
-  exporter.reset()
-  await hearRedis()
-  await empty()
-  await database.query('drop trigger if exists tell on "Document"')
-  await database.query('truncate "Document", "Counter", write_behind_ledger')
-  const all = said.splice(0)
-  for (const secret of SECRETS) expect(all.filter((text) => text.includes(secret))).toEqual([])
-})
-
-afterAll(async () => {
-  process.off('warning', hear)
-  trace.disable()
-  context.disable()
-  await redis.call('ACL', 'DELUSER', user)
-  await clean()
-  await database.drop()
-})
-
-/** Takes down all that can be seen of something. */
-function hear(what: unknown): void {
-  said.push(inspect(what, { depth: 10, showHidden: true, maxStringLength: null, maxArrayLength: null }), JSON.stringify(what) ?? '')
-  if (what instanceof Error)
-    said.push(
-      String(what.stack),
-      JSON.stringify(Object.fromEntries(Object.getOwnPropertyNames(what).map((name) => [name, Reflect.get(what, name)]))),
-    )
-}
-
-/** Jobs, with their logs; their data and results are what others see of them. */
-async function hearRedis(): Promise<void> {
-  for (const key of await redis.keys(`{${namespace}}:queues*`)) {
-    const type = await redis.type(key)
-    if (type === 'hash') hear(await redis.hgetall(key))
-    else if (type === 'list') hear(await redis.lrange(key, 0, -1))
-    else if (type === 'stream') hear(await redis.xrange(key, '-', '+'))
-  }
-}
-
-async function connect<const P extends Policies<typeof models>>(policies: P, url?: string): Promise<Cache<typeof models, P>> {
-  const connection = url === undefined ? redis : new Redis(url, { lazyConnect: true })
-  if (url !== undefined) connections.push(connection)
-  const cache = await createWriteBehind({ prisma: database.prisma, redis: connection, namespace, models, policies, writeTimeout: 1500 })
-  open.push(cache)
-  for (const name of ['failure', 'parked', 'flushed', 'adopted'] as const) cache.events.on(name, hear)
-  return cache
-}
-
-function redisUrl(password = REDIS_PASSWORD): string {
-  const url = new URL(inject('redisUrl'))
-  ;[url.username, url.password] = [user, password]
-  return url.toString()
-}
-
-/** Resolves to the error, which is heard. */
-async function failing(task: () => Promise<unknown>): Promise<Error> {
-  try {
-    await task()
-  } catch (error) {
-    hear(error)
-    return error as Error
-  }
-  throw new Error('expected a failure')
-}
+import {
+  BYTES,
+  connect,
+  DATABASE_PASSWORD,
+  database,
+  exporter,
+  failing,
+  hear,
+  KEY,
+  NUMBER,
+  namespace,
+  quick,
+  REDIS_PASSWORD,
+  redis,
+  redisUrl,
+  still,
+  TEXT,
+  user,
+} from './sinks.js'
 
 const document = (id: string) => ({
   where: { id },
   create: { title: TEXT, body: { [TEXT]: TEXT }, note: TEXT, rank: NUMBER, blob: BYTES, tags: [TEXT] },
   update: { note: TEXT },
-})
-
-describe('an error of another library', () => {
-  const reply = Object.assign(new Error(`ERR wrong number of arguments for '${TEXT}'`), {
-    command: { name: 'auth', args: [user, REDIS_PASSWORD] },
-  })
-  reply.name = 'ReplyError'
-  test.each([
-    ['a reply of Redis', reply, /^ERR: Redis refused a command/],
-    ['one whose first word is no word of Redis', Object.assign(new Error(`${TEXT} x`), { name: 'ReplyError' }), /^ERR: /],
-    [
-      'a command that Redis does not allow',
-      Object.assign(new Error("NOPERM this user has no permissions to run the 'zrank' command"), { name: 'ReplyError' }),
-      /^NOPERM: .* zrank/,
-    ],
-    [
-      'a path that is a malformed URL',
-      Object.assign(new Error(`connect ENOENT ${REDIS_PASSWORD}`), { code: 'ENOENT', syscall: 'connect', address: REDIS_PASSWORD }),
-      /^connect ENOENT$/,
-    ],
-    [
-      'a host that is a part of one',
-      Object.assign(new Error(`getaddrinfo ENOTFOUND ${REDIS_PASSWORD}`), {
-        code: 'ENOTFOUND',
-        syscall: 'getaddrinfo',
-        hostname: REDIS_PASSWORD,
-      }),
-      /^getaddrinfo ENOTFOUND$/,
-    ],
-    [
-      'a refused connection',
-      Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), {
-        code: 'ECONNREFUSED',
-        syscall: 'connect',
-        address: '127.0.0.1',
-        port: 1,
-      }),
-      /^connect ECONNREFUSED 127\.0\.0\.1:1$/,
-    ],
-    [
-      'one with causes',
-      new TypeError(TEXT, { cause: Object.assign(new Error(TEXT), { code: 'P2010', meta: { TEXT }, cause: new SyntaxError(TEXT) }) }),
-      /^TypeError; its message/,
-    ],
-    ['one whose code is a text', Object.assign(new Error(TEXT), { code: TEXT, name: TEXT }), /^Error; its message/],
-    ['a line that looks like a place in the code', new Error(`x\n    at ${TEXT} (y)`), /^Error; its message/],
-    ['what is no error', { password: REDIS_PASSWORD }, /^something that is no error/],
-  ])('%s leaves as its class, its code and its place', (_, error, message) => {
-    const redacted = redact(error)
-    hear(redacted)
-    expect(redacted.message).toMatch(message)
-    if (error instanceof Error) expect(redacted.stack).toMatch(/secrets\.test\.ts|^\w+Error|^Error/)
-  })
-})
-
-describe('a reply from within a script', () => {
-  const oom = "-OOM command not allowed when used memory > 'maxmemory'."
-  test.each([
-    ['full memory, behind the place', `ERR Error running script (call to f_0): @user_script:1: @user_script: 1: ${oom}`, 'OOM'],
-    ['full memory, behind a sign', `-${oom} script: f_0`, 'OOM'],
-    ['full memory, of a transaction', `EXECABORT Transaction discarded because of: ${oom.slice(1)}`, 'OOM'],
-    ['a replica', "ERR user_script:1: -READONLY You can't write against a read only replica.", 'READONLY'],
-    ['a foreign key', 'ERR user_script:1: WRONGTYPE Operation against a key holding the wrong kind of value', 'WRONGTYPE'],
-    ['a missing right', `ERR user_script:1: -NOPERM User ${TEXT} has no permissions to access a key`, 'NOPERM'],
-    ['a value that looks like one', `ERR unknown 'OOM command not allowed ${TEXT}'`, 'ERR'],
-  ])('says what it is: %s', async (_, text, word) => {
-    const error = await failing(() => redis.eval('return redis.error_reply(ARGV[1])', 0, text))
-    const redacted = redact(error)
-    said.splice(0)
-    hear(redacted)
-    expect(redacted.message).toMatch(new RegExp(`^${word}: Redis refused a command`))
-    expect(redacted.message).not.toContain('memory')
-  })
-
-  test('says that a right is missing, for which Redis has no word there', async () => {
-    const connection = new Redis(redisUrl())
-    connections.push(connection)
-    await redis.call('ACL', 'SETUSER', user, '-lpush')
-    const error = await failing(() => connection.eval('return redis.call("lpush", KEYS[1], ARGV[1])', 1, `{${namespace}}`, NUMBER))
-    said.splice(0)
-    hear(redact(error))
-    expect(redact(error).message).toMatch(/^NOPERM: Redis refused a command/)
-  })
 })
 
 describe('Redis', () => {

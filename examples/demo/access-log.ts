@@ -11,30 +11,30 @@ export interface AccessLogEntry {
   readonly time: Date
 }
 
-/** host identity user [time] "request" status bytes — and, in the combined format, "referrer" "agent". */
+/** `host identity user [time] "request" status bytes`; the combined format adds `"referrer" "agent"`. */
 const LINE = /^\S+ \S+ .+? \[([^\]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-)(?: "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*")?\s*$/
 const REQUEST = /^[A-Za-z]+ (\S.*?)(?: HTTP\/\d(?:\.\d)?)?$/
 const TIME = /^(\d{2})\/([A-Z][a-z]{2})\/(\d{4}):(\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})$/
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
-/** Undefined: not a line of the Common or Combined Log Format, or its request has no target. */
+/** Returns undefined when the line is not in the Common or Combined Log Format, or when its request has no target. */
 export function parseAccessLogLine(line: string): AccessLogEntry | undefined {
   const [, timeText = '', request = '', status = '', bytes = ''] = LINE.exec(line) ?? []
   const target = REQUEST.exec(request)?.[1]
   const time = parseTime(timeText)
-  // No text of PostgreSQL can hold a NUL.
+  // PostgreSQL cannot store a text with a NUL.
   if (target === undefined || time === undefined || target.includes('\0')) return undefined
   const size = bytes === '-' ? 0 : Number(bytes)
   if (!Number.isSafeInteger(size)) return undefined
   return { target, status: Number(status), bytes: size, time }
 }
 
-/** The lines of a file, unpacked if its name ends in `.gz`; never the whole file at once. */
+/** Reads a file line by line, and never holds all of it. Unpacks the file if its name ends in `.gz`. */
 export async function* readLines(path: string): AsyncGenerator<string> {
   const file = createReadStream(path)
   const input: Readable = path.endsWith('.gz') ? pipeline(file, createGunzip(), () => {}) : file
   const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
-  // readline tells nobody of a failure of its input.
+  // readline does not report that its input failed.
   let failure: Error | undefined
   input.on('error', (error: Error) => {
     failure = error

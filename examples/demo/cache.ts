@@ -10,7 +10,7 @@ export interface Connections {
   readonly namespace: string
 }
 
-/** The same in the demo and in its worker. Counters are few: with a job each, the dashboard names them. */
+/** The demo and its worker use the same policies. Each counter has a job of its own, so that the dashboard names it; there are only a few. */
 const policies = { pageView: {}, reading: {}, player: {}, counter: { jobs: 'record' } } as const
 
 export type DemoCache = Cache<typeof models, typeof policies>
@@ -23,7 +23,7 @@ export interface OpenCache {
 
 export async function openCache({ redisUrl, databaseUrl, namespace }: Connections): Promise<OpenCache> {
   const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: databaseUrl }) })
-  // Only its settings are used: it never connects.
+  // The cache copies the settings of this connection, which itself never connects.
   const redis = new Redis(redisUrl, { lazyConnect: true })
   const cache = await createWriteBehind({ prisma, redis, models, policies, namespace })
   const close = async () => {

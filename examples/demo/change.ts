@@ -1,6 +1,6 @@
 import type { DemoCache } from './cache.js'
 
-/** One write of the input: amounts to add to a record, and values that it has from then on. */
+/** One write of the input: amounts to add to a record's fields, and new values for other fields. */
 export type Change =
   | {
       readonly model: 'pageView'
@@ -27,7 +27,7 @@ export type Change =
       readonly set: undefined
     }
 
-/** Resolves when the cache acknowledged it. */
+/** Resolves when the cache has acknowledged the change. */
 export function write(cache: DemoCache, change: Change): Promise<void> {
   switch (change.model) {
     case 'pageView': {

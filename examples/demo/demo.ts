@@ -14,16 +14,16 @@ import { countRequests, LogTraffic, SyntheticTraffic, type Traffic } from './tra
 import { type Verdict, verify } from './verifier.js'
 import { WorkerProcess } from './worker-process.js'
 
-/** How long writes may take to be acknowledged after the input has ended, ms. */
+/** After the input has ended, its writes have this many ms to be acknowledged. */
 const PATIENCE = 60_000
-/** And their changes to reach the database, ms. */
+/** After that, their changes have this many ms to reach the database. */
 const DRAIN_TIMEOUT = 120_000
 
-/** Resolves to whether all records agree. @param ctrlC ends the input @throws UsageError */
+/** Resolves to true when all records agree with the input. @param ctrlC ends the input @throws UsageError */
 export async function runDemo(options: DemoOptions, given: GivenServers, ctrlC: AbortSignal): Promise<boolean> {
   if (options.databaseOutage > 0 && given.databaseUrl) {
     throw new UsageError(
-      '--database-outage: expected a PostgreSQL that the demo starts itself, got one in DATABASE_URL, which it must not stop',
+      '--database-outage: expected a PostgreSQL that the demo starts itself, got one in DATABASE_URL, which the demo must not stop; unset DATABASE_URL',
     )
   }
   const servers = await startServers(given, `${Date.now().toString(36)}_${randomBytes(3).toString('hex')}`)
@@ -36,7 +36,8 @@ export async function runDemo(options: DemoOptions, given: GivenServers, ctrlC: 
       await open.close()
     }
   } finally {
-    for (const left of await servers.stop(!isGoodRun)) process.stderr.write(`left for you to look at: ${left}\n`)
+    for (const left of await servers.stop(!isGoodRun))
+      process.stderr.write(`the run failed, so the demo left this for you to look at: ${left}\n`)
   }
   return isGoodRun
 }
@@ -69,7 +70,7 @@ class Demo {
       onMessage: (message) => this.#meter.hear(message),
       onDeath: (how) => {
         this.#workerDeaths++
-        this.#progress.note(`the worker died (${how}); starting another`)
+        this.#progress.note(`the worker died (${how}); the demo starts another one`)
       },
     })
   }
@@ -102,7 +103,7 @@ class Demo {
     }
   }
 
-  /** The input with the faults; ends when both have, and every write was answered. */
+  /** Replays the input and injects the faults. Resolves when both have ended and every write is answered. */
   async #replay(): Promise<void> {
     const { rate, duration } = await this.#pace()
     const { seconds } = this.#options
@@ -117,7 +118,7 @@ class Demo {
     await Promise.all([faults, this.#sender.stop(PATIENCE)])
   }
 
-  /** The rate of the replay, and for faults the seconds that it takes. */
+  /** Decides the rate of the replay, and how many seconds it takes, so that the faults come in its middle. */
   async #pace(): Promise<{ rate: number | undefined; duration: number }> {
     const { log, once, rate, seconds, killWorker, databaseOutage } = this.#options
     if (!killWorker && databaseOutage === 0) return { rate, duration: 0 }
@@ -126,7 +127,7 @@ class Demo {
     const requests = await countRequests(log)
     if (rate !== undefined) return { rate, duration: Math.min(seconds ?? Number.POSITIVE_INFINITY, requests / rate) }
     const duration = seconds ?? wanted
-    this.#progress.note(`replaying ${requests} requests in ${duration} s, to have a middle to break things in`)
+    this.#progress.note(`the replay of ${requests} requests is slowed to ${duration} s, so that the faults come in its middle`)
     return { rate: Math.max(1, requests / duration), duration }
   }
 
@@ -139,7 +140,7 @@ class Demo {
     }
   }
 
-  /** Brings what is dirty into the database, beside the worker. What it cannot is found by the comparison. */
+  /** Flushes all dirty records while the worker flushes too. The comparison finds what neither of them could flush. */
   async #drain(): Promise<void> {
     const flushed = this.#open.cache.flush({ timeout: DRAIN_TIMEOUT })
     await answered(flushed, DRAIN_TIMEOUT + 5000).catch((error) => this.#fail(error))
@@ -177,13 +178,13 @@ class Demo {
     return isGood(result)
   }
 
-  /** The first failure that nothing else in the result shows. */
+  /** Keeps the first failure, because no other field of the result shows it. */
   #fail(error: Error): void {
     this.#error ??= error.message
   }
 }
 
-/** Seconds, to the hundredth. */
+/** Resolves to the seconds that the task took, rounded to hundredths. */
 async function timed(task: () => Promise<void>): Promise<number> {
   const started = performance.now()
   await task()

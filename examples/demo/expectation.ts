@@ -1,12 +1,12 @@
 import type { Change } from './change.js'
 
-/** What one row must hold. A sum is a range when writes with an unknown outcome went into it. */
+/** What one row must contain. A sum is a range when some of its writes have an unknown outcome. */
 export interface ExpectedRow {
   readonly sums: Map<string, { low: number; high: number }>
-  /** The newest values; an increment alone sets none. */
+  /** The newest values. Undefined when all writes were increments. */
   set: Change['set']
   writes: number
-  /** Writes of it that may or may not have been stored. With any, its values may be those before. */
+  /** How many of its writes may or may not have been stored. If there are any, the row may still have earlier values. */
   doubtful: number
 }
 
@@ -14,11 +14,11 @@ export type ModelName = Change['model']
 
 export const MODEL_NAMES: readonly ModelName[] = ['pageView', 'reading', 'player', 'counter']
 
-/** What the database must hold in the end, by the input alone. Grows with the number of distinct records, not of writes. */
+/** Computes from the input alone what the database must contain at the end. It grows with the number of records, not of writes. */
 export class Expectation {
   readonly #rows = new Map(MODEL_NAMES.map((name) => [name, new Map<string, ExpectedRow>()]))
 
-  /** To be told of every change, in the order in which they are issued. */
+  /** Call it for every change, in the order in which the changes are sent. */
   add({ model, key, add, set }: Change): ExpectedRow {
     const row = this.#row(model, rowKey(key))
     row.writes++
@@ -34,7 +34,7 @@ export class Expectation {
     return row
   }
 
-  /** A change that was added may or may not have been stored. */
+  /** Call it for a change that was added and may or may not have been stored. */
   doubt({ model, key, add }: Change): void {
     const row = this.#row(model, rowKey(key))
     row.doubtful++
@@ -60,7 +60,7 @@ export class Expectation {
   }
 }
 
-/** Of a change, and of a row of the database. */
+/** Makes the same text from a change's key and from the key of its row in the database. */
 export function rowKey(key: object): string {
   return Object.values(key).join('\0')
 }

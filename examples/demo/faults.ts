@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface FaultPlan {
   readonly killWorker: boolean
-  /** Seconds; 0: none. */
+  /** In seconds; 0 means that there is no outage. */
   readonly databaseOutage: number
 }
 
@@ -14,8 +14,8 @@ export interface FaultTargets {
 }
 
 /**
- * Breaks things in the middle of a run of `duration` seconds. Resolves when all works again; the signal ends an outage early.
- * With both faults, the worker dies in the middle of the outage.
+ * Injects the faults in the middle of a run of `duration` seconds. Resolves when everything works again. The signal ends an outage early.
+ * If both faults are planned, the worker dies in the middle of the outage.
  */
 export async function injectFaults(plan: FaultPlan, duration: number, targets: FaultTargets, signal: AbortSignal): Promise<void> {
   await Promise.all([killWorker(plan, duration, targets, signal), interruptDatabase(plan, duration, targets, signal)])
@@ -23,7 +23,7 @@ export async function injectFaults(plan: FaultPlan, duration: number, targets: F
 
 async function killWorker({ killWorker }: FaultPlan, duration: number, targets: FaultTargets, signal: AbortSignal): Promise<void> {
   if (!killWorker || !(await wait(duration / 2, signal))) return
-  targets.note('killing the worker (SIGKILL)')
+  targets.note('the demo kills the worker (SIGKILL)')
   targets.killWorker()
 }
 
@@ -34,14 +34,14 @@ async function interruptDatabase(
   signal: AbortSignal,
 ): Promise<void> {
   if (databaseOutage === 0 || !(await wait(Math.max(0, duration - databaseOutage) / 2, signal))) return
-  targets.note(`PostgreSQL is stopped for ${databaseOutage} s`)
+  targets.note(`the demo stops PostgreSQL for ${databaseOutage} s`)
   await targets.stopDatabase()
   await wait(databaseOutage, signal)
   await targets.startDatabase()
   targets.note('PostgreSQL runs again')
 }
 
-/** Whether the time passed without the signal. */
+/** Resolves to true when the time has passed, and to false when the signal came first. */
 function wait(seconds: number, signal: AbortSignal): Promise<boolean> {
   return sleep(seconds * 1000, true, { signal }).catch(() => false)
 }

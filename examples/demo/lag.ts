@@ -1,19 +1,19 @@
-/** Width of a bucket, as a factor: percentiles are exact to 2 %. */
+/** Each bucket is 2 % wider than the one before, so percentiles are exact to 2 %. */
 const FACTOR = 1.02
 
-/** Percentiles of any number of lags, in bounded memory. */
+/** Computes percentiles of any number of lags in bounded memory. */
 export class LagHistogram {
   readonly #buckets = new Map<number, number>()
   #count = 0
 
-  /** @param lag ms */
+  /** @param lag in ms */
   add(lag: number): void {
     const bucket = Math.round(Math.log(lag + 1) / Math.log(FACTOR))
     this.#buckets.set(bucket, (this.#buckets.get(bucket) ?? 0) + 1)
     this.#count++
   }
 
-  /** In ms; 0 if there was none. @param share 0.99 for the 99th percentile */
+  /** Returns ms, or 0 when no lag was added. @param share is 0.99 for the 99th percentile */
   percentile(share: number): number {
     let left = Math.ceil(this.#count * share)
     for (const [bucket, count] of [...this.#buckets].sort(([a], [b]) => a - b)) {

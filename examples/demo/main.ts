@@ -27,7 +27,7 @@ function endingSignal(): AbortSignal {
   for (const signal of SIGNALS) {
     process.on(signal, () => {
       if (controller.signal.aborted) process.exit(130)
-      console.error(`${signal}: draining; once more to leave at once`)
+      console.error(`${signal}: the input ends, and the demo drains, compares and reports; send the signal again to exit at once`)
       controller.abort()
     })
   }

@@ -9,16 +9,16 @@ export interface Totals {
   readonly rows: number
   readonly dirty: number
   readonly parked: number
-  /** Ms. */
+  /** In ms. */
   readonly overdue: number
 }
 
 const STATUS_TIMEOUT = 5000
 
-/** Measures a run: what this process and the worker flushed, how late, and what failed. */
+/** Measures what this process and the worker flushed, how late they flushed it, and how often a flush failed. */
 export class Meter {
   readonly lags = new LagHistogram()
-  /** They are tried again. */
+  /** Flushes that failed. Each of them was tried again. */
   failedFlushes = 0
   readonly #cache: DemoCache
   #recentLags = new LagHistogram()
@@ -29,7 +29,7 @@ export class Meter {
     cache.events.on('failure', ({ step, error }) => this.hear({ kind: 'failure', step, message: error.message }))
   }
 
-  /** What the worker says. */
+  /** Takes a message of the worker. */
   hear(message: WorkerMessage): void {
     if (message.kind === 'failure' && message.step === 'flush') this.failedFlushes++
     if (message.kind !== 'flushed') return
@@ -39,14 +39,14 @@ export class Meter {
     }
   }
 
-  /** Of all models. @throws Error when Redis does not answer */
+  /** Sums up the status of all models. @throws Error when Redis does not answer */
   async totals(): Promise<Totals> {
     const models = await answered(this.#cache.status(), STATUS_TIMEOUT)
     const sum = (field: 'rows' | 'dirty' | 'parked') => models.reduce((total, model) => total + model[field], 0)
     return { rows: sum('rows'), dirty: sum('dirty'), parked: sum('parked'), overdue: Math.max(...models.map(({ overdue }) => overdue)) }
   }
 
-  /** Of this moment: the lag is that since the call before, or of what is waiting longer. */
+  /** Tells the figures of this moment. Its lag is the 99th percentile since the last call, or how long a record is overdue, if that is longer. */
   async figures({ acknowledged, unknown, abandoned }: Sender): Promise<Figures> {
     const { rows, dirty, parked, overdue } = await this.totals()
     const lag = Math.max(this.#recentLags.percentile(0.99), overdue)
@@ -55,7 +55,7 @@ export class Meter {
   }
 }
 
-/** @throws Error when that takes longer than `timeout` ms: calls on Redis wait for it for ever */
+/** @throws Error when the task takes longer than `timeout` ms, because some calls wait without end for a Redis that is away */
 export async function answered<T>(task: Promise<T>, timeout: number): Promise<T> {
   const timer = new AbortController()
   const late = sleep(timeout, undefined, { signal: timer.signal }).then(() => {

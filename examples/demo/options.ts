@@ -3,50 +3,51 @@ import { parseArgs } from 'node:util'
 export interface DemoOptions {
   readonly log: string | undefined
   readonly once: boolean
-  /** Writes a second; undefined: as many as are acknowledged. */
+  /** Writes a second. Undefined means as fast as they are acknowledged. */
   readonly rate: number | undefined
-  /** Undefined: until the input ends, or Ctrl-C. */
+  /** Undefined means until the input ends, or until Ctrl-C. */
   readonly seconds: number | undefined
   readonly seed: number
   readonly json: boolean
-  /** Of the dashboard; 0: any that is free. */
+  /** The port of the dashboard; 0 takes one that is free. */
   readonly port: number
   readonly killWorker: boolean
-  /** Seconds; 0: none. */
+  /** In seconds; 0 means that there is no outage. */
   readonly databaseOutage: number
 }
 
-/** The command line cannot be followed. */
+/** Says which option of the command line is wrong, and what was expected. */
 export class UsageError extends Error {}
 
-/** Shortest run with a fault in it, in seconds, and what it needs beside an outage. */
+/** A run with a fault lasts at least this many seconds. */
 const FAULT_SECONDS = 30
+/** A run with an outage lasts at least this many seconds longer than the outage. */
 const BESIDE_OUTAGE_SECONDS = 10
 
 export const HELP = `npm run demo -- [options]
 
-Starts Redis, PostgreSQL, a worker (a process of its own) and the dashboard, replays traffic through write-behind, drains, and compares
-every record in the database with what the input says it must be. Exit code 0: all agree. 1: they do not, or the run failed. 2: usage.
+Starts Redis, PostgreSQL, a worker (a process of its own) and the dashboard. Replays traffic through write-behind, flushes everything, and
+compares every record in the database with the input. Exit code 0: all records agree. 1: some do not agree, or the run failed. 2: usage.
 
   --log FILE           replay an access log (Common or Combined Log Format, plain or .gz) instead of synthetic traffic;
-                       lines that are not in that format are counted and skipped
-  --once               stop when the log ends; without it the log is read again and again
+                       the demo skips and counts lines that are not in that format
+  --once               stop when the log ends; without this option the demo reads the log again and again
   --rate N             writes a second (default: 2000 for synthetic traffic; a log as fast as writes are acknowledged, 1000 in flight)
   --seconds N          stop after N seconds (default: 20; with --log --once: no limit)
-  --seed N             of the synthetic traffic (default: 1); one seed, one sequence of writes
-  --json               last line of stdout: the result as JSON; everything else goes to stderr
-  --port N             of the dashboard (default: any that is free)
-  --kill-worker        SIGKILL the worker in the middle of the run; another is started
-  --database-outage N  stop PostgreSQL for N seconds in the middle of the run (only one that the demo started)
+  --seed N             seed of the synthetic traffic (default: 1); the same seed gives the same writes
+  --json               print the result as JSON on the last line of stdout; everything else goes to stderr
+  --port N             port of the dashboard (default: one that is free)
+  --kill-worker        kill the worker (SIGKILL) in the middle of the run; the demo starts another one
+  --database-outage N  stop PostgreSQL for N seconds in the middle of the run; the demo must have started it
   --help
 
-The last two make a run last ${FAULT_SECONDS} s or more (N + ${BESIDE_OUTAGE_SECONDS} for an outage): a log is replayed at the rate that takes so long, unless --rate or --seconds
-says otherwise. Ctrl-C ends the input: the demo still drains, compares and reports. Again, and it ends at once.
+With one of the last two options a run lasts at least ${FAULT_SECONDS} s, and at least ${BESIDE_OUTAGE_SECONDS} s longer than an outage. A log is then replayed slowly enough,
+unless --rate or --seconds says otherwise. Ctrl-C ends the input: the demo still flushes, compares and reports. A second Ctrl-C exits at once.
 
-REDIS_URL and DATABASE_URL name servers to use instead of starting them. Nothing of yours is touched there: a run uses a Redis namespace
-and a database (CREATE DATABASE) of its own, and removes both at the end, unless records do not agree.`
+REDIS_URL and DATABASE_URL name servers that the demo uses instead of starting its own. It touches nothing of yours there: a run uses a
+namespace in Redis and a database (CREATE DATABASE) of its own. It removes both at the end, unless some records do not agree.`
 
-/** Undefined: help was asked for. @throws UsageError */
+/** Returns undefined when the user asked for help. @throws UsageError */
 export function parseOptions(args: readonly string[]): DemoOptions | undefined {
   const values = parse(args)
   if (values.help) return undefined
@@ -70,7 +71,7 @@ export function parseOptions(args: readonly string[]): DemoOptions | undefined {
   }
 }
 
-/** How long a run with faults lasts when nothing else says it. */
+/** How many seconds a run with faults lasts by default. */
 export function faultSeconds(databaseOutage: number): number {
   return Math.max(FAULT_SECONDS, databaseOutage + BESIDE_OUTAGE_SECONDS)
 }

@@ -1,13 +1,13 @@
 import type { WriteStream } from 'node:tty'
 
-/** What the line shows, in its order. */
+/** The figures of the progress line, in their order. */
 export interface Figures {
   readonly acknowledged: number
   readonly rowsWritten: number
-  /** The newest lag's 99th percentile, ms. */
+  /** The 99th percentile of the newest lags, in ms. */
   readonly lag: number
   readonly dirty: number
-  /** Flushes that failed and are tried again, and writes without an acknowledgement. */
+  /** Flushes that failed and are tried again, and writes that were never acknowledged. */
   readonly failed: number
   readonly parked: number
 }
@@ -16,7 +16,7 @@ const TERMINAL_INTERVAL = 250
 const PLAIN_INTERVAL = 2000
 const CLEAR_LINE = '\r\x1b[2K'
 
-/** One line that is written again and again on a terminal; a line now and then elsewhere. */
+/** Rewrites one line in place on a terminal. Elsewhere it prints a new line every two seconds. */
 export class Progress {
   readonly #stream: WriteStream
   readonly #read: () => Promise<Figures>
@@ -34,7 +34,7 @@ export class Progress {
     this.#timer ??= setInterval(() => void this.#show(), this.#stream.isTTY ? TERMINAL_INTERVAL : PLAIN_INTERVAL)
   }
 
-  /** Leaves the last line standing. */
+  /** The last line stays on the terminal. */
   stop(): void {
     clearInterval(this.#timer)
     this.#timer = undefined
@@ -42,20 +42,20 @@ export class Progress {
     this.#line = ''
   }
 
-  /** A line of its own, above the progress. */
+  /** Prints a line above the progress line. */
   note(text: string): void {
     if (this.#stream.isTTY && this.#line !== '') this.#stream.write(`${CLEAR_LINE}${text}\n${this.#line}`)
     else this.#stream.write(`${text}\n`)
   }
 
-  /** Figures that take long to come, as when Redis is away, are not asked for twice. */
+  /** Does not ask again while the last question is unanswered, as when Redis is away. */
   async #show(): Promise<void> {
     if (this.#isReading) return
     this.#isReading = true
     const figures = await this.#read().catch(() => undefined)
     this.#isReading = false
     if (figures === undefined || this.#timer === undefined) return
-    const text = describe((performance.now() - this.#started) / 1000, figures)
+    const text = lineOf((performance.now() - this.#started) / 1000, figures)
     if (!this.#stream.isTTY) {
       this.#stream.write(`${text}\n`)
       return
@@ -65,7 +65,7 @@ export class Progress {
   }
 }
 
-function describe(seconds: number, { acknowledged, rowsWritten, lag, dirty, failed, parked }: Figures): string {
+function lineOf(seconds: number, { acknowledged, rowsWritten, lag, dirty, failed, parked }: Figures): string {
   const parts = [
     `${seconds.toFixed(0)} s`,
     `acknowledged ${count(acknowledged)}`,
@@ -83,7 +83,7 @@ export function count(value: number): string {
   return value.toLocaleString('en-US')
 }
 
-/** Writes for one row written, to two decimals; 0 before the first. */
+/** Returns writes per row written, to two decimals, or 0 when no row was written. */
 export function ratio(writes: number, rows: number): number {
   return rows === 0 ? 0 : Math.round((writes / rows) * 100) / 100
 }

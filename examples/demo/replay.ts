@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Change } from './change.js'
 import type { Sender } from './sender.js'
 
-/** Sends changes until there are no more, or the signal. @param rate a second; undefined: as many as are acknowledged */
+/** Sends changes until the input or the signal ends. @param rate changes a second; undefined means as fast as they are acknowledged */
 export async function replay(changes: AsyncIterable<Change>, sender: Sender, rate: number | undefined, signal: AbortSignal): Promise<void> {
   const interval = rate === undefined ? 0 : 1000 / rate
   const started = performance.now()

@@ -1,35 +1,35 @@
 import { count } from './progress.js'
 import type { Verdict } from './verifier.js'
 
-/** The result of a run; with --json, the last line of the output. */
+/** The result of a run. With --json it is the last line of the output. */
 export interface Result {
-  /** Changes that the input held, as far as it was replayed. */
+  /** Changes of the input that were replayed. */
   readonly requests: number
   readonly acknowledged: number
   readonly rowsWritten: number
-  /** Acknowledged writes for one row written. */
+  /** Acknowledged writes per row written. */
   readonly coalescing: number
-  /** Records whose row is wrong, missing, or not the input's. */
+  /** Records whose row is wrong or missing, and rows that the input never wrote. */
   readonly mismatches: number
   readonly lagP50Ms: number
   readonly lagP99Ms: number
-  /** Lines of the log that are no requests. */
+  /** Lines of the log that are not requests. */
   readonly skipped: number
-  /** Writes that may or may not have been stored; their records are held to a range. */
+  /** Writes that may or may not have been stored. Their records must lie within a range. */
   readonly unknown: number
-  /** Writes that were not stored, to the end. */
+  /** Writes that were still refused at the end. */
   readonly abandoned: number
-  /** Writes that were issued again. */
+  /** Writes that were sent again. */
   readonly retried: number
   readonly parked: number
-  /** Flushes that failed, and were tried again. */
+  /** Flushes that failed and were tried again. */
   readonly failedFlushes: number
   readonly workerDeaths: number
   readonly records: number
-  /** Of the replay. */
+  /** How long the replay took. */
   readonly seconds: number
   readonly drainSeconds: number
-  /** What went wrong besides; null if nothing did. */
+  /** Any other failure; null if there was none. */
   readonly error: string | null
 }
 
@@ -73,8 +73,8 @@ function summary(result: Result): string[] {
   })
   const seen = exceptions.filter(([, number]) => number > 0).map(([name, number]) => `${name} ${count(number)}`)
   return [
-    `${count(requests)} requests in ${result.seconds} s, ${count(acknowledged)} writes acknowledged, ${count(rowsWritten)} rows written: ${coalescing} writes a row`,
-    `lag: half within ${count(result.lagP50Ms)} ms, 99 % within ${count(result.lagP99Ms)} ms; drained in ${result.drainSeconds} s`,
+    `${count(requests)} requests in ${result.seconds} s: ${count(acknowledged)} writes acknowledged, ${count(rowsWritten)} rows written, ${coalescing} writes per row`,
+    `lag: 50 % within ${count(result.lagP50Ms)} ms, 99 % within ${count(result.lagP99Ms)} ms; the rest was flushed in ${result.drainSeconds} s`,
     ...(seen.length > 0 ? [seen.join(', ')] : []),
     ...(result.error === null ? [] : [`error: ${result.error}`]),
     conclusion(result),
@@ -83,6 +83,7 @@ function summary(result: Result): string[] {
 
 function conclusion(result: Result): string {
   const { mismatches, records } = result
-  if (mismatches > 0) return `NOT as the input says: ${count(mismatches)} of ${count(records)} records`
-  return `all ${count(records)} records agree with the input${isGood(result) ? '' : ', but the run FAILED'}`
+  if (mismatches > 0)
+    return `${count(mismatches)} of ${count(records)} records do NOT agree with the input; the lines below show some of them`
+  return `all ${count(records)} records agree with the input${isGood(result) ? '' : ', but the run FAILED: records are parked, or an error is shown above'}`
 }

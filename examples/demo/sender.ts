@@ -6,12 +6,12 @@ import type { Expectation, ExpectedRow } from './expectation.js'
 
 const MAX_IN_FLIGHT = 1000
 const RETRY_PAUSE = 200
-/** With these, nothing was stored. */
+/** An error with one of these codes says that nothing was stored. */
 const RETRIED = new Set(['UNAVAILABLE', 'BACKLOG_FULL', 'REDIS_FULL'])
 
 /**
- * Issues changes in order, a bounded number in flight, and keeps the expectation. A change that was not stored is issued again; newer ones
- * of its record may have overtaken it by then, so it carries the record's newest values, and order does not matter to amounts.
+ * Sends changes in order, with a bounded number in flight, and keeps the expectation. It sends a change that was not stored again. Newer changes of
+ * the record may have overtaken it by then, so it then carries the record's newest values. The order of amounts does not matter.
  */
 export class Sender {
   sent = 0
@@ -19,7 +19,7 @@ export class Sender {
   retried = 0
   /** Changes that may or may not have been stored. */
   unknown = 0
-  /** Changes that were not stored until the end. */
+  /** Changes that were still not stored at the end. */
   abandoned = 0
   readonly #cache: DemoCache
   readonly #expectation: Expectation
@@ -28,14 +28,14 @@ export class Sender {
   #isStopped = false
   #wake: () => void = () => {}
 
-  /** @param onError told of errors that no retry heals */
+  /** @param onError hears of errors that a retry does not heal */
   constructor(cache: DemoCache, expectation: Expectation, onError: (error: Error) => void) {
     this.#cache = cache
     this.#expectation = expectation
     this.#onError = onError
   }
 
-  /** Resolves when another change may be sent, or at `wake`. */
+  /** Resolves when another change may be sent, or when `wake` is called. */
   async slot(): Promise<void> {
     if (this.#inFlight >= MAX_IN_FLIGHT) await this.#next()
   }
@@ -54,7 +54,7 @@ export class Sender {
     })
   }
 
-  /** Resolves when no change is in flight. Those that are still refused when the time is over are given up. @param patience ms */
+  /** Resolves when no change is in flight. After `patience` ms it gives up changes that are still refused. */
   async stop(patience: number): Promise<void> {
     const giveUp = setTimeout(() => {
       this.#isStopped = true

@@ -11,26 +11,29 @@ export interface GivenServers {
 }
 
 export interface Servers extends Connections {
-  /** Only for a PostgreSQL of the demo's own. */
+  /** Stops and starts PostgreSQL. Undefined when the demo did not start it. */
   readonly outage: { begin(): Promise<void>; end(): Promise<void> } | undefined
-  /** Ends what was started. Of servers that were given, removes what the run put there; `keep` leaves that. Resolves to what was left. */
+  /**
+   * Stops the servers that the demo started. Removes the run's data from servers that were given, unless `keep` is true. Resolves to the names of
+   * what it kept.
+   */
   stop(keep: boolean): Promise<string[]>
 }
 
-interface Part {
+interface RunServer {
   readonly url: string
   readonly outage?: Servers['outage']
-  /** Resolves to the name of what was left. */
+  /** Resolves to the name of what it kept. */
   stop(keep: boolean): Promise<string | undefined>
 }
 
-/** Redis and PostgreSQL, those given or own ones, with a namespace and an empty, migrated database for this run alone. */
+/** Uses the Redis and PostgreSQL that were given, or starts them. This run alone uses the namespace and the empty, migrated database. */
 export async function startServers(given: GivenServers, runId: string): Promise<Servers> {
   const namespace = `demo-${runId}`
   const starting = [openRedis(given.redisUrl, namespace), openDatabase(given.databaseUrl, `write_behind_demo_${runId}`)] as const
   const stop = async (keep: boolean) => {
-    const parts = (await Promise.allSettled(starting)).flatMap((part) => (part.status === 'fulfilled' ? [part.value] : []))
-    return (await Promise.all(parts.map((part) => part.stop(keep)))).filter((left) => left !== undefined)
+    const servers = (await Promise.allSettled(starting)).flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+    return (await Promise.all(servers.map((server) => server.stop(keep)))).filter((left) => left !== undefined)
   }
   try {
     const [redis, database] = await Promise.all(starting)
@@ -41,19 +44,19 @@ export async function startServers(given: GivenServers, runId: string): Promise<
   }
 }
 
-async function openRedis(given: string | undefined, namespace: string): Promise<Part> {
+async function openRedis(given: string | undefined, namespace: string): Promise<RunServer> {
   if (given) return { url: given, stop: (keep) => (keep ? Promise.resolve(`Redis keys {${namespace}*`) : removeKeys(given, namespace)) }
   const server = await startRedis()
   return { url: server.url, stop: async () => void (await server.stop()) }
 }
 
-async function openDatabase(given: string | undefined, name: string): Promise<Part> {
+async function openDatabase(given: string | undefined, name: string): Promise<RunServer> {
   if (given) return createDatabase(given, name)
   const server = await startPostgres()
   try {
     const url = await server.createDatabase(name)
     await applyMigrations(url)
-    // SIGQUIT: at once, without a word to the clients, as in a crash.
+    // On SIGQUIT, PostgreSQL ends at once and tells its clients nothing, as in a crash.
     return {
       url,
       outage: { begin: () => server.kill('SIGQUIT'), end: () => server.restart() },
@@ -65,15 +68,17 @@ async function openDatabase(given: string | undefined, name: string): Promise<Pa
   }
 }
 
-async function createDatabase(given: string, name: string): Promise<Part> {
+async function createDatabase(given: string, name: string): Promise<RunServer> {
   const url = new URL(given)
   url.pathname = `/${name}`
-  // These would name a schema that the new database does not have.
+  // These parameters would name a schema that the new database does not have.
   for (const parameter of ['schema', 'options']) url.searchParams.delete(parameter)
   try {
     await query(given, `create database "${name}"`)
   } catch (cause) {
-    throw new UsageError(`DATABASE_URL: expected a server on which the demo may create a database, got: ${(cause as Error).message}`)
+    throw new UsageError(
+      `DATABASE_URL: expected a server on which the demo may create a database, got the error: ${(cause as Error).message}`,
+    )
   }
   const drop = async () => void (await query(given, `drop database "${name}" with (force)`))
   try {
@@ -85,7 +90,7 @@ async function createDatabase(given: string, name: string): Promise<Part> {
   return { url: url.href, stop: (keep) => (keep ? Promise.resolve(`database ${name}`) : drop()) as Promise<string | undefined> }
 }
 
-/** Every key of a namespace begins with a brace and its name; see redis/keys.ts. The run's id is in it, so nobody else's match. */
+/** Every key of a namespace begins with a brace and the namespace (src/redis/keys.ts). The namespace contains the run's id, so no other keys match. */
 async function removeKeys(url: string, namespace: string): Promise<undefined> {
   const redis = new Redis(url)
   redis.on('error', () => {})

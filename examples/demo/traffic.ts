@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto'
 import { parseAccessLogLine, readLines } from './access-log.js'
 import type { Change } from './change.js'
 
-/** Input of a run: changes, in order. */
+/** The input of a run: changes, in order. */
 export interface Traffic {
-  /** Lines that are no requests. */
+  /** Lines that are not requests. */
   readonly skipped: number
   changes(): AsyncIterable<Change>
 }
 
-/** PostgreSQL cannot index longer texts, and a few requests of any public log are attacks of many kilobytes. */
+/** PostgreSQL cannot index longer texts. Every public log has a few requests of many kilobytes, which are attacks. */
 const LONGEST_PATH = 2000
 
-/** The requests of an access log, as page views. */
+/** Reads the requests of an access log as page views. */
 export class LogTraffic implements Traffic {
   skipped = 0
   readonly #path: string
@@ -54,10 +54,10 @@ const DEVICES = 200
 const METRICS = ['temperature', 'humidity', 'pressure', 'voltage']
 const PLAYERS = 5000
 const COUNTERS = ['visits', 'logins', 'searches', 'uploads', 'downloads', 'messages', 'votes', 'alerts']
-/** The times in the readings are the input's own, so that a seed gives the same input every day. */
+/** Readings count their times from here and not from the clock, so that a seed gives the same input every day. */
 const EPOCH = Date.UTC(2026, 0, 1)
 
-/** Page views by Zipf's law, sensor readings, scores and counters, without end; all by the seed. */
+/** Makes page views (by Zipf's law), sensor readings, scores and counters without end. All of them follow from the seed. */
 export class SyntheticTraffic implements Traffic {
   readonly skipped = 0
   readonly #random: () => number
@@ -95,7 +95,7 @@ export class SyntheticTraffic implements Traffic {
     return { model: 'player', key: { id: uuidOf(player) }, add: { score: this.#below(120) - 20 }, set: { name: `Player ${player}` } }
   }
 
-  /** By bisection of the cumulated shares. */
+  /** Searches the cumulated shares by bisection. */
   #path(): number {
     const share = this.#random()
     let [low, high] = [0, PATHS - 1]
@@ -122,7 +122,7 @@ function zipfShares(): Float64Array {
   })
 }
 
-/** Mulberry32. */
+/** The generator Mulberry32. */
 function randomNumbers(seed: number): () => number {
   let state = seed | 0
   return () => {

@@ -1,16 +1,16 @@
 import type { Counter, PageView, Player, PrismaClient, Reading } from '../../generated/client/client.js'
 import { type Expectation, type ExpectedRow, MODEL_NAMES, type ModelName, rowKey } from './expectation.js'
 
-/** One model's part of the comparison. */
+/** The result of the comparison for one model. */
 export interface Verdict {
   readonly model: ModelName
-  /** Rows that the input asks for. */
+  /** Rows that the input wrote. */
   readonly expected: number
   /** Rows in the database. */
   readonly found: number
-  /** Rows with a wrong value, missing ones and those that nobody wrote. */
+  /** Rows with a wrong value, missing rows, and rows that the input never wrote. */
   mismatches: number
-  /** Rows of which the input cannot say exactly what they hold; they are within its range. */
+  /** Rows whose writes include unknown outcomes, and that lie within the possible range. */
   uncertain: number
   readonly examples: string[]
 }
@@ -23,7 +23,7 @@ interface Page {
 const PAGE_SIZE = 2000
 const MAX_EXAMPLES = 3
 
-/** Compares every record, both ways: nothing wrong, nothing missing, nothing that the input does not know. */
+/** Compares every record in both directions: no row may be wrong or missing, and no row may be there that the input never wrote. */
 export async function verify(prisma: PrismaClient, expectation: Expectation): Promise<Verdict[]> {
   const verdicts: Verdict[] = []
   for (const model of MODEL_NAMES) verdicts.push(await verifyModel(model, expectation.rows(model), pagesOf(prisma, model)))
@@ -41,7 +41,7 @@ async function verifyModel(model: ModelName, expected: ReadonlyMap<string, Expec
     for (const { key, row } of page) {
       seen.add(key)
       const wanted = expected.get(key)
-      const problem = wanted === undefined ? 'nobody wrote it' : difference(wanted, row)
+      const problem = wanted === undefined ? 'the input never wrote it' : difference(wanted, row)
       if (problem !== undefined) report(`${label(key)}: ${problem}`)
       else if (wanted?.doubtful) verdict.uncertain++
     }
@@ -49,7 +49,7 @@ async function verifyModel(model: ModelName, expected: ReadonlyMap<string, Expec
   for (const [key, { writes, doubtful }] of expected) {
     if (seen.has(key)) continue
     if (doubtful === writes) verdict.uncertain++
-    else report(`${label(key)}: missing`)
+    else report(`${label(key)}: the row is missing`)
   }
   return { ...verdict, found: seen.size }
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Connections } from './cache.js'
 
-/** What the worker says over its channel. */
+/** A message that the worker sends to the demo. */
 export type WorkerMessage =
   | { readonly kind: 'ready' }
   | { readonly kind: 'flushed'; readonly lags: readonly number[] }
@@ -12,17 +12,17 @@ export type WorkerMessage =
 
 export interface WorkerListener {
   onMessage(message: WorkerMessage): void
-  /** It died, and another is started. */
+  /** The worker died, and another one is started. */
   onDeath(how: string): void
 }
 
 const ENTRY = fileURLToPath(new URL('worker.ts', import.meta.url))
 const RESTART_PAUSE = 250
-/** A worker that never got ready is not started again for ever. */
+/** After this many starts without success the demo gives up. */
 const MAX_FAILED_STARTS = 5
 const STOP_TIMEOUT = 20_000
 
-/** Keeps one worker running in a process of its own, so that it can die as workers do. */
+/** Keeps one worker running in a process of its own, so that it can die as a deployed worker can. */
 export class WorkerProcess {
   readonly #connections: Connections
   readonly #listener: WorkerListener
@@ -35,7 +35,7 @@ export class WorkerProcess {
     this.#listener = listener
   }
 
-  /** Resolves when the worker is ready. @throws Error when it cannot be started */
+  /** Resolves when the worker is ready. @throws Error when the worker cannot be started */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#running ??= this.#keep(resolve).catch(reject)
@@ -46,7 +46,7 @@ export class WorkerProcess {
     this.#child?.kill('SIGKILL')
   }
 
-  /** Lets the worker finish what it does. */
+  /** Lets the worker finish its work. After 20 s it is killed. */
   async stop(): Promise<void> {
     this.#stopping = true
     this.#child?.kill('SIGTERM')
@@ -64,7 +64,10 @@ export class WorkerProcess {
       })
       if (this.#stopping) return
       failedStarts = isReady ? 0 : failedStarts + 1
-      if (failedStarts === MAX_FAILED_STARTS) throw new Error(`the worker does not start (it ended with ${signal ?? code})`)
+      if (failedStarts === MAX_FAILED_STARTS)
+        throw new Error(
+          `the worker did not start in ${MAX_FAILED_STARTS} attempts; the last one ended with ${signal ?? `exit code ${code}`}`,
+        )
       this.#listener.onDeath(String(signal ?? `exit code ${code}`))
       await sleep(RESTART_PAUSE)
     }

@@ -1,4 +1,4 @@
-/** Entry of the worker process: flushes until it is told to stop, and tells the demo what it flushed. */
+/** The entry of the worker process. It flushes until it is told to stop, and tells the demo what it flushed. */
 import { openCache } from './cache.js'
 import type { WorkerMessage } from './worker-process.js'
 
@@ -10,7 +10,7 @@ const tell = (message: WorkerMessage) => {
 }
 const stop = () => void close().finally(() => process.exit())
 
-// Ctrl-C goes to every process of the terminal; the worker is needed until the demo has drained.
+// Ctrl-C reaches every process of the terminal. The worker ignores it because the demo still needs the worker to flush the rest.
 process.on('SIGINT', () => {})
 process.once('SIGTERM', stop)
 process.once('disconnect', stop)

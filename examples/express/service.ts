@@ -1,8 +1,8 @@
 /**
- * Page views behind Express: `POST /pages/:path/views` counts one, `GET /pages/:path` reads the count and `GET /top` the ten highest, views
- * not flushed yet included.
- * REDIS_URL and DATABASE_URL say where the servers are, PORT where to listen. SIGTERM ends it in order: the requests under way, then
- * what is still dirty, then the connections.
+ * Counts page views behind Express. `POST /pages/:path/views` counts one view, `GET /pages/:path` reads the count, and `GET /top` lists the ten
+ * highest counts. All of them include views that are not flushed yet.
+ * REDIS_URL and DATABASE_URL say where the servers are, PORT where to listen. On SIGTERM the service ends the requests under way, flushes
+ * what is still dirty, and closes the connections.
  */
 import { once } from 'node:events'
 import { PrismaPg } from '@prisma/adapter-pg'
@@ -19,7 +19,7 @@ const redis = new Redis(REDIS_URL, { lazyConnect: true })
 const policies = { pageView: { debounce: 500, maxWait: 2000, queries: 'flush' } } as const
 const cache = await createWriteBehind({ prisma, redis, models, policies, namespace: NAMESPACE })
 await cache.startWorker()
-// Prisma's own calls, through the cache where they are about one record.
+// These are Prisma's own calls. A call about one record goes through the cache.
 const db = prisma.$extends(cache.extension())
 
 const app = express()
@@ -35,7 +35,7 @@ app.get('/pages/:path', async (request, response) => {
 })
 
 app.get('/top', async (_request, response) => {
-  // A query over many rows is the database's to answer; what the cache holds of them is flushed first.
+  // The database answers a query over many rows. The cache flushes its changes of this model first.
   const rows = await db.pageView.findMany({ orderBy: { views: 'desc' }, take: 10 })
   response.json(rows.map(({ path, views }) => ({ path, views: Number(views) })))
 })
@@ -46,9 +46,9 @@ app.get('/health', async (_request, response) => {
 
 const answerErrors: ErrorRequestHandler = (error: unknown, _request, response, next) => {
   if (error instanceof InvalidInputError) response.status(400).json({ error: error.message })
-  // The write may have been stored: sent again, an increment may count twice.
+  // The write may have been stored. If the client sends an increment again, it may count twice.
   else if (error instanceof OutcomeUnknownError) response.status(500).json({ error: error.code })
-  // A backlog that is full, a Redis that is away: it passes.
+  // The backlog is full or Redis is away. Both pass, so the client may try again.
   else if (error instanceof WriteBehindError) response.status(503).set('Retry-After', '1').json({ error: error.code })
   else next(error)
 }
@@ -62,5 +62,5 @@ process.once('SIGTERM', async () => {
   await new Promise((resolve) => server.close(resolve))
   const { dirty = 'an unknown number of' } = await cache.close()
   await prisma.$disconnect()
-  console.log(`stopped; ${dirty} records stay dirty in Redis, for the next worker`)
+  console.log(`stopped; ${dirty} records stay dirty in Redis, and the next worker flushes them`)
 })

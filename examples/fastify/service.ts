@@ -1,6 +1,7 @@
 /**
- * Page views behind Fastify: `POST /pages/:path/views` counts one, `GET /pages/:path` reads the count, views not flushed yet included.
- * The cache is a plugin, which Fastify closes after the last request. REDIS_URL, DATABASE_URL, PORT; SIGTERM ends it in order.
+ * Counts page views behind Fastify. `POST /pages/:path/views` counts one view, and `GET /pages/:path` reads the count, which includes views that are
+ * not flushed yet. The cache is a plugin that Fastify closes after the last request.
+ * REDIS_URL and DATABASE_URL say where the servers are, PORT where to listen. SIGTERM stops the service in order.
  */
 import { PrismaPg } from '@prisma/adapter-pg'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -22,14 +23,16 @@ async function addCache(app: FastifyInstance): Promise<void> {
   const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: DATABASE_URL }) })
   const redis = new Redis(REDIS_URL, { lazyConnect: true })
   const cache = await createWriteBehind({ prisma, redis, models, policies, namespace: NAMESPACE })
-  cache.events.on('failure', ({ step, error }) => app.log.warn({ step, err: error }, 'it will be tried again'))
-  cache.events.on('parked', (event) => app.log.error(event, 'the database refuses a record'))
+  cache.events.on('failure', ({ step, error }) =>
+    app.log.warn({ step, err: error }, 'a step of write-behind failed and will be tried again'),
+  )
+  cache.events.on('parked', (event) => app.log.error(event, 'the database refuses a record, which is parked'))
   await cache.startWorker()
   app.decorate('cache', cache)
   app.addHook('onClose', async () => {
     const { dirty = 'an unknown number of' } = await cache.close()
     await prisma.$disconnect()
-    app.log.info(`stopped; ${dirty} records stay dirty in Redis, for the next worker`)
+    app.log.info(`stopped; ${dirty} records stay dirty in Redis, and the next worker flushes them`)
   })
 }
 
@@ -50,9 +53,9 @@ app.get('/health', () => app.cache.status())
 
 app.setErrorHandler((error, _request, reply) => {
   if (error instanceof InvalidInputError) return reply.code(400).send({ error: error.message })
-  // The write may have been stored: sent again, an increment may count twice.
+  // The write may have been stored. If the client sends an increment again, it may count twice.
   if (error instanceof OutcomeUnknownError) return reply.code(500).send({ error: error.code })
-  // A backlog that is full, a Redis that is away: it passes.
+  // The backlog is full or Redis is away. Both pass, so the client may try again.
   if (error instanceof WriteBehindError) return reply.code(503).header('Retry-After', '1').send({ error: error.code })
   throw error
 })

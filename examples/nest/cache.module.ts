@@ -18,7 +18,7 @@ async function connect(prisma: PrismaClient): Promise<PageCache> {
   return cache
 }
 
-/** Provides the Prisma client and the cache, and closes them when the application has answered its last request. */
+/** Provides the Prisma client and the cache. Closes both when the application has answered its last request. */
 @Module({
   providers: [
     { provide: PrismaClient, useFactory: () => new PrismaClient({ adapter: new PrismaPg({ connectionString: DATABASE_URL }) }) },
@@ -35,6 +35,6 @@ export class CacheModule implements OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     const { dirty = 'an unknown number of' } = await this.cache.close()
     await this.prisma.$disconnect()
-    console.log(`stopped; ${dirty} records stay dirty in Redis, for the next worker`)
+    console.log(`stopped; ${dirty} records stay dirty in Redis, and the next worker flushes them`)
   }
 }

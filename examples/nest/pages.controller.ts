@@ -8,9 +8,9 @@ class CacheErrors implements ExceptionFilter<WriteBehindError> {
   catch(error: WriteBehindError, host: ArgumentsHost): void {
     const response = host.switchToHttp().getResponse<Response>()
     if (error instanceof InvalidInputError) response.status(400).json({ error: error.message })
-    // The write may have been stored: sent again, an increment may count twice.
+    // The write may have been stored. If the client sends an increment again, it may count twice.
     else if (error instanceof OutcomeUnknownError) response.status(500).json({ error: error.code })
-    // A backlog that is full, a Redis that is away: it passes.
+    // The backlog is full or Redis is away. Both pass, so the client may try again.
     else response.status(503).set('Retry-After', '1').json({ error: error.code })
   }
 }

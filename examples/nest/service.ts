@@ -1,6 +1,7 @@
 /**
- * Page views behind NestJS: `POST /pages/:path/views` counts one, `GET /pages/:path` reads the count, views not flushed yet included.
- * The cache is a provider of a module, which closes it on shutdown. REDIS_URL, DATABASE_URL, PORT; SIGTERM ends it in order.
+ * Counts page views behind NestJS. `POST /pages/:path/views` counts one view, and `GET /pages/:path` reads the count, which includes views that are
+ * not flushed yet. The cache is a provider of a module that closes it on shutdown.
+ * REDIS_URL and DATABASE_URL say where the servers are, PORT where to listen. SIGTERM stops the service in order.
  */
 import 'reflect-metadata'
 import { Module } from '@nestjs/common'

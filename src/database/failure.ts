@@ -3,7 +3,7 @@ import { PersistError, WriteBehindError } from '../errors.js'
 
 /**
  * Classes and codes of PostgreSQL's that may pass by themselves, for all that a SQLSTATE says. A trigger may raise one of them for one row: that shows
- * when the same batch fails so again and again (flush/suspicion.ts).
+ * when the same batch fails so again and again (flush/poison-detector.ts).
  */
 const OUTAGE = /^(08|0A|0B|25|28|3B|40|53|55|57|58|72|F0|HV|XX)/
 /** A pooler gave the connection to somebody else, and with it the statement that was prepared there. */

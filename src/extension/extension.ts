@@ -1,10 +1,9 @@
 import type { Types } from '@prisma/client/runtime/client'
 import type { Barrier } from '../flush/barrier.js'
-import type { Part } from '../write-behind.js'
 import type { Arguments } from './call.js'
-import { Interceptor } from './interceptor.js'
+import { type InterceptedModel, Interceptor } from './interceptor.js'
 import { Isolation, type IsolationClient } from './isolation.js'
-import { Passage } from './passage.js'
+import { Passage, type PassageModel } from './passage.js'
 import { Transactions } from './transactions.js'
 
 /** What `$extends` takes: an extension that leaves the client's types as they are. */
@@ -13,8 +12,8 @@ export type Extension = (client: unknown) => {
 }
 
 interface ExtensionContext {
-  readonly parts: readonly Part[]
-  readonly barrier: Barrier
+  readonly models: readonly (InterceptedModel & PassageModel)[]
+  readonly barrier: Pick<Barrier, 'flush' | 'flushRecord'>
   isClosed(): boolean
 }
 
@@ -40,13 +39,13 @@ interface Client extends IsolationClient {
 
 export function createExtension(context: ExtensionContext): Extension {
   const extend = (client: Client) => {
-    const { parts, barrier, isClosed } = context
-    const passage = new Passage(barrier)
+    const { models, barrier, isClosed } = context
+    const passage = new Passage(barrier, models)
     const transactions = new Transactions(new Isolation(client), async () => {
-      if (!isClosed()) await passage.flushAll(parts)
+      if (!isClosed()) await passage.flushAll()
     })
     const interceptor = new Interceptor({
-      parts,
+      models,
       passage,
       isClosed,
       transactions,

@@ -1,19 +1,24 @@
 import { skip } from '@prisma/client/runtime/client'
 import { ClosedError } from '../errors.js'
 import { isArguments, isObject } from '../model/key.js'
-import type { Part } from '../write-behind.js'
 import { type Arguments, type Call, isRecordOperation, isWrite } from './call.js'
 import { choosesLevel } from './isolation.js'
 import type { Passage } from './passage.js'
 import { Projector } from './projector.js'
 import { mayChange, RawTables, textOf } from './raw.js'
-import { Records } from './records.js'
+import { Records, type RecordsModel } from './records.js'
 import { RelationGraph } from './relation-graph.js'
-import { type Concern, Surveyor } from './surveyor.js'
+import { type Concern, type SurveyedModel, Surveyor } from './surveyor.js'
 import type { Transactions } from './transactions.js'
 
+/** What the interceptor needs of a cached model. */
+export interface InterceptedModel extends RecordsModel, SurveyedModel {
+  /** Name of its delegate. */
+  readonly name: string
+}
+
 export interface InterceptorContext {
-  readonly parts: readonly Part[]
+  readonly models: readonly InterceptedModel[]
   readonly passage: Passage
   readonly transactions: Transactions
   /** By delegate, what the client leaves out of rows. */
@@ -32,22 +37,22 @@ export interface InterceptorContext {
 export class Interceptor {
   readonly #context: InterceptorContext
   readonly #records: ReadonlyMap<string, Records>
-  readonly #parts: ReadonlyMap<string, Part>
+  readonly #models: ReadonlyMap<string, InterceptedModel>
   readonly #surveyor: Surveyor
   readonly #passage: Passage
   readonly #tables: RawTables
 
   constructor(context: InterceptorContext) {
-    const { parts, passage } = context
+    const { models, passage } = context
     this.#context = context
-    this.#parts = new Map(parts.map((part) => [part.model.name, part]))
-    this.#records = new Map(parts.map((part) => [part.model.name, new Records(part, this.#projectorOf(part))]))
-    this.#surveyor = new Surveyor(this.#parts, new RelationGraph(parts[0]?.model.relations ?? {}))
+    this.#models = new Map(models.map((each) => [each.model.name, each]))
+    this.#records = new Map(models.map((each) => [each.model.name, new Records(each, this.#projectorOf(each))]))
+    this.#surveyor = new Surveyor(this.#models, new RelationGraph(models[0]?.model.relations ?? {}))
     this.#passage = passage
-    this.#tables = new RawTables(parts)
+    this.#tables = new RawTables(models.map(({ model }) => model))
   }
 
-  #projectorOf({ name, model }: Part): Projector {
+  #projectorOf({ name, model }: InterceptedModel): Projector {
     const { omitted, isComputing } = this.#context
     return new Projector(model, omitted[name], isComputing(name))
   }
@@ -64,11 +69,11 @@ export class Interceptor {
 
   /** Whether the cache may be able to answer. */
   #isDeferrable(call: Call): boolean {
-    const part = call.model === undefined ? undefined : this.#parts.get(call.model)
-    if (part === undefined || !isRecordOperation(call.operation) || !isArguments(call.args)) return false
+    const cached = call.model === undefined ? undefined : this.#models.get(call.model)
+    if (cached === undefined || !isRecordOperation(call.operation) || !isArguments(call.args)) return false
     if (this.#context.strict && hasGaps(call.args)) return false
     if (!isWrite(call.operation)) return true
-    return part.writer !== undefined && !this.#surveyor.hasDependents(call)
+    return cached.writer !== undefined && !this.#surveyor.hasDependents(call)
   }
 
   #pass(call: Call): Promise<unknown> {
@@ -79,12 +84,12 @@ export class Interceptor {
   }
 
   async #passInTransaction(call: Call): Promise<unknown> {
-    const { transactions, parts, isClosed } = this.#context
+    const { transactions, isClosed } = this.#context
     const { current } = transactions
     const concerns = this.#survey(call)
     if (concerns.length > 0 && isClosed()) throw new ClosedError()
     if (call.model === undefined && choosesLevel(textOf(call.args))) current.keepSnapshot()
-    else if (!isClosed()) await current.beforeStatement(() => this.#passage.flushAllWithin(parts, call.model ?? 'raw SQL'))
+    else if (!isClosed()) await current.beforeStatement(() => this.#passage.flushAllWithin(call.model ?? 'raw SQL'))
     return concerns.length === 0 ? call.query() : this.#passage.passInTransaction(concerns, current, call.query)
   }
 

@@ -1,9 +1,9 @@
 import { preparing } from '../database/failure.js'
 import { InvalidInputError, ParkedError, TimeoutError, TransactionBlockedError } from '../errors.js'
-import type { Barrier } from '../flush/barrier.js'
+import type { Barrier, BarrierPart } from '../flush/barrier.js'
 import { keyOfRow } from '../model/key.js'
-import type { Scope } from '../read/holds.js'
-import type { Part } from '../write-behind.js'
+import type { Model } from '../model/model.js'
+import type { Holds, Scope } from '../read/holds.js'
 import type { Concern } from './surveyor.js'
 import type { TransactionScope } from './transactions.js'
 
@@ -12,6 +12,11 @@ const FLUSH_TIMEOUT = 30_000
 /** Less than Prisma's transactions take by default, ms: a flush that waits for a row which the transaction has locked does not end. */
 const FLUSH_TIMEOUT_IN_TRANSACTION = 2000
 
+/** What the passage needs of a cached model. */
+export interface PassageModel extends BarrierPart {
+  readonly holds: Pick<Holds, 'hold' | 'during'>
+}
+
 type Query = () => Promise<unknown>
 
 /**
@@ -19,10 +24,13 @@ type Query = () => Promise<unknown>
  * applied after it. What it may change is held meanwhile, so that no view of it outlives the call.
  */
 export class Passage {
-  readonly #barrier: Barrier
+  readonly #barrier: Pick<Barrier, 'flush' | 'flushRecord'>
+  /** By their names in the Prisma schema. */
+  readonly #models: ReadonlyMap<string, PassageModel>
 
-  constructor(barrier: Barrier) {
+  constructor(barrier: Pick<Barrier, 'flush' | 'flushRecord'>, models: readonly PassageModel[]) {
     this.#barrier = barrier
+    this.#models = new Map(models.map((each) => [each.model.name, each]))
   }
 
   /** @throws ParkedError when the database refuses what was written before to what the call is about, so that it can be neither read nor written there */
@@ -37,7 +45,8 @@ export class Passage {
     })
     if (created === undefined) return result
     // The row is there, whatever Redis says: a view that calls it missing ends by itself.
-    await created.part.holds.during(createdScope(created.part, result), async () => undefined).catch(() => undefined)
+    const { model, holds } = this.#model(created)
+    await holds.during(createdScope(model, result), async () => undefined).catch(() => undefined)
     return result
   }
 
@@ -51,36 +60,36 @@ export class Passage {
     const result = await query()
     const created = concerns.find(({ scope }) => scope === 'returned')
     if (created === undefined) return result
-    const scope = createdScope(created.part, result)
-    const hold = () => created.part.holds.hold(scope)
-    if (scope.length > 0) await transaction.enter({ part: created.part, scope, changes: true }, hold)
+    const { model, holds } = this.#model(created)
+    const scope = createdScope(model, result)
+    if (scope.length > 0) await transaction.enter({ model: model.name, scope, changes: true }, () => holds.hold(scope))
     return result
   }
 
   /** Flushes everything, for a transaction that will see nothing of what is flushed later. What is parked fails the calls that are about it. */
-  async flushAll(parts: readonly Part[]): Promise<void> {
-    await unlessParked(this.#barrier.flush(parts, performance.now() + FLUSH_TIMEOUT, ignore))
+  async flushAll(): Promise<void> {
+    await unlessParked(this.#barrier.flush([...this.#models.values()], performance.now() + FLUSH_TIMEOUT, ignore))
   }
 
   /** The same within the transaction. @throws TransactionBlockedError when the flush waits for the transaction */
-  async flushAllWithin(parts: readonly Part[], model: string): Promise<void> {
-    const flushed = unlessParked(this.#barrier.flush(parts, performance.now() + FLUSH_TIMEOUT_IN_TRANSACTION, ignore))
+  async flushAllWithin(model: string): Promise<void> {
+    const flushed = unlessParked(this.#barrier.flush([...this.#models.values()], performance.now() + FLUSH_TIMEOUT_IN_TRANSACTION, ignore))
     await flushed.catch((error) => {
       throw blockedBy(error, model)
     })
   }
 
   async #enter(concern: Concern, transaction: TransactionScope) {
-    const { part, scope, changes } = concern
+    const { scope, changes } = concern
     const without = transaction.changed
-    const hold = changes ? await part.holds.hold(scope as Scope) : undefined
+    const hold = changes ? await this.#model(concern).holds.hold(scope as Scope) : undefined
     const deadline = performance.now() + FLUSH_TIMEOUT_IN_TRANSACTION
     const fresh = hold === undefined || scope === 'all' ? concern : { ...concern, scope: hold.dirty }
     try {
       await this.#flush([fresh], deadline, without)
     } catch (error) {
       await hold?.release()
-      throw blockedBy(error, part.model.name)
+      throw blockedBy(error, concern.model)
     }
     return hold
   }
@@ -90,7 +99,7 @@ export class Passage {
     const [concern, ...others] = concerns
     if (concern === undefined) return next(dirty)
     const scope = concern.scope as Scope
-    return concern.part.holds.during(scope, (hold) =>
+    return this.#model(concern).holds.during(scope, (hold) =>
       this.#hold(others, [...dirty, scope === 'all' ? concern : { ...concern, scope: hold.dirty }], next),
     )
   }
@@ -99,17 +108,26 @@ export class Passage {
    * What the call is only to refer to comes first, then whole models, then single records.
    * @param without models whose rows the transaction may have locked
    */
-  async #flush(concerns: readonly Concern[], deadline: number, without: readonly Part[] = []): Promise<void> {
+  async #flush(concerns: readonly Concern[], deadline: number, without: ReadonlySet<string> = new Set()): Promise<void> {
+    const locked = [...without].map((name) => this.#models.get(name) as PassageModel)
     const [whole, single] = [concerns.filter(({ scope }) => scope === 'all'), concerns.filter(({ scope }) => typeof scope !== 'string')]
     const [referred, own] = [whole.filter((each) => each.referred), whole.filter((each) => !each.referred)]
-    if (referred.length > 0) await unlessParked(this.#barrier.flush(partsOf(referred), deadline, ignore, without))
-    if (own.length > 0) await this.#barrier.flush(partsOf(own), deadline, ignore, without)
-    for (const { part, scope, referred: isReferred } of single) {
-      for (const key of scope) {
-        const flushed = this.#barrier.flushRecord(part, key, deadline, ignore, without)
-        await (isReferred ? unlessParked(flushed) : flushed)
+    if (referred.length > 0) await unlessParked(this.#barrier.flush(this.#modelsOf(referred), deadline, ignore, locked))
+    if (own.length > 0) await this.#barrier.flush(this.#modelsOf(own), deadline, ignore, locked)
+    for (const concern of single) {
+      for (const key of concern.scope) {
+        const flushed = this.#barrier.flushRecord(this.#model(concern), key, deadline, ignore, locked)
+        await (concern.referred ? unlessParked(flushed) : flushed)
       }
     }
+  }
+
+  #model({ model }: Concern): PassageModel {
+    return this.#models.get(model) as PassageModel
+  }
+
+  #modelsOf(concerns: readonly Concern[]): PassageModel[] {
+    return [...new Set(concerns.map((concern) => this.#model(concern)))]
   }
 }
 
@@ -118,12 +136,8 @@ function blockedBy(error: unknown, model: string): unknown {
   return error instanceof TimeoutError ? new TransactionBlockedError(model, error) : error
 }
 
-function partsOf(concerns: readonly Concern[]): Part[] {
-  return [...new Set(concerns.map(({ part }) => part))]
-}
-
 /** A row has been inserted whose key nobody knew: the records of which a view may say that they are missing. */
-function createdScope({ model }: Part, row: unknown): Scope {
+function createdScope(model: Model, row: unknown): Scope {
   try {
     const key = keyOfRow(model, row)
     if (key !== undefined) return [key]

@@ -1,19 +1,19 @@
-import type { Part } from '../write-behind.js'
+import type { Model } from '../model/model.js'
 
 /** Words of SQL that change rows, or may call something that does. Found in a comment they cost a flush, no more. */
 const CHANGES = /\b(insert|update|delete|merge|truncate|alter|drop|create|copy|call|do|execute|lock)\b/i
 
 /** What raw SQL is about, as far as its text says. */
 export class RawTables {
-  readonly #tables: readonly { part: Part; pattern: RegExp }[]
+  readonly #tables: readonly { name: string; pattern: RegExp }[]
 
-  constructor(parts: readonly Part[]) {
-    this.#tables = parts.map((part) => ({ part, pattern: namedIn(part.model.table) }))
+  constructor(models: readonly Pick<Model, 'name' | 'table'>[]) {
+    this.#tables = models.map(({ name, table }) => ({ name, pattern: namedIn(table) }))
   }
 
   /** The models whose tables the text names. */
-  named(sql: string): Part[] {
-    return this.#tables.filter(({ pattern }) => pattern.test(sql)).map(({ part }) => part)
+  named(sql: string): string[] {
+    return this.#tables.filter(({ pattern }) => pattern.test(sql)).map(({ name }) => name)
   }
 }
 

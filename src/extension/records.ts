@@ -2,12 +2,22 @@ import { Compiler } from '../change/compiler.js'
 import type { Condition, Operation } from '../change/operation.js'
 import { InvalidInputError, PersistError } from '../errors.js'
 import { shardOf } from '../model/key.js'
+import type { Model } from '../model/model.js'
 import { RowDecoder } from '../model/row.js'
-import type { View } from '../redis/replies.js'
-import type { Answer } from '../write/writer.js'
-import type { Part } from '../write-behind.js'
+import type { Reader } from '../read/reader.js'
+import type { CachedRow } from '../redis/replies.js'
+import type { Answer, Writer } from '../write/writer.js'
 import { type Arguments, hasOthers } from './call.js'
 import type { Fields, Projector } from './projector.js'
+
+/** What the records of a cached model need of it. */
+export interface RecordsModel {
+  readonly model: Model
+  readonly shards: { readonly count: number }
+  readonly reader: Pick<Reader, 'find'>
+  /** Only with the strategy `write-behind`. */
+  readonly writer: Pick<Writer, 'writeIf'> | undefined
+}
 
 /** What the cache answers; undefined: it is the database's to answer, or to refuse. A write that was done may have a row that cannot be given. */
 export type Answered = { readonly result: unknown } | { readonly failure: PersistError } | undefined
@@ -20,16 +30,16 @@ const MAX_LOADS = 2
  * the model, a row that is missing and one that is there already are left to Prisma, which knows best, and says it in its own words.
  */
 export class Records {
-  readonly #part: Part
+  readonly #cached: RecordsModel
   readonly #projector: Projector
   readonly #compiler: Compiler
   readonly #rows: RowDecoder
 
-  constructor(part: Part, projector: Projector) {
-    this.#part = part
+  constructor(cached: RecordsModel, projector: Projector) {
+    this.#cached = cached
     this.#projector = projector
-    this.#compiler = new Compiler(part.model, { bounds: false })
-    this.#rows = new RowDecoder(part.model)
+    this.#compiler = new Compiler(cached.model, { bounds: false })
+    this.#rows = new RowDecoder(cached.model)
   }
 
   async answer(operation: string, args: Arguments): Promise<Answered> {
@@ -101,7 +111,7 @@ export class Records {
     const { key } = operation
     const asking = this.#compiler.conditional(operation, condition, row)
     for (let loads = 0; loads <= MAX_LOADS; loads++) {
-      const answer: Answer | undefined = await this.#part.writer?.writeIf(shardOf(key, this.#part.shards.count), asking)
+      const answer: Answer | undefined = await this.#cached.writer?.writeIf(shardOf(key, this.#cached.shards.count), asking)
       if (typeof answer === 'object') return this.#written(key, answer, fields)
       if (answer !== 'unknown') return undefined
       await this.#view(key)
@@ -109,8 +119,8 @@ export class Records {
     return undefined
   }
 
-  #view(key: string): Promise<View> {
-    return this.#part.reader.find(shardOf(key, this.#part.shards.count), key, (view) => view)
+  #view(key: string): Promise<CachedRow> {
+    return this.#cached.reader.find(shardOf(key, this.#cached.shards.count), key, (view) => view)
   }
 
   /** The write is done, and must not be made again by Prisma, which would fail alike when it has written. */

@@ -1,13 +1,21 @@
 import { InvalidInputError } from '../errors.js'
 import { isObject, KeyEncoder } from '../model/key.js'
+import type { Model } from '../model/model.js'
+import type { ResolvedPolicy } from '../options.js'
 import type { Scope } from '../read/holds.js'
-import type { Part } from '../write-behind.js'
 import { type Arguments, type Call, isRecordOperation, isWrite } from './call.js'
 import type { RelationGraph } from './relation-graph.js'
 
+/** What the surveyor needs of a cached model. */
+export interface SurveyedModel {
+  readonly model: Model
+  readonly policy: Pick<ResolvedPolicy, 'queries'>
+}
+
 /** Records that a call in the database is about, besides what it does itself. */
 export interface Concern {
-  readonly part: Part
+  /** A cached model, by its name in the Prisma schema. */
+  readonly model: string
   /** `returned`: the one record that the call creates, whose key the database makes up. */
   readonly scope: Scope | 'returned'
   /** Whether the call may change them, and not only read them or refer to them. */
@@ -18,14 +26,14 @@ export interface Concern {
 
 /** Finds out which cached records a call in the database reads, refers to or changes, itself or by what the database does for it. */
 export class Surveyor {
-  readonly #parts: ReadonlyMap<string, Part>
+  readonly #models: ReadonlyMap<string, SurveyedModel>
   readonly #keys: ReadonlyMap<string, KeyEncoder>
   readonly #graph: RelationGraph
 
-  /** @param parts by the name of the model */
-  constructor(parts: ReadonlyMap<string, Part>, graph: RelationGraph) {
-    this.#parts = parts
-    this.#keys = new Map([...parts].map(([name, { model }]) => [name, new KeyEncoder(model)]))
+  /** @param models by their names in the Prisma schema */
+  constructor(models: ReadonlyMap<string, SurveyedModel>, graph: RelationGraph) {
+    this.#models = models
+    this.#keys = new Map([...models].map(([name, { model }]) => [name, new KeyEncoder(model)]))
     this.#graph = graph
   }
 
@@ -39,22 +47,24 @@ export class Surveyor {
   }
 
   /** @param changes whether raw SQL that names the tables may change them */
-  surveyTables(parts: readonly Part[], changes: boolean): Concern[] {
-    if (!changes) return parts.filter(isFlushedFirst).map((part) => ({ part, scope: 'all', changes }))
-    const dependents = parts.flatMap(({ model }) => this.#cached(this.#graph.dependents(model.name)))
-    return merge([...parts, ...dependents].map((part) => ({ part, scope: 'all', changes })))
+  surveyTables(models: readonly string[], changes: boolean): Concern[] {
+    if (!changes) return this.#flushedFirst(models).map((model) => ({ model, scope: 'all', changes }))
+    const dependents = models.flatMap((model) => this.#cached(this.#graph.dependents(model)))
+    return merge([...models, ...dependents].map((model) => ({ model, scope: 'all', changes })))
   }
 
   #read({ model, operation, args }: Call): Concern[] {
     const name = model as string
-    const named = this.#cached(this.#graph.named(name, args)).filter(isFlushedFirst)
-    const concerns: Concern[] = named.map((part) => ({ part, scope: 'all', changes: false }))
-    const part = this.#parts.get(name)
-    if (part === undefined) return concerns
+    const concerns: Concern[] = this.#flushedFirst(this.#graph.named(name, args)).map((each) => ({
+      model: each,
+      scope: 'all',
+      changes: false,
+    }))
+    if (!this.#models.has(name)) return concerns
     const key = isRecordOperation(operation) ? this.#key(name, (args as Arguments).where) : undefined
     // One record is always read with its acknowledged writes; of many, the policy says.
-    if (key !== undefined) concerns.push({ part, scope: [key], changes: false })
-    else if (isFlushedFirst(part)) concerns.push({ part, scope: 'all', changes: false })
+    if (key !== undefined) concerns.push({ model: name, scope: [key], changes: false })
+    else if (this.#isFlushedFirst(name)) concerns.push({ model: name, scope: 'all', changes: false })
     return concerns
   }
 
@@ -63,20 +73,20 @@ export class Surveyor {
     const { data, create, update, where, ...read } = args as Arguments
     const payload = { data, create, update }
     const written = this.#cached(new Set([...this.#graph.named(name, payload), ...this.#graph.nestedDependents(name, payload)]))
-    const concerns: Concern[] = [...written, ...this.#dependents(name, operation, args as Arguments)].map((part) => ({
-      part,
+    const concerns: Concern[] = [...written, ...this.#dependents(name, operation, args as Arguments)].map((each) => ({
+      model: each,
       scope: 'all',
       changes: true,
     }))
-    for (const part of this.#cached(this.#graph.named(name, { where, ...read })).filter(isFlushedFirst))
-      concerns.push({ part, scope: 'all', changes: false })
+    for (const each of this.#flushedFirst(this.#graph.named(name, { where, ...read })))
+      concerns.push({ model: each, scope: 'all', changes: false })
     concerns.push(...this.#referred(name, payload))
-    const part = this.#parts.get(name)
-    if (part !== undefined) concerns.push({ part, scope: this.#own(part, operation, args as Arguments), changes: true })
+    const own = this.#models.get(name)
+    if (own !== undefined) concerns.push({ model: name, scope: this.#own(own.model, operation, args as Arguments), changes: true })
     return concerns
   }
 
-  #dependents(model: string, operation: string, { data, update }: Arguments): Part[] {
+  #dependents(model: string, operation: string, { data, update }: Arguments): string[] {
     if (operation.startsWith('delete')) return this.#cached(this.#graph.dependents(model))
     if (operation.startsWith('create')) return []
     return this.#cached(this.#graph.dependents(model, this.#graph.touched(model, operation === 'upsert' ? update : data)))
@@ -95,31 +105,30 @@ export class Surveyor {
 
   #referredBy(model: string, rows: readonly Arguments[]): Concern[] {
     return this.#graph.references(model).flatMap(({ parent, fields, references }) => {
-      const part = this.#parts.get(parent)
-      if (part === undefined) return []
+      if (!this.#models.has(parent)) return []
       const given = rows.filter((row) => fields.some((field) => row[field] != null))
       const scope = given.map((row) =>
         this.#referredKey(parent, Object.fromEntries(references.map((name, n) => [name, row[fields[n] as string]]))),
       )
       if (given.length === 0) return []
-      return [{ part, scope: scope.every((key) => key !== undefined) ? scope : 'all', changes: false, referred: true }]
+      return [{ model: parent, scope: scope.every((key) => key !== undefined) ? scope : 'all', changes: false, referred: true }]
     })
   }
 
   #referredKey(model: string, values: Arguments): string | undefined {
-    const { compoundKey } = (this.#parts.get(model) as Part).model
+    const { compoundKey } = (this.#models.get(model) as SurveyedModel).model
     const plain = Object.fromEntries(
       Object.entries(values).map(([name, value]) => [name, isObject(value) && 'set' in value ? value.set : value]),
     )
     return this.#key(model, compoundKey === undefined ? plain : { [compoundKey]: plain })
   }
 
-  #own(part: Part, operation: string, args: Arguments): Concern['scope'] {
-    const { name, key } = part.model
+  #own(model: Model, operation: string, args: Arguments): Concern['scope'] {
+    const { name, key } = model
     if (!isRecordOperation(operation) || [args.data, args.create, args.update].some((data) => this.#graph.takesOver(name, data)))
       return 'all'
     const inserted = operation === 'create' ? args.data : args.create
-    const created = inserted === undefined ? [] : [this.#createdKey(part, inserted)]
+    const created = inserted === undefined ? [] : [this.#createdKey(model, inserted)]
     const touched = this.#graph.touched(name, operation === 'upsert' ? args.update : args.data)
     const touchesKey = key.some((field) => touched.includes(field))
     if (operation === 'create') return created[0] !== undefined ? [created[0]] : touchesKey ? 'all' : 'returned'
@@ -128,7 +137,7 @@ export class Surveyor {
     return keys.includes(undefined) || touchesKey ? 'all' : (keys as string[])
   }
 
-  #createdKey({ model }: Part, data: unknown): string | undefined {
+  #createdKey(model: Model, data: unknown): string | undefined {
     if (!isObject(data)) return undefined
     const values = Object.fromEntries(model.key.map((name) => [name, data[name]]))
     return this.#key(model.name, model.compoundKey === undefined ? values : { [model.compoundKey]: values })
@@ -136,7 +145,7 @@ export class Surveyor {
 
   /** `undefined`: it does not name one record by its primary key. Filters beside the key make it that record, or none. */
   #key(model: string, where: unknown): string | undefined {
-    const { key = [], compoundKey } = this.#parts.get(model)?.model ?? {}
+    const { key = [], compoundKey } = this.#models.get(model)?.model ?? {}
     const names = compoundKey === undefined ? key : [compoundKey]
     try {
       return this.#keys.get(model)?.encode(Object.fromEntries(names.map((name) => [name, Object(where)[name]])))
@@ -146,24 +155,28 @@ export class Surveyor {
     }
   }
 
-  #cached(models: Iterable<string>): Part[] {
-    return [...models].flatMap((name) => this.#parts.get(name) ?? [])
+  #cached(models: Iterable<string>): string[] {
+    return [...models].filter((name) => this.#models.has(name))
   }
-}
 
-function isFlushedFirst({ policy }: Part): boolean {
-  return policy.queries === 'flush'
+  #flushedFirst(models: Iterable<string>): string[] {
+    return [...models].filter((name) => this.#isFlushedFirst(name))
+  }
+
+  #isFlushedFirst(model: string): boolean {
+    return this.#models.get(model)?.policy.queries === 'flush'
+  }
 }
 
 /** A concern about a whole model takes those about its records with it, unless they ask for more. */
 function merge(concerns: readonly Concern[]): Concern[] {
-  const whole = new Map<Part, Concern>()
-  for (const { part, scope, changes, referred = false } of concerns) {
-    const { changes: others = false, referred: only = true } = whole.get(part) ?? {}
-    if (scope === 'all') whole.set(part, { part, scope, changes: changes || others, referred: referred && only })
+  const whole = new Map<string, Concern>()
+  for (const { model, scope, changes, referred = false } of concerns) {
+    const { changes: others = false, referred: only = true } = whole.get(model) ?? {}
+    if (scope === 'all') whole.set(model, { model, scope, changes: changes || others, referred: referred && only })
   }
-  const isTaken = ({ part, changes, referred }: Concern) => {
-    const found = whole.get(part)
+  const isTaken = ({ model, changes, referred }: Concern) => {
+    const found = whole.get(model)
     return found !== undefined && (found.changes || !changes) && (!found.referred || referred === true)
   }
   return [...whole.values(), ...concerns.filter((concern) => concern.scope !== 'all' && !isTaken(concern))]

@@ -1,7 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { isUndecided } from '../database/failure.js'
 import type { Hold } from '../read/holds.js'
-import type { Part } from '../write-behind.js'
 import type { Isolation } from './isolation.js'
 import type { Concern } from './surveyor.js'
 
@@ -17,7 +16,7 @@ export class TransactionScope {
   /** By model and grade, and by key too: resolves when the transaction may go on. */
   readonly #entered = new Map<string, Promise<void>>()
   readonly #holds: Hold[] = []
-  readonly #changed = new Set<Part>()
+  readonly #changed = new Set<string>()
   #ended = false
   #abandoned = false
   #keepsSnapshot = false
@@ -27,9 +26,9 @@ export class TransactionScope {
     return this.#ended
   }
 
-  /** The models of which it has changed rows, and so may have locked some. */
-  get changed(): readonly Part[] {
-    return [...this.#changed]
+  /** Names of the models whose rows it has changed, and so may have locked. */
+  get changed(): ReadonlySet<string> {
+    return this.#changed
   }
 
   /** From the next statement on all see what that one sees. */
@@ -46,8 +45,8 @@ export class TransactionScope {
 
   /** Runs `enter` for what the transaction does not concern yet; what it only referred to or read is entered again when it is read or changed. */
   async enter(concern: Concern, enter: (fresh: Concern) => Promise<Hold | undefined>): Promise<void> {
-    const { part, scope, changes } = concern
-    const grades = gradesFrom(concern).map((grade) => `${part.name} ${grade}`)
+    const { model, scope, changes } = concern
+    const grades = gradesFrom(concern).map((grade) => `${model} ${grade}`)
     const own = grades[0] as string
     const waits = grades.map((name) => this.#entered.get(name))
     if (scope === 'returned' || waits.some((each) => each !== undefined)) {
@@ -56,7 +55,7 @@ export class TransactionScope {
     }
     if (scope === 'all') await this.#begin([own], concern, enter)
     else await this.#enterKeys(scope, grades, concern, enter)
-    if (changes) this.#changed.add(part)
+    if (changes) this.#changed.add(model)
   }
 
   async #enterKeys(

@@ -4,14 +4,13 @@ import { ancestorsOf, inTiers } from '../model/ancestors.js'
 import { shardOf } from '../model/key.js'
 import type { Model } from '../model/model.js'
 import type { ShardNames } from '../redis/keys.js'
-import type { ParkedEntry } from '../redis/replies.js'
-import { isReply, isTurnedAway, named } from '../redis/reply.js'
+import { isReply, isTurnedAway, named } from '../redis/refusal.js'
 import { isOwnFault } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
 import type { Owned } from '../write/own-records.js'
 import type { Flusher } from './flusher.js'
+import { parkedPages, retryTogether } from './parked-records.js'
 import { isDeadly } from './quarantine.js'
-import { parkedKeys, retryTogether } from './retry.js'
 
 const RETRY_PAUSE = 100
 /** Ms; a longer one fires at once. */
@@ -147,9 +146,9 @@ export class Barrier {
 
   /** Together; then those that are refused one after the other, since each may wait for rows of its own. */
   async #flushRecords(part: BarrierPart, shard: number, keys: readonly string[], deadline: number, count: Count): Promise<void> {
-    const deadly = new Set(await this.#parkedKeys(part, shard, deadline, isDeadly))
-    const refused = new Set(keys.filter((key) => deadly.has(key)))
-    const tried = keys.filter((key) => !deadly.has(key))
+    const deadly = await this.#parked(part, shard, deadline)
+    const refused = new Set(keys.filter((key) => deadly.get(key)))
+    const tried = keys.filter((key) => !deadly.get(key))
     for (const key of await this.#flushKeys(part, shard, tried, deadline, count)) {
       await this.flushRecord(part, key, deadline, count).catch((error: unknown) => {
         if (!(error instanceof ParkedError)) throw error
@@ -188,22 +187,23 @@ export class Barrier {
 
   /** `refused`: those that are still parked. */
   async #retryShard(part: BarrierPart, shard: number, deadline: number, count: Count): Promise<{ refused: string[]; healed: number }> {
-    const before = await this.#parkedKeys(part, shard, deadline)
-    if (before.length === 0) return { refused: [], healed: 0 }
-    const tried = await this.#parkedKeys(part, shard, deadline, (entry) => !isDeadly(entry))
+    const before = await this.#parked(part, shard, deadline)
+    if (before.size === 0) return { refused: [], healed: 0 }
+    const tried = [...before].filter(([, isDeadly]) => !isDeadly).map(([key]) => key)
     await this.#flushKeys(part, shard, tried, deadline, count)
     // Another worker may have been the one that was told.
-    const after = new Set(await this.#parkedKeys(part, shard, deadline))
-    const refused = before.filter((key) => after.has(key))
-    return { refused, healed: before.length - refused.length }
+    const after = await this.#parked(part, shard, deadline)
+    const refused = [...before.keys()].filter((key) => after.has(key))
+    return { refused, healed: before.size - refused.length }
   }
 
-  #parkedKeys(part: BarrierPart, shard: number, deadline: number, isWanted = (_: ParkedEntry) => true): Promise<string[]> {
+  /** By key, whether the record is deadly. */
+  #parked(part: BarrierPart, shard: number, deadline: number): Promise<Map<string, boolean>> {
     return this.#untilUp(part, deadline, async () => {
-      const keys = new Set<string>()
-      for await (const page of parkedKeys(this.#store, part.shards.prefix(shard), isWanted, Number.POSITIVE_INFINITY))
-        for (const key of page) keys.add(key)
-      return [...keys]
+      const parked = new Map<string, boolean>()
+      for await (const page of parkedPages(this.#store, part.shards.prefix(shard)))
+        for (const entry of page) parked.set(entry.key, isDeadly(entry))
+      return parked
     })
   }
 

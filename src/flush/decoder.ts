@@ -1,6 +1,6 @@
 import { ChangeReader, type Form, UnknownFieldError } from '../change/change-reader.js'
 import { type Copy, fitsCopy } from '../change/copy.js'
-import type { RowChange } from '../database/statement.js'
+import type { RowChange } from '../database/postgresql/statement.js'
 import { PersistError, unreadableError } from '../errors.js'
 import type { Model } from '../model/model.js'
 import type { PackedRecords } from '../redis/replies.js'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { BatchHead, Database } from '../database/database.js'
 import { CARDINALITY_VIOLATION, MAX_COLLISIONS } from '../database/failure.js'
+import type { BatchHead, Database } from '../database/postgresql/database.js'
 import { PersistError, TimeoutError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { Model } from '../model/model.js'
@@ -10,14 +10,14 @@ import type { Batch, ClaimTarget } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
 import type { Telemetry } from '../telemetry/telemetry.js'
 import { BatchSize } from './batch-size.js'
-import { burden } from './burden.js'
 import { BatchDecoder } from './decoder.js'
-import { Limit } from './limit.js'
+import { memoryBudget } from './memory-budget.js'
 import { type ClaimedBatch, Persister } from './persister.js'
+import { PoisonDetector } from './poison-detector.js'
 import { Quarantine } from './quarantine.js'
-import { type Findings, knownFindings, Refuser } from './refuser.js'
+import { type Findings, knownFindings, RefusalHandler } from './refusal-handler.js'
 import { emptyReport, type FlushReport } from './report.js'
-import { Suspicion } from './suspicion.js'
+import { Semaphore } from './semaphore.js'
 
 /** This worker cannot read a batch, as it knows less of the model, or the database cannot any more. */
 const NOT_OURS = 'another worker has brought the batch into the database, and is to acknowledge it'
@@ -26,8 +26,8 @@ const REFUSED_BEFORE = 'refused before'
 
 /** Of the whole process: how many are under way at a time. */
 export interface FlushLimits {
-  readonly claims: Limit
-  readonly statements: Limit
+  readonly claims: Semaphore
+  readonly statements: Semaphore
 }
 
 export interface FlusherContext {
@@ -50,21 +50,21 @@ type Step = 'settled' | { readonly findings: Findings } | { readonly ledger: str
  */
 export class Flusher {
   readonly #context: FlusherContext
-  readonly #turns: readonly Limit[]
+  readonly #turns: readonly Semaphore[]
   readonly #size: BatchSize
   readonly #quarantine: Quarantine
-  readonly #suspicion = new Suspicion()
-  readonly #refuser: Refuser
+  readonly #poison = new PoisonDetector()
+  readonly #refusals: RefusalHandler
   readonly #persister: Persister
 
   constructor(context: FlusherContext) {
     this.#context = context
-    this.#turns = Array.from({ length: context.shards.count }, () => new Limit(1))
+    this.#turns = Array.from({ length: context.shards.count }, () => new Semaphore(1))
     this.#size = new BatchSize(context.policy.batchSize)
     this.#quarantine = new Quarantine(context)
     const { statements } = context.limits
-    const shared = { ...context, statements, decoder: new BatchDecoder(context.model), suspicion: this.#suspicion }
-    this.#refuser = new Refuser(shared)
+    const shared = { ...context, statements, decoder: new BatchDecoder(context.model), poison: this.#poison }
+    this.#refusals = new RefusalHandler(shared)
     this.#persister = new Persister({ ...shared, size: this.#size })
   }
 
@@ -81,7 +81,7 @@ export class Flusher {
     deadline = Number.POSITIVE_INFINITY,
   ): Promise<FlushReport> {
     // In turn within this process: at the same time they would send the same batch.
-    return (this.#turns[shard] as Limit).run(() => this.#flush(shard, target, maxBatches, deadline))
+    return (this.#turns[shard] as Semaphore).run(() => this.#flush(shard, target, maxBatches, deadline))
   }
 
   async #flush(shard: number, wanted: ClaimTarget, maxBatches: number, deadline: number): Promise<FlushReport> {
@@ -118,11 +118,11 @@ export class Flusher {
     const { store, shards } = this.#context
     try {
       const refusal = await this.#quarantine.inspect(shard, batch)
-      if (refusal === undefined) await burden.carry(batch.packed.changes.length, () => this.#observe(shard, batch, report))
+      if (refusal === undefined) await memoryBudget.carry(batch.packed.changes.length, () => this.#observe(shard, batch, report))
       else if (refusal !== 'gone')
         await this.#quarantine.settle(shard, batch, refusal, {
           acknowledge: (ledger) => this.#acknowledge(shard, { ...batch, since: [] }, ledger, batch.size, 0, report),
-          refuse: () => this.#refuser.carryOut(shard, batch, new Map([[0, refusal]]), report),
+          refuse: () => this.#refusals.carryOut(shard, batch, new Map([[0, refusal]]), report),
         })
     } catch (error) {
       await store.forgive(shards.prefix(shard), batch.id).catch(() => {})
@@ -166,17 +166,17 @@ export class Flusher {
       const answer = await this.#persister.send(shard, batch, head)
       if (answer instanceof PersistError) {
         if (answer.databaseCode === CARDINALITY_VIOLATION && collisions < MAX_COLLISIONS) continue
-        return { findings: await this.#refuser.examine(shard, batch, answer) }
+        return { findings: await this.#refusals.examine(shard, batch, answer) }
       }
       const { claimed, result, statement } = answer
       switch (result.outcome) {
         case 'applied':
-          this.#suspicion.passed()
+          this.#poison.passed()
           return this.#acknowledge(shard, claimed, batch.id, result.rows, statement, report)
         case 'applied before':
           return this.#acknowledge(shard, claimed, result.ledger, claimed.size, statement, report)
         case 'void':
-          return { findings: await this.#refuser.examine(shard, batch, new PersistError('REFUSED', REFUSED_BEFORE, undefined)) }
+          return { findings: await this.#refusals.examine(shard, batch, new PersistError('REFUSED', REFUSED_BEFORE, undefined)) }
         case 'elsewhere':
           return { ledger: result.ledger }
       }
@@ -188,7 +188,7 @@ export class Flusher {
     const voided = await limits.statements.run(() => database.void(shards.ledger(shard), head))
     if (voided.outcome === 'applied before') throw new PersistError('OUTAGE', `${model.name}: ${NOT_OURS}`, undefined)
     if (voided.outcome === 'elsewhere') return { ledger: voided.ledger }
-    await this.#refuser.carryOut(shard, batch, findings, report)
+    await this.#refusals.carryOut(shard, batch, findings, report)
     return 'settled'
   }
 

@@ -1,15 +1,15 @@
 import { setImmediate } from 'node:timers/promises'
-import type { BatchHead, Database, PersistOutcome } from '../database/database.js'
 import { QUERY_CANCELED } from '../database/failure.js'
-import type { Statement } from '../database/statement.js'
+import type { BatchHead, Database, PersistOutcome } from '../database/postgresql/database.js'
+import type { Statement } from '../database/postgresql/statement.js'
 import { PersistError } from '../errors.js'
 import type { Model } from '../model/model.js'
 import type { ShardNames } from '../redis/keys.js'
 import type { Batch } from '../redis/replies.js'
 import type { BatchSize } from './batch-size.js'
 import { type BatchDecoder, toDecodeError } from './decoder.js'
-import { Limit } from './limit.js'
-import type { Suspicion } from './suspicion.js'
+import type { PoisonDetector } from './poison-detector.js'
+import { Semaphore } from './semaphore.js'
 
 /** A batch decoded: what persist needs, and no more, since it may wait for its turn. */
 export interface ClaimedBatch extends BatchHead {
@@ -31,16 +31,16 @@ export interface PersisterContext {
   readonly shards: ShardNames
   readonly database: Database
   /** Of the whole process. */
-  readonly statements: Limit
+  readonly statements: Semaphore
   readonly decoder: BatchDecoder
   readonly size: BatchSize
-  readonly suspicion: Suspicion
+  readonly poison: PoisonDetector
 }
 
 /** Sends a batch to the database, and tells an outage from a batch that is refused. */
 export class Persister {
   readonly #context: PersisterContext
-  readonly #decoding = new Limit(1)
+  readonly #decoding = new Semaphore(1)
 
   constructor(context: PersisterContext) {
     this.#context = context
@@ -51,20 +51,20 @@ export class Persister {
    * @throws PersistError of an outage, or of a schema that does not fit
    */
   async send(shard: number, batch: Batch, head: BatchHead): Promise<Answer | PersistError> {
-    const { statements, suspicion } = this.#context
+    const { statements, poison } = this.#context
     for (;;) {
       const claimed = await this.#decoding.run(() => this.#decodeInTurn(batch, head)).catch(persistErrorOf)
       if (claimed instanceof PersistError) return claimed
-      const isSuspect = suspicion.isOf(shard, batch.id)
+      const isSuspect = poison.isOf(shard, batch.id)
       if (isSuspect) {
         await this.#prove(claimed)
-        const known = suspicion.isSure(shard, batch.id)
+        const known = poison.isSure(shard, batch.id)
         if (known !== undefined) return known
       }
       const answer = await statements.run(() => this.#persist(shard, claimed)).catch(persistErrorOf)
       if (!(answer instanceof PersistError) || isRefusal(answer, batch)) return answer
-      if (suspicion.note(shard, batch.id, answer, isSuspect)) return answer
-      if (isSuspect || !suspicion.isOf(shard, batch.id)) throw answer
+      if (poison.note(shard, batch.id, answer, isSuspect)) return answer
+      if (isSuspect || !poison.isOf(shard, batch.id)) throw answer
     }
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import type { BatchHead, Database } from '../database/database.js'
+import type { BatchHead, Database } from '../database/postgresql/database.js'
 import { PersistError } from '../errors.js'
 import type { Events } from '../events.js'
 import type { Model } from '../model/model.js'
@@ -8,8 +8,8 @@ import type { ShardNames } from '../redis/keys.js'
 import type { Batch, ParkedEntry } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
 import { changeSizes } from '../redis/unpack.js'
-import { burden } from './burden.js'
-import type { Limit } from './limit.js'
+import { memoryBudget } from './memory-budget.js'
+import type { Semaphore } from './semaphore.js'
 
 /** Claims of a batch whose outcome nobody told: so many workers may have died of it. */
 const MAX_TRIES = 3
@@ -26,7 +26,7 @@ interface QuarantineContext {
   readonly store: Store
   readonly database: Pick<Database, 'void'>
   readonly events: Events
-  readonly limits: { readonly statements: Limit }
+  readonly limits: { readonly statements: Semaphore }
 }
 
 /** What becomes of a batch that was not decoded. */
@@ -51,7 +51,7 @@ export class Quarantine {
     const fate = batch.tries > MAX_TRIES ? await this.#watch(shard, batch) : 'told'
     if (fate === 'gone') return fate
     if (fate === 'abandoned') return new PersistError('REFUSED', `${model}: ${DEADLY}`, undefined, { model })
-    return burden.refusal(model, batch.packed.changes.length)
+    return memoryBudget.refusal(model, batch.packed.changes.length)
   }
 
   /** Makes the batch void in the ledger first: one of those that had it may only be paused. */

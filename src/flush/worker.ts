@@ -6,17 +6,17 @@ import type { ResolvedPolicy } from '../options.js'
 import { redact } from '../redaction.js'
 import { problemOf } from '../redis/connection.js'
 import { queuePrefix, type ShardNames } from '../redis/keys.js'
-import { isReply, named } from '../redis/reply.js'
+import { isReply, named } from '../redis/refusal.js'
 import { disconnect } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
 import type { QueueTelemetry } from '../telemetry/queue-telemetry.js'
 import { within } from './barrier.js'
-import { Crowds, pauseOf } from './crowds.js'
 import type { Flusher } from './flusher.js'
 import { type FlushJob, type FlushJobData, isAsMade, MAX_BATCHES_IN_A_JOB, readJobData } from './job.js'
+import { parkedKeys, retryTogether } from './parked-records.js'
 import { isDeadly } from './quarantine.js'
 import { type FlushReport, sentence, summary } from './report.js'
-import { parkedKeys, retryTogether } from './retry.js'
+import { pauseOf, RetryLimiter } from './retry-limiter.js'
 import { backoffDelay, KEPT_COMPLETED, KEPT_FAILED, queueName, type Scheduler } from './scheduler.js'
 
 /**
@@ -94,7 +94,7 @@ export class FlushWorker {
   #connection: Redis | undefined
   /** Shards and reasons. */
   readonly #healing = new Set<string>()
-  readonly #crowds = new Crowds()
+  readonly #retryLimiter = new RetryLimiter()
   #stopping = false
 
   constructor(context: WorkerContext) {
@@ -234,12 +234,12 @@ export class FlushWorker {
     if (entry === undefined) return carried(job, 'the record is not parked any more')
     if (isDeadly(entry)) throw new PersistError('REFUSED', `${entry.reason}; flush it by its key to try it again`, undefined)
     const crowd = `${shard} ${entry.reason}`
-    if (!this.#crowds.mayTry(crowd)) await this.#putOff(job, shard)
+    if (!this.#retryLimiter.mayTry(crowd)) await this.#putOff(job, shard)
     const report = await flusher.flush(shard, { key })
     await job.log(sentence(report))
     const refusal = report.parked.get(key)
     if (refusal !== undefined) {
-      this.#crowds.refused(crowd)
+      this.#retryLimiter.refused(crowd)
       throw refusal
     }
     if (report.unparked.includes(key)) await this.#heal(job, shard, entry.reason)

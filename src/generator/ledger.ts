@@ -1,6 +1,6 @@
 import type { DMMF } from '@prisma/generator-helper'
 import type { Ledger } from '../model/model.js'
-import { quote } from './native.js'
+import { quote } from './postgresql.js'
 import type { Refuse } from './problems.js'
 
 export const LEDGER_MODEL = 'WriteBehindLedger'

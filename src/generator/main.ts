@@ -3,8 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import helper, { type GeneratorOptions } from '@prisma/generator-helper'
 import { ConfigurationError } from '../errors.js'
-import { describeModels } from './describe.js'
 import { emitModels } from './emit.js'
+import { describeModels } from './models.js'
 
 const LIBRARY = 'write-behind'
 

@@ -6,7 +6,7 @@ import { shardOf } from '../model/key.js'
 import type { Model } from '../model/model.js'
 import type { ShardNames } from '../redis/keys.js'
 import { recordsInACall } from '../redis/limits.js'
-import type { Lease, Snapshot, View } from '../redis/replies.js'
+import type { CachedRow, Lease, Snapshot } from '../redis/replies.js'
 import type { RetryingConnection } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
 import { Batcher } from './batcher.js'
@@ -31,7 +31,7 @@ export interface ReaderContext {
 interface Wanted {
   readonly key: string
   readonly lease: string
-  answer: View | Error | undefined
+  answer: CachedRow | Error | undefined
 }
 
 /**
@@ -44,8 +44,8 @@ export class Reader {
   readonly #context: ReaderContext
   readonly #fields: readonly { name: string; start: string }[]
   readonly #names: readonly string[]
-  readonly #views: Batcher<View | Lease>
-  readonly #loads: Batcher<View>
+  readonly #views: Batcher<CachedRow | Lease>
+  readonly #loads: Batcher<CachedRow>
   readonly #id = randomUUID()
   #reads = 0
 
@@ -59,7 +59,7 @@ export class Reader {
   }
 
   /** Values of the fields that are not the key, in the order of the model. */
-  find<R>(shard: number, key: string, toRow: (view: View) => R): Promise<R> {
+  find<R>(shard: number, key: string, toRow: (view: CachedRow) => R): Promise<R> {
     return this.#views
       .get(shard, key)
       .then((found) => (isLease(found) ? this.#loads.get(shard, `${found.lease} ${key}`).then(toRow) : toRow(found)))
@@ -71,13 +71,13 @@ export class Reader {
     await Promise.all(keys.map((key) => this.find(shardOf(key, count), key, () => undefined)))
   }
 
-  #read(shard: number, keys: readonly string[]): Promise<(View | Lease)[]> {
+  #read(shard: number, keys: readonly string[]): Promise<(CachedRow | Lease)[]> {
     const { store, shards } = this.#context
     // A read that is sent again has another name: the first one may arrive when the lease that it gave was dropped.
     return this.#ask(() => store.read(shards.prefix(shard), `${this.#id}.${++this.#reads}`, LEASE_TTL, this.#names, keys))
   }
 
-  async #loadAll(shard: number, requests: readonly string[]): Promise<(View | Error)[]> {
+  async #loadAll(shard: number, requests: readonly string[]): Promise<(CachedRow | Error)[]> {
     const wanted = requests.map(toWanted)
     let missing = wanted
     let state = ''
@@ -88,7 +88,7 @@ export class Reader {
       state = await this.#try(shard, missing, state)
       missing = missing.filter(({ answer }) => answer === undefined)
     }
-    return wanted.map(({ answer }) => answer as View | Error)
+    return wanted.map(({ answer }) => answer as CachedRow | Error)
   }
 
   async #try(shard: number, wanted: readonly Wanted[], lastState: string): Promise<string> {
@@ -103,7 +103,7 @@ export class Reader {
     const loaded = await this.#ask(() => store.load(shards.prefix(shard), ttl, this.#fields, taken, leases, lastState))
     if (loaded.outcome === 'adopted') onAdopted(shard, taken.ledger)
     readable.forEach((each, n) => {
-      each.answer = loaded.views[n]
+      each.answer = loaded.rows[n]
     })
     return loaded.state
   }
@@ -113,7 +113,7 @@ export class Reader {
   }
 }
 
-function isLease(found: View | Lease): found is Lease {
+function isLease(found: CachedRow | Lease): found is Lease {
   return typeof found === 'object' && !Array.isArray(found)
 }
 

@@ -1,7 +1,7 @@
 import { Command, type Redis } from 'ioredis'
 import { UnsafeRedisError } from '../errors.js'
 import { identityKey, queuePrefix, shardCountsKey, shardPrefix } from './keys.js'
-import { isReply } from './reply.js'
+import { isReply } from './refusal.js'
 import type { RetryingConnection } from './retrying-connection.js'
 
 /** Stands in a command for a key. */
@@ -9,7 +9,7 @@ const KEY = '<key>'
 
 /**
  * Every command that the scripts of this library and of BullMQ 6.7 call, and those that both send themselves, as one that Redis would take.
- * `test/permissions.test.ts` compares it with the scripts.
+ * `test/redis/permissions.test.ts` compares it with the scripts.
  */
 const COMMANDS: readonly string[] = [
   'append <key> v; bzpopmin <key> 0; client setname x; copy <key> <key>; del <key>; dump <key>; eval return 1 <key>; evalsha x 1 <key>; exists <key>',

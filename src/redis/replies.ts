@@ -84,7 +84,7 @@ export interface AcknowledgeReply {
 }
 
 /** Stored texts by field, in the order they were asked for; `missing`: there is no such row. */
-export type View = readonly string[] | 'missing'
+export type CachedRow = readonly string[] | 'missing'
 
 /** There is no view; who loads the row may store one, as long as Redis keeps the lease. */
 export interface Lease {
@@ -109,7 +109,7 @@ export interface LoadReply {
   /** For the next try. */
   readonly state: string
   /** `undefined` in place of a record that has to be read again. */
-  readonly views: readonly (View | undefined)[]
+  readonly rows: readonly (CachedRow | undefined)[]
 }
 
 export interface ParkedEntry {

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { type ConfigurationError, UnavailableError, WriteBehindError } from '../errors.js'
 import { OwnError } from '../redaction.js'
 import { problemOf } from './connection.js'
-import { isReply, isTurnedAway, named, withoutArguments } from './reply.js'
+import { isReply, isTurnedAway, named, withoutArguments } from './refusal.js'
 
 /** A call was not answered within the connection's timeout. `sent`: Redis may have carried it out. */
 export class NoAnswer extends OwnError {

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { UnsafeRedisError } from '../errors.js'
 import type { Events } from '../events.js'
-import { isReply } from './reply.js'
+import { isReply } from './refusal.js'
 import { NotYet, type RetryingConnection } from './retrying-connection.js'
 import { assess, type Findings } from './server-info.js'
 

@@ -43,8 +43,8 @@ export function defineScripts(redis: Redis): Redis & Commands {
   return redis as Redis & Commands
 }
 
-/** A script's text, with what it includes. */
+/** The text of a script, with the texts of `lua/include` where it names them. */
 function readScript(name: string): string {
   const text = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')
-  return text.replace(/^-- include (\w+)$/gm, (_, included) => readScript(included))
+  return text.replace(/^ *-- include ([\w-]+)$/gm, (_, included) => readScript(`include/${included}`))
 }

@@ -5,6 +5,7 @@ import type {
   AcknowledgeReply,
   Batch,
   BatchLimits,
+  CachedRow,
   ClaimReply,
   ClaimTarget,
   Lease,
@@ -14,7 +15,6 @@ import type {
   Refusal,
   ShardStatus,
   Snapshot,
-  View,
   WriteLimits,
   WriteReply,
 } from './replies.js'
@@ -143,12 +143,12 @@ export class Store {
     leaseTtl: number,
     fields: readonly string[],
     keys: readonly string[],
-  ): Promise<(View | Lease)[]> {
+  ): Promise<(CachedRow | Lease)[]> {
     const reply = (await this.#redis.writeBehind_read(prefix, newLease, leaseTtl, fields.length, ...fields, ...keys)) as (
       | [string, ...string[]]
       | string
     )[]
-    return reply.map((each) => (typeof each === 'string' ? { lease: each } : (toView(each) as View)))
+    return reply.map((each) => (typeof each === 'string' ? { lease: each } : (toCachedRow(each) as CachedRow)))
   }
 
   /**
@@ -168,8 +168,8 @@ export class Store {
     snapshot.rows.forEach(({ key, values }, n) => {
       args.push(key, leases[n] as string, ...(values === undefined ? ['0'] : ['1', ...values]))
     })
-    const [outcome, state, views] = (await this.#redis.writeBehind_load(prefix, ...args)) as [LoadReply['outcome'], string, ViewReply[]]
-    return { outcome, state, views: views.map(toView) }
+    const [outcome, state, rows] = (await this.#redis.writeBehind_load(prefix, ...args)) as [LoadReply['outcome'], string, CachedRowReply[]]
+    return { outcome, state, rows: rows.map(toCachedRow) }
   }
 
   /** What of a record is not in the database yet. */
@@ -292,9 +292,9 @@ function toBatch([id, previous, writes, keys, changes, traces, tries, reasons]: 
   }
 }
 
-type ViewReply = [string, ...string[]] | null
+type CachedRowReply = [string, ...string[]] | null
 
-function toView(reply: ViewReply): View | undefined {
+function toCachedRow(reply: CachedRowReply): CachedRow | undefined {
   if (reply === null) return undefined
   return reply[0] === '0' ? 'missing' : reply.slice(1)
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import { type Ask, IdentityRow, type LedgerIdentity, type Place } from '../database/place.js'
+import { type Ask, IdentityRow, type LedgerIdentity, type Place } from '../database/postgresql/place.js'
 import { ConfigurationError } from '../errors.js'
 import type { Model } from '../model/model.js'
 import { identityShard } from '../redis/keys.js'

@@ -1,8 +1,9 @@
 import type { Redis } from 'ioredis'
-import type { SqlClient } from '../database/database.js'
 import { toPersistError } from '../database/failure.js'
-import { inspect } from '../database/inspection.js'
-import { type Ask, readSystem } from '../database/place.js'
+import type { SqlClient } from '../database/postgresql/database.js'
+import { inspect } from '../database/postgresql/inspection.js'
+import { type Ask, readSystem } from '../database/postgresql/place.js'
+import { describeRefusal, reasonOf } from '../database/postgresql/reason.js'
 import { ConfigurationError, UnavailableError, WriteBehindError } from '../errors.js'
 import type { Events } from '../events.js'
 import { within } from '../flush/barrier.js'
@@ -11,7 +12,6 @@ import type { RetryingConnection } from '../redis/retrying-connection.js'
 import type { Calls } from '../write/writer.js'
 import { Binding } from './binding.js'
 import { IdentityKey } from './identity.js'
-import { describeRefusal, reasonOf } from './reason.js'
 
 /** Ms that a start waits for the database: without it, what is written waits in Redis. */
 const PATIENCE = 10_000

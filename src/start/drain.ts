@@ -1,9 +1,14 @@
 import { ConfigurationError, ParkedError } from '../errors.js'
-import type { Barrier } from '../flush/barrier.js'
-import type { Part } from '../write-behind.js'
+import type { Barrier, BarrierPart } from '../flush/barrier.js'
+import type { ResolvedPolicy } from '../options.js'
 
 /** Ms that a start waits for records which were written behind. */
 const TIMEOUT = 30_000
+
+/** A model, and the strategy that it has now. */
+export interface SwitchedModel extends BarrierPart {
+  readonly policy: Pick<ResolvedPolicy, 'strategy'>
+}
 
 /**
  * A model whose strategy was `write-behind` may have dirty records: they are brought into the database before anything else writes it.
@@ -11,18 +16,18 @@ const TIMEOUT = 30_000
  * @throws ConfigurationError when the database refuses some of them
  * @throws PersistError, TimeoutError when the database did not take them in time, UnavailableError when Redis did not give them
  */
-export async function drainSwitched(parts: readonly Part[], barrier: Barrier): Promise<void> {
-  for (const part of parts) {
-    if (part.policy.strategy === 'write-behind') continue
+export async function drainSwitched(models: readonly SwitchedModel[], barrier: Pick<Barrier, 'flush'>): Promise<void> {
+  for (const model of models) {
+    if (model.policy.strategy === 'write-behind') continue
     try {
-      await barrier.flush([part], performance.now() + TIMEOUT, () => {})
+      await barrier.flush([model], performance.now() + TIMEOUT, () => {})
     } catch (error) {
-      throw error instanceof ParkedError ? refusal(part, error) : error
+      throw error instanceof ParkedError ? refusal(model, error) : error
     }
   }
 }
 
-function refusal({ name, policy, model }: Part, cause: ParkedError): ConfigurationError {
+function refusal({ name, policy, model }: SwitchedModel, cause: ParkedError): ConfigurationError {
   return new ConfigurationError(
     `policies.${name}.strategy: the database refuses ${cause.keys.length} record(s) that were written behind (${cause.keys.slice(0, 5).join(', ')}); ` +
       `correct them with the strategy write-behind before setting it to ${policy.strategy}`,

@@ -4,7 +4,7 @@ import { createEvents } from '../events.js'
 import { OPTION_DEFAULTS } from '../options.js'
 import { connectLike, problemOf } from '../redis/connection.js'
 import { identityKey, shardCountsKey, shardPrefix } from '../redis/keys.js'
-import { named } from '../redis/reply.js'
+import { named } from '../redis/refusal.js'
 import { disconnect, RetryingConnection } from '../redis/retrying-connection.js'
 import { Store } from '../redis/store.js'
 

@@ -1,6 +1,5 @@
 import type { QueueOptions } from 'bullmq'
 import { redact } from '../redaction.js'
-import { unlessMissing } from './telemetry.js'
 
 type BullTelemetry = NonNullable<QueueOptions['telemetry']>
 type Tracer = BullTelemetry['tracer']
@@ -26,16 +25,7 @@ const ATTRIBUTES = new Set([
   'bullmq.worker.rate.limit',
 ])
 
-export async function loadQueueTelemetry(): Promise<QueueTelemetry> {
-  try {
-    const { BullMQOtel } = await import('bullmq-otel')
-    return { telemetry: withoutKeys(new BullMQOtel({ tracerName: 'write-behind' })) }
-  } catch (error) {
-    return unlessMissing(error) ?? {}
-  }
-}
-
-function withoutKeys({ tracer, contextManager }: BullTelemetry): BullTelemetry {
+export function withoutKeys({ tracer, contextManager }: BullTelemetry): BullTelemetry {
   const startSpan: Tracer['startSpan'] = (name, options, context) => new SpanWithoutKeys(tracer.startSpan(nameOf(name), options, context))
   return { tracer: { startSpan }, contextManager }
 }

@@ -49,18 +49,3 @@ export interface Telemetry {
   /** Runs the flush of a batch as the active span. */
   flush(batch: FlushedBatch, run: () => Promise<{ rows: number; parked: number }>): Promise<void>
 }
-
-/** `undefined` where @opentelemetry/api is not installed. */
-export async function loadTelemetry(): Promise<Telemetry | undefined> {
-  try {
-    const { OpenTelemetry } = await import('./open-telemetry.js')
-    return new OpenTelemetry()
-  } catch (error) {
-    return unlessMissing(error)
-  }
-}
-
-/** For a package that is optional: `undefined` if it is not installed. */
-export function unlessMissing(error: unknown): undefined {
-  if (!(error as NodeJS.ErrnoException).code?.endsWith('MODULE_NOT_FOUND')) throw error
-}

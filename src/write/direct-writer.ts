@@ -1,7 +1,7 @@
 import { ChangeReader } from '../change/change-reader.js'
 import type { Operation } from '../change/operation.js'
 import { CARDINALITY_VIOLATION, MAX_COLLISIONS, preparing } from '../database/failure.js'
-import type { RowChange } from '../database/statement.js'
+import type { RowChange } from '../database/postgresql/statement.js'
 import { PersistError } from '../errors.js'
 import type { Model } from '../model/model.js'
 import type { Hold, Scope } from '../read/holds.js'

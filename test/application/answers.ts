@@ -1,4 +1,4 @@
-/** Every kind of call, for what the compiler makes of its result: checked by test/extension-types.test.ts, and never run. */
+/** Every kind of call, for what the compiler makes of its result: checked by test/extension/types.test.ts, and never run. */
 import type { Client } from './client.js'
 
 export async function answers(db: Client, id: string) {

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { SqlClient } from '../../src/database/database.js'
+import type { SqlClient } from '../../src/database/postgresql/database.js'
 import { Scheduler } from '../../src/flush/scheduler.js'
 import { Sweeper } from '../../src/flush/sweeper.js'
 import { Store } from '../../src/redis/store.js'

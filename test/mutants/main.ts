@@ -6,7 +6,8 @@ import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startEnvironment } from '../environment/environment.js'
-import { MUTANTS, type Mutant } from './mutants.js'
+import type { Mutant } from './mutant.js'
+import { MUTANTS } from './mutants.js'
 import { Tree } from './tree.js'
 
 const AT_A_TIME = 2

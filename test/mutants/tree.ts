@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Edit } from './mutants.js'
+import type { Edit } from './mutant.js'
 
 const COPIED = ['src', 'dashboard', 'test', 'generated', 'prisma', 'package.json', 'tsconfig.json', 'vitest.config.ts']
 

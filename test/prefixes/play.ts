@@ -1,11 +1,11 @@
 import type { Redis } from 'ioredis'
 import { models } from '../../generated/write-behind.js'
 import { startOf } from '../../src/change/change.js'
-import type { RowChange } from '../../src/database/statement.js'
+import type { RowChange } from '../../src/database/postgresql/statement.js'
 import { BatchDecoder } from '../../src/flush/decoder.js'
 import { plainFields } from '../../src/model/fields.js'
 import { shardPrefix } from '../../src/redis/keys.js'
-import type { Batch, ClaimTarget, Lease, View } from '../../src/redis/replies.js'
+import type { Batch, CachedRow, ClaimTarget, Lease } from '../../src/redis/replies.js'
 import type { Store } from '../../src/redis/store.js'
 import { fail, hasFailed } from './failing-store.js'
 import type { Deed, State } from './operations.js'
@@ -180,7 +180,7 @@ export class Play {
     )
     this.views.clear()
     for (const [n, key] of keys.entries()) {
-      const view = found[n] as View | Lease
+      const view = found[n] as CachedRow | Lease
       if (typeof view === 'object' && 'lease' in view) continue
       const row = view === 'missing' ? null : { views: BigInt(view[0] as string), lastStatus: view[2] === '\0' ? null : Number(view[2]) }
       this.views.set(key, row)

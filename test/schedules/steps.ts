@@ -1,5 +1,5 @@
 import type fc from 'fast-check'
-import type { SqlClient } from '../../src/database/database.js'
+import type { SqlClient } from '../../src/database/postgresql/database.js'
 import type { LoadReply } from '../../src/redis/replies.js'
 import type { Store } from '../../src/redis/store.js'
 
@@ -96,7 +96,7 @@ export class Steps {
     }
     // Calls of the application are repeated; a flush ends, and its batch is for the next.
     if (fault === 'lost') throw new Error('Connection terminated unexpectedly')
-    if (name === 'load' && (result as LoadReply).views.includes(undefined)) this.#owed++
+    if (name === 'load' && (result as LoadReply).rows.includes(undefined)) this.#owed++
     return result
   }
 

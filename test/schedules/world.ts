@@ -1,16 +1,16 @@
 import type { Redis } from 'ioredis'
 import { models } from '../../generated/write-behind.js'
-import { Database } from '../../src/database/database.js'
+import { Database } from '../../src/database/postgresql/database.js'
 import { createEvents } from '../../src/events.js'
 import { Flusher } from '../../src/flush/flusher.js'
-import { Limit } from '../../src/flush/limit.js'
+import { Semaphore } from '../../src/flush/semaphore.js'
 import { ModelCache } from '../../src/model-cache.js'
 import { type ResolvedPolicy, resolvePolicy } from '../../src/options.js'
 import { Holds } from '../../src/read/holds.js'
 import { Inspector } from '../../src/read/inspector.js'
 import { Reader } from '../../src/read/reader.js'
 import { ShardNames } from '../../src/redis/keys.js'
-import { isReply } from '../../src/redis/reply.js'
+import { isReply } from '../../src/redis/refusal.js'
 import { RetryingConnection } from '../../src/redis/retrying-connection.js'
 import { Store } from '../../src/redis/store.js'
 import { DirectWriter } from '../../src/write/direct-writer.js'
@@ -139,7 +139,7 @@ export class World {
       policy: this.#policy,
       shards: this.#shards,
       events,
-      limits: { claims: new Limit(2), statements: new Limit(4) },
+      limits: { claims: new Semaphore(2), statements: new Semaphore(4) },
     }
     return new Flusher({ ...context, store: this.#steps.store(store, crash), database: statements })
   }

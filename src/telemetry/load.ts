@@ -1,0 +1,28 @@
+/** Loads what writes spans, each if the application has installed the optional package that it needs. */
+import { type QueueTelemetry, withoutKeys } from './queue-telemetry.js'
+import type { Telemetry } from './telemetry.js'
+
+/** Needs @opentelemetry/api. */
+export async function loadTelemetry(): Promise<Telemetry | undefined> {
+  try {
+    const { OpenTelemetry } = await import('./open-telemetry.js')
+    return new OpenTelemetry()
+  } catch (error) {
+    return unlessMissing(error)
+  }
+}
+
+/** Needs bullmq-otel. */
+export async function loadQueueTelemetry(): Promise<QueueTelemetry> {
+  try {
+    const { BullMQOtel } = await import('bullmq-otel')
+    return { telemetry: withoutKeys(new BullMQOtel({ tracerName: 'write-behind' })) }
+  } catch (error) {
+    return unlessMissing(error) ?? {}
+  }
+}
+
+/** @throws the error, unless it says that a package is not installed */
+function unlessMissing(error: unknown): undefined {
+  if (!(error as NodeJS.ErrnoException).code?.endsWith('MODULE_NOT_FOUND')) throw error
+}

@@ -1,0 +1,94 @@
+/** The flush of a batch: it is applied once, whatever happens between the claim and the acknowledgement. */
+import { describe, expect, test } from 'vitest'
+import { Counters, quick, still } from '../counters.js'
+import { Gate } from '../gate.js'
+
+const counters = new Counters()
+const { connect, values } = counters
+
+describe('a flush', () => {
+  test('retries an outage with the same batch until the database is back, and parks nothing', async () => {
+    const cache = await connect({ counter: quick })
+    await cache.startWorker()
+    counters.gate.fail(4, 'before')
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await expect.poll(values).toEqual([{ name: 'a', value: '1' }])
+    expect(counters.gate.failed).toBe(4)
+    expect(await cache.parked()).toEqual([])
+  })
+
+  test('counts a batch once whose reply was lost after it was committed', async () => {
+    const cache = await connect({ counter: quick })
+    await cache.startWorker()
+    counters.gate.fail(3, 'after')
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await expect.poll(() => cache.status()).toMatchObject([{ dirty: 0 }])
+    expect(counters.gate.failed).toBeGreaterThan(0)
+    expect(await values()).toEqual([{ name: 'a', value: '1' }])
+  })
+
+  test('tries a statement again that gets no answer, and counts it once', async () => {
+    const cache = await connect({ counter: quick }, { statementTimeout: 1000 })
+    await cache.startWorker()
+    counters.gate.close('with fence')
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await counters.gate.held()
+    await expect.poll(() => counters.gate.statements).toBeGreaterThan(2)
+    counters.gate.open()
+    await expect.poll(() => cache.status()).toMatchObject([{ dirty: 0 }])
+    expect(await values()).toEqual([{ name: 'a', value: '1' }])
+  })
+})
+
+describe('a worker that is paused before its statement', () => {
+  test('changes nothing when it goes on after another has flushed the same batch, and newer ones', async () => {
+    const paused = new Gate()
+    const cache = await connect({ counter: still })
+    const other = await connect({ counter: still }, { gate: paused })
+    await cache.counter.upsert({ where: { name: 'a' }, create: { value: 1 }, update: { value: 1 } })
+    paused.close()
+    const late = other.flush()
+    await paused.held()
+    await cache.flush()
+    await cache.counter.upsert({ where: { name: 'a' }, create: { value: 2 }, update: { value: 2 } })
+    await cache.flush()
+    paused.open()
+    await late
+    expect(await values()).toEqual([{ name: 'a', value: '2' }])
+  })
+
+  test('cannot apply a batch that was void meanwhile, because the database had refused it', async () => {
+    const paused = new Gate()
+    const cache = await connect({ counter: still })
+    const other = await connect({ counter: still }, { gate: paused })
+    await Promise.all(['a', 'b'].map((name) => cache.counter.increment({ name }, { value: 1 })))
+    await counters.database.query('alter table "Counter" add constraint small check (name <> \'a\')')
+    paused.close()
+    const late = other.flush().catch((error: { code: string }) => error.code)
+    await paused.held()
+    await cache.flush().catch(() => {})
+    await counters.database.query('alter table "Counter" drop constraint small')
+    paused.open()
+    await late
+    await cache.flush()
+    expect(await values()).toEqual([
+      { name: 'a', value: '1' },
+      { name: 'b', value: '1' },
+    ])
+  })
+})
+
+describe('a Redis that was emptied', () => {
+  test('is noticed by the ledger: the shard goes on, and says so', async () => {
+    const cache = await connect({ counter: still })
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    await cache.flush()
+    await counters.connection.empty()
+    const adopted: unknown[] = []
+    cache.events.on('adopted', (event) => adopted.push(event))
+    await cache.counter.increment({ name: 'a' }, { value: 2 })
+    await cache.flush()
+    expect(await values()).toEqual([{ name: 'a', value: '3' }])
+    expect(adopted).toMatchObject([{ model: 'Counter', shard: 0 }])
+  })
+})

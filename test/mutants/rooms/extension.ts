@@ -1,0 +1,96 @@
+/** The Prisma extension: `src/extension`. */
+import { type Mutant, mutant } from '../mutant.js'
+
+export const EXTENSION: readonly Mutant[] = [
+  mutant(
+    'a key that a relation gives is not seen',
+    'extension/relations',
+    'extension/relation-graph.ts',
+    '[name, ...(this.#relations[model]?.[name]?.fields ?? [])]',
+    '[name]',
+  ),
+  mutant(
+    'rows that go along with nested ones are not seen',
+    'extension/relations',
+    'extension/surveyor.ts',
+    '...this.#graph.nestedDependents(name, payload)',
+    '',
+  ),
+  mutant(
+    'rows that nested ones refer to are not seen',
+    'extension/relations',
+    'extension/surveyor.ts',
+    'for (const { model, object } of this.#graph.objects(name, payload)) {',
+    'for (const { model, object, depth } of this.#graph.objects(name, payload)) {\n      if (depth > 1) continue',
+  ),
+  mutant(
+    'the row of a fluent call taken for that of its model',
+    'extension/relations',
+    'extension/passage.ts',
+    "if (error instanceof InvalidInputError) return 'all'",
+    '',
+  ),
+  mutant(
+    'a call goes on without what the database refuses of its model',
+    'extension/parents',
+    'extension/passage.ts',
+    'if (own.length > 0) await this.#barrier.flush(this.#modelsOf(own), deadline, ignore, locked)',
+    'if (own.length > 0) await unlessParked(this.#barrier.flush(this.#modelsOf(own), deadline, ignore, locked))',
+  ),
+  mutant(
+    'a transaction waits for a parent that it has locked itself',
+    'extension/parents',
+    'extension/passage.ts',
+    'const without = transaction.changed',
+    'const without = new Set<string>()',
+  ),
+  mutant(
+    'a transaction that keeps a snapshot is not flushed for before it begins',
+    'extension/isolation',
+    'extension/transactions.ts',
+    '      await this.#flush()\n',
+    '',
+  ),
+  mutant(
+    'a transaction that keeps a snapshot is not flushed for before its first statement',
+    'extension/isolation',
+    'extension/transactions.ts',
+    '    this.#flushed ??= flush()\n',
+    '',
+  ),
+  mutant(
+    "the isolation level of the client's options is not seen",
+    'extension/isolation',
+    'extension/isolation.ts',
+    'isolationLevel ?? this.#client._engineConfig?.transactionOptions?.isolationLevel ??',
+    'isolationLevel ??',
+  ),
+  mutant(
+    'the isolation level of the database is not seen',
+    'extension/isolation',
+    'extension/isolation.ts',
+    '(await this.#ofDatabase())',
+    "''",
+  ),
+  mutant(
+    'a write whose row cannot be given is made again',
+    'database/unknown-member',
+    'extension/records.ts',
+    'return this.#written(key, answer, fields)',
+    'return this.#row(key, answer, fields)',
+  ),
+  mutant(
+    'the isolation level that raw SQL sets is not seen',
+    'extension/isolation',
+    'extension/interceptor.ts',
+    'choosesLevel(textOf(call.args))',
+    'false',
+  ),
+  mutant(
+    'a row that lacks fields is an answer',
+    'database/omitted',
+    'extension/projector.ts',
+    'if (!this.#lacking.every(isLeftOut)) return undefined',
+    '',
+  ),
+]

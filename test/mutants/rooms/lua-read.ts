@@ -1,0 +1,138 @@
+/** The scripts of a read, of a load and of a hold: `src/redis/lua`. */
+import { type Mutant, mutant } from '../mutant.js'
+
+export const LUA_READ: readonly Mutant[] = [
+  mutant('a load that ignores pending changes', 'flush/refuser', 'redis/lua/load.lua', ' and lay(made, pendingChange(key))', ''),
+  mutant('a load that ignores claims', 'read/reader', 'redis/lua/load.lua', '(persisted[key] or lay(made, claimOf(key))) and', ''),
+  mutant(
+    'a load that lays over the row what it holds',
+    'schedules',
+    'redis/lua/load.lua',
+    '(persisted[key] or lay(made, claimOf(key)))',
+    'lay(made, claimOf(key))',
+  ),
+  mutant(
+    'a load of a row whose ledger has moved',
+    'schedules',
+    'redis/lua/load.lua',
+    "  if outcome == 'moved' then return false end\n",
+    '',
+  ),
+  mutant(
+    'a load stores without its lease',
+    'read/holds',
+    'redis/lua/load.lua',
+    "redis.call('GET', prefix .. 'lease/' .. named(key)) == lease",
+    "type(key) == 'string'",
+  ),
+  mutant(
+    'a lease of an earlier epoch is good',
+    'read/holds',
+    'redis/lua/load.lua',
+    "string.sub(lease, -#epoch - 1) == '.' .. epoch and",
+    '',
+  ),
+  mutant(
+    'a hold that nobody looks at',
+    'read/holds',
+    'redis/lua/read.lua',
+    "if redis.call('EXISTS', prefix .. 'holds', prefix .. 'hold/' .. named(key)) > 0",
+    'if false',
+  ),
+  mutant('a hold that leaves leases', 'read/holds', 'redis/lua/hold.lua', ", prefix .. 'lease/' .. named(key))", ')'),
+  mutant(
+    'a release that drops nothing',
+    'read/holds',
+    'redis/lua/hold.lua',
+    '  drop(ARGV[n])\n',
+    "  if what ~= 'release' then drop(ARGV[n]) end\n",
+  ),
+  mutant(
+    'a release of the model that drops nothing',
+    'read/holds',
+    'redis/lua/hold.lua',
+    "  redis.call('INCR', prefix .. 'epoch')\n",
+    "  if what ~= 'release' then redis.call('INCR', prefix .. 'epoch') end\n",
+  ),
+  mutant(
+    'holds that last as long as others come',
+    'read/holds',
+    'redis/lua/hold.lua',
+    "    redis.call('ZREMRANGEBYSCORE', holds, '-inf', now)\n",
+    '',
+  ),
+  mutant('a pending change that takes a dropped view for there', 'read/holds', 'redis/lua/hold.lua', "  flagView(key, '-')\n", ''),
+  mutant(
+    'a view of a claimed record that the batch does not know of stays for ever',
+    'redis/store',
+    'redis/lua/load.lua',
+    "    else redis.call('HSET', prefix .. 'batch', 'views', 'any') end\n",
+    '    end\n',
+  ),
+  mutant(
+    'a view that lacks a field counts as whole where it is read',
+    'redis/condition',
+    'redis/lua/read.lua',
+    ' and isWhole(values) then',
+    ' then',
+  ),
+  mutant(
+    'a view that lacks a field stays when one is loaded',
+    'redis/condition',
+    'redis/lua/load.lua',
+    "if said[2] == '1' and not said[n] then return false end",
+    '',
+  ),
+  mutant(
+    'a load counts from nothing in a field that it does not know of',
+    'redis/condition',
+    'redis/lua/load.lua',
+    'return not value or value == NULL or',
+    'return value == NULL or',
+  ),
+  mutant(
+    'a view that is seen before the pending change knows of it',
+    'prefixes',
+    'redis/lua/load.lua',
+    `  if epoch ~= '' then redis.call('HSET', made, '@', epoch) end
+  if not flagView(`,
+    `  if epoch ~= '' then redis.call('HSET', made, '@', epoch) end
+  redis.call('COPY', made, prefix .. 'view/' .. named(key), 'REPLACE')
+  if not flagView(`,
+  ),
+  mutant(
+    'a row of the batch in flight counts as one of the batch before',
+    'prefixes',
+    'redis/lua/load.lua',
+    `if batch[1] and ledger == batch[1] then`,
+    `if batch[1] and ledger == batch[1] and ledger ~= acked then`,
+  ),
+  mutant(
+    'a reader that does not know of rows which are deleted to be replaced',
+    'extension/replacement',
+    'redis/lua/load.lua',
+    " or ledger == 'deletes:' .. batch[1])",
+    ')',
+  ),
+  mutant(
+    'a load that ignores bounds',
+    'change/compiler',
+    'redis/lua/load.lua',
+    '  if lower or upper then clampField',
+    '  if false then clampField',
+  ),
+  mutant(
+    'a hold that ends with a shorter one',
+    'read/holds',
+    'redis/lua/hold.lua',
+    "if left < ttl then redis.call('PEXPIRE', holds, ttl) end",
+    "redis.call('PEXPIRE', holds, ttl)",
+  ),
+  mutant(
+    'BullMQ can name the keys of a record whose key has two fields',
+    'redis/keys',
+    'redis/lua/include/named.lua',
+    "string.gsub(key, ':', ' ')",
+    'key',
+  ),
+]

@@ -1,0 +1,97 @@
+/** What a model is and what a change is: `src/model`, `src/change`, `src/generator`. */
+import { type Mutant, mutant } from '../mutant.js'
+
+export const MODEL: readonly Mutant[] = [
+  mutant(
+    'a number that is passed on may be too large to be inserted',
+    'change/change-reader',
+    'change/copy.ts',
+    '> (longest[n] as number)) return false',
+    '> Number.POSITIVE_INFINITY) return false',
+  ),
+  mutant(
+    'a sum of what came before is passed on as a text',
+    'change/change-reader',
+    'change/copy.ts',
+    'if (samples[n] !== text || places[n] !== undefined) return undefined',
+    'if (places[n] !== undefined) return undefined',
+  ),
+  mutant(
+    'children are flushed beside their parents',
+    'extension/parents',
+    'model/ancestors.ts',
+    'names.every((other) => !refersTo(name, other) || refersTo(other, name))',
+    'names.length > 0 || refersTo(name, name)',
+  ),
+  mutant(
+    'a date that writes itself down in its own way',
+    'extension/quacking',
+    'model/date.ts',
+    ' || value.toISOString !== toISOString',
+    '',
+  ),
+  mutant(
+    'what only looks like a Decimal',
+    'extension/quacking',
+    'model/decimal.ts',
+    'if (isOwn(value)) return',
+    'if (Decimal.isDecimal(value)) return',
+  ),
+  mutant(
+    'more digits behind the point than PostgreSQL takes',
+    'extension/quacking',
+    'model/decimal.ts',
+    'fractionOf(value) > MAX_FRACTION ? undefined',
+    'fractionOf(value) > 9e9 ? undefined',
+  ),
+  mutant(
+    'fields of a row in the order of the schema',
+    'extension/quacking',
+    'model/row.ts',
+    'for (const name in select) {',
+    'for (const name of this.#sources.keys()) {\n      if (select === undefined) break',
+  ),
+  mutant(
+    'data that its toJSON stands for',
+    'extension/quacking',
+    'model/key.ts',
+    " || typeof value.toJSON === 'function') return false",
+    ') return false',
+  ),
+  mutant(
+    'a member of an enum that is not known is given as its text',
+    'database/unknown-member',
+    'model/row.ts',
+    'if (field.enum !== undefined && !isMember(field, text))',
+    'if (field.enum !== undefined && text === field.name)',
+  ),
+  mutant(
+    'a field that is not listed',
+    'extension/quacking',
+    'change/compiler.ts',
+    'if (isArguments(given)) return readArguments(given)',
+    'if (isArguments(given)) return given',
+  ),
+  mutant(
+    'shapes told apart by what they set alone',
+    'change/operation',
+    'change/operation.ts',
+    '      areEqual(last.bases, bases) &&\n',
+    '',
+  ),
+  mutant('a write of any size is taken', 'sizes', 'change/size.ts', 'if (bytes > most) throw', 'if (false) throw'),
+  mutant(
+    'a result has the type that its row was made of',
+    'hover',
+    'model/arguments.ts',
+    "'row' extends keyof M",
+    "'rows' extends keyof M",
+  ),
+  mutant(
+    'a time of the last change is left to the database',
+    'generator/emit',
+    'generator/models.ts',
+    'else if (field.isUpdatedAt || isMadeByPrisma)',
+    'else if (field.isRequired && isMadeByPrisma)',
+  ),
+]
