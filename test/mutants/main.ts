@@ -1,6 +1,9 @@
-/** `npm run mutants [words]` breaks the library in every known way, one at a time, and shows which test fails. */
+/**
+ * `npm run mutants [words]` breaks the library in every known way, one at a time, and shows which test fails. The test that caught a mutant
+ * last runs first. The rest of its file runs only if that test passes.
+ */
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startEnvironment } from '../environment/environment.js'
 import type { Mutant } from './mutant.js'
@@ -9,6 +12,10 @@ import { Tree } from './tree.js'
 
 const AT_A_TIME = 2
 const MAX_DURATION = 300_000
+
+/** The test that caught each mutant last, by what the mutant breaks. */
+const CATCHERS_FILE = 'test/mutants/catchers.json'
+const CATCHERS: Readonly<Record<string, string>> = JSON.parse(readFileSync(CATCHERS_FILE, 'utf8'))
 
 interface Verdict {
   readonly mutant: Mutant
@@ -23,9 +30,10 @@ interface TestReport {
 }
 
 async function judge(mutant: Mutant, tree: Tree, env: NodeJS.ProcessEnv): Promise<Verdict> {
+  const known = CATCHERS[mutant.breaks]
   try {
     tree.break(mutant.edits)
-    const caughtBy = await firstFailure(mutant.test, tree, env)
+    const caughtBy = (known && (await firstFailure([mutant.test], tree, env, [known]))) ?? (await firstFailure([mutant.test], tree, env))
     return { mutant, caughtBy, problem: undefined }
   } catch (error) {
     return { mutant, caughtBy: undefined, problem: (error as Error).message }
@@ -34,37 +42,62 @@ async function judge(mutant: Mutant, tree: Tree, env: NodeJS.ProcessEnv): Promis
   }
 }
 
-/** Runs one test file until its first failure. @throws Error when it did not run at all */
-async function firstFailure(test: string, tree: Tree, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+/**
+ * Runs test files until the first failure.
+ * @param names the tests to run. Undefined means all tests of the files
+ * @throws Error when the files did not run at all
+ */
+async function firstFailure(
+  files: readonly string[],
+  tree: Tree,
+  env: NodeJS.ProcessEnv,
+  names?: readonly string[],
+): Promise<string | undefined> {
   const output = join(tree.path, 'report.json')
   rmSync(output, { force: true })
   const options = ['--bail', '1', '--testTimeout', '40000', '--reporter', 'json', '--outputFile', output]
-  await run(['node_modules/vitest/vitest.mjs', 'run', test, ...options], tree.path, env)
-  if (!existsSync(output)) throw new Error(`${test} did not end within ${MAX_DURATION / 1000} s`)
+  if (names !== undefined) options.push('--testNamePattern', `^(${names.map(toPattern).join('|')})$`)
+  await run(['node_modules/vitest/vitest.mjs', 'run', ...files, ...options], tree.path, env, files.length * MAX_DURATION)
+  if (!existsSync(output)) throw new Error(`${files.join(', ')} did not end within ${(files.length * MAX_DURATION) / 1000} s`)
   const report = JSON.parse(readFileSync(output, 'utf8')) as TestReport
   const results = report.testResults.flatMap(({ assertionResults }) => assertionResults)
   const failed = results.find(({ status }) => status === 'failed')
-  if (failed === undefined && !results.some(({ status }) => status === 'passed')) throw new Error(`${test} ran no test`)
-  return failed === undefined ? undefined : failed.fullName
+  if (failed === undefined && names === undefined && !results.some(({ status }) => status === 'passed'))
+    throw new Error(`${files.join(', ')} ran no test`)
+  return failed?.fullName
 }
 
-function run(args: string[], cwd: string, env: NodeJS.ProcessEnv): Promise<void> {
+function toPattern(name: string): string {
+  return name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+}
+
+function run(args: string[], cwd: string, env: NodeJS.ProcessEnv, timeout: number): Promise<void> {
   return new Promise((resolve) => {
-    execFile(process.execPath, args, { cwd, env, timeout: MAX_DURATION, maxBuffer: 2 ** 28 }, () => resolve())
+    execFile(process.execPath, args, { cwd, env, timeout, maxBuffer: 2 ** 28 }, () => resolve())
   })
 }
 
 /** Checks that the tests pass without a mutant, because a test that fails anyhow catches nothing. */
 async function checkUnbroken(mutants: readonly Mutant[], env: NodeJS.ProcessEnv): Promise<void> {
+  const unknown = new Set(mutants.filter(({ breaks }) => CATCHERS[breaks] === undefined).map(({ test }) => test))
+  const known = mutants.filter(({ test }) => !unknown.has(test))
+  const names = known.map(({ breaks }) => CATCHERS[breaks] as string)
   const tree = new Tree()
   try {
-    for (const test of new Set(mutants.map((each) => each.test))) {
-      const failed = await firstFailure(test, tree, env)
-      if (failed !== undefined) throw new Error(`expected the tests to pass without a mutant, but this one fails: ${failed}`)
-    }
+    const failed =
+      (names.length > 0 && (await firstFailure([...new Set(known.map(({ test }) => test))], tree, env, names))) ||
+      (unknown.size > 0 && (await firstFailure([...unknown], tree, env)))
+    if (failed) throw new Error(`expected the tests to pass without a mutant, but this one fails: ${failed}`)
   } finally {
     tree.remove()
   }
+}
+
+/** Remembers which test caught which mutant, so that the next run starts with that test. */
+function rememberCatchers(verdicts: readonly Verdict[]): void {
+  const found = new Map(verdicts.flatMap(({ mutant, caughtBy }) => (caughtBy === undefined ? [] : [[mutant.breaks, caughtBy]])))
+  const catchers = MUTANTS.map(({ breaks }) => [breaks, found.get(breaks) ?? CATCHERS[breaks]] as const)
+  writeFileSync(CATCHERS_FILE, `${JSON.stringify(Object.fromEntries(catchers), undefined, 2)}\n`)
 }
 
 function print({ mutant, caughtBy, problem }: Verdict): void {
@@ -84,7 +117,7 @@ async function main(words: string): Promise<void> {
   }
   const waiting = MUTANTS.filter(({ breaks, test }) => `${breaks} ${test}`.includes(words))
   const total = waiting.length
-  let caught = 0
+  const verdicts: Verdict[] = []
   await checkUnbroken(waiting, env)
   const work = async () => {
     const tree = new Tree()
@@ -92,7 +125,7 @@ async function main(words: string): Promise<void> {
       for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
         const verdict = await judge(mutant, tree, env)
         print(verdict)
-        if (verdict.caughtBy !== undefined) caught++
+        verdicts.push(verdict)
       }
     } finally {
       tree.remove()
@@ -100,6 +133,8 @@ async function main(words: string): Promise<void> {
   }
   await Promise.all(Array.from({ length: AT_A_TIME }, work))
   await environment.stop()
+  rememberCatchers(verdicts)
+  const caught = verdicts.filter(({ caughtBy }) => caughtBy !== undefined).length
   console.log(`\n${caught} of ${total} mutants were caught, in ${Math.round((performance.now() - started) / 1000)} s`)
   process.exitCode = total > 0 && caught === total ? 0 : 1
 }
