@@ -32,6 +32,7 @@ const MEANINGS: readonly (readonly [beginning: string, meaning: string])[] = [
   ['MISCONF', 'Redis cannot write to its disk, and takes no writes'],
   ['LOADING', 'Redis loads its data'],
   ['BUSY', 'a script holds Redis up'],
+  ['UNFINISHED', 'the call was sent before, and stopped half-way'],
   ['UNBLOCKED', 'Redis was made a replica meanwhile'],
   ['NOPROTO', 'Redis does not know this version of its protocol'],
   ['ERR max number of clients', 'max number of clients reached: Redis has as many connections as it may (maxclients)'],

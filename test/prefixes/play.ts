@@ -30,7 +30,8 @@ export interface Servers {
 
 let plays = 0
 
-type Write = readonly [key: string, deed: Deed]
+/** A deed, and the record that it is done to. */
+export type Write = readonly [key: string, deed: Deed]
 
 /**
  * One play has a shard of its own, and acts as its application and its flusher. It knows which writes were acknowledged, and what each record may be.
@@ -82,11 +83,7 @@ export class Play {
 
   /** Makes writes that are acknowledged. */
   async write(...writes: Write[]): Promise<void> {
-    const refused = await this.#send(this.store, writes)
-    for (const [n, [key, deed]] of writes.entries()) {
-      if (refused.has(n)) continue
-      this.possible.set(key, this.#possible(key).map(deed.does))
-    }
+    this.#acknowledge(writes, await this.#send(this.store, writes))
   }
 
   /**
@@ -94,15 +91,28 @@ export class Play {
    * cached rows of these records.
    */
   async writeInVain(store: Store, ...writes: Write[]): Promise<void> {
-    for (const [key, deed] of writes) {
-      const possible = this.#possible(key)
-      this.possible.set(key, [...possible, ...possible.map(deed.does)])
-    }
+    this.#doubt(writes)
     try {
       await this.#send(store, writes)
     } catch (error) {
-      await this.store.invalidate(this.prefix, [...new Set(writes.map(([key]) => this.path(key)))])
+      await this.#dropCachedRows(writes)
       throw error
+    }
+  }
+
+  /**
+   * Makes writes whose first reply is lost, so that the connection sends the same call again. The second reply says that each write is stored once, or
+   * that nobody knows.
+   */
+  async writeLosingReply(store: Store, ...writes: Write[]): Promise<void> {
+    const sequence = ++this.#ids
+    await this.#send(store, writes, sequence).catch(ignoreLost)
+    try {
+      this.#acknowledge(writes, await this.#send(this.store, writes, sequence))
+    } catch (error) {
+      if (!(error as Error).message.startsWith('UNFINISHED')) throw error
+      this.#doubt(writes)
+      await this.#dropCachedRows(writes)
     }
   }
 
@@ -205,12 +215,30 @@ export class Play {
     return [null]
   }
 
-  async #send(store: Store, writes: readonly Write[]): Promise<ReadonlyMap<number, unknown>> {
+  #acknowledge(writes: readonly Write[], refused: ReadonlyMap<number, unknown>): void {
+    for (const [n, [key, deed]] of writes.entries()) if (!refused.has(n)) this.possible.set(key, this.#possible(key).map(deed.does))
+  }
+
+  #doubt(writes: readonly Write[]): void {
+    for (const [key, deed] of writes) {
+      const possible = this.#possible(key)
+      this.possible.set(key, [...possible, ...possible.map(deed.does)])
+    }
+  }
+
+  #dropCachedRows(writes: readonly Write[]): Promise<void> {
+    return this.store.invalidate(this.prefix, [...new Set(writes.map(([key]) => this.path(key)))])
+  }
+
+  async #send(store: Store, writes: readonly Write[], sequence = ++this.#ids): Promise<ReadonlyMap<number, unknown>> {
     const operations = writes.map(([key, deed]) => deed.make(this.path(key)))
-    const { refused } = await store.write(this.prefix, 'writer', ++this.#ids, writes.length, LIMITS, operations, 'trace ')
+    const { refused } = await store.write(this.prefix, 'writer', sequence, writes.length, LIMITS, operations, 'trace ')
     return refused
   }
 }
+
+/** The play loses the first reply, whatever it says. */
+function ignoreLost(): void {}
 
 export function describe(row: State): string {
   return row === null ? 'missing' : `${row.views} views, status ${row.lastStatus}`

@@ -105,7 +105,12 @@ export const STATES: Readonly<Record<string, Preparation>> = {
   }),
 }
 
-const WRITES_OF_MANY = ['writes of several runs', 'writes of many records']
+const WRITES_OF_MANY = [
+  'writes of several runs',
+  'writes of several runs, sent again',
+  'writes of many records',
+  'writes of many records, sent again',
+]
 const CLAIMS_OF_MANY = ['acknowledge', 'claim of what is due', 'claim of named records']
 
 /**

@@ -1,7 +1,7 @@
 /** The steps in which each command is made to fail. */
 import type { Store } from '../../src/redis/store.js'
 import { DEEDS, deletes, increment, incrementTwo, sets, upserts } from './operations.js'
-import type { Play } from './play.js'
+import type { Play, Write } from './play.js'
 
 /** Resolves to the step, or to undefined when the state does not allow it. */
 export type Step = (play: Play) => Promise<((store: Store) => Promise<unknown>) | undefined>
@@ -24,24 +24,28 @@ const batchSteps: Readonly<Record<string, Step>> = {
   },
 }
 
-const writeSteps: Readonly<Record<string, Step>> = {
-  ...Object.fromEntries(DEEDS.map((deed): [string, Step] => [deed.name, async (play) => (store) => play.writeInVain(store, ['a', deed])])),
-  'writes of several runs': async (play) => (store) =>
-    play.writeInVain(
-      store,
-      ['c', increment],
-      ['a', increment],
-      ['b', sets],
-      ['d', deletes],
-      ['a', sets],
-      ['e', upserts],
-      ['b', incrementTwo],
-    ),
-  'writes of many records': async (play) => {
-    const keys = ['a', 'b', ...Array.from({ length: 38 }, (_, n) => `n${n}`)]
-    return (store) => play.writeInVain(store, ...keys.map((key) => [key, increment] as const))
-  },
+const MANY = ['a', 'b', ...Array.from({ length: 38 }, (_, n) => `n${n}`)]
+
+const WRITES: Readonly<Record<string, readonly Write[]>> = {
+  ...Object.fromEntries(DEEDS.map((deed): [string, Write[]] => [deed.name, [['a', deed]]])),
+  'writes of several runs': [
+    ['c', increment],
+    ['a', increment],
+    ['b', sets],
+    ['d', deletes],
+    ['a', sets],
+    ['e', upserts],
+    ['b', incrementTwo],
+  ],
+  'writes of many records': MANY.map((key) => [key, increment]),
 }
+
+const writeSteps: Readonly<Record<string, Step>> = Object.fromEntries(
+  Object.entries(WRITES).flatMap(([name, writes]): [string, Step][] => [
+    [name, async (play) => (store) => play.writeInVain(store, ...writes)],
+    [`${name}, sent again`, async (play) => (store) => play.writeLosingReply(store, ...writes)],
+  ]),
+)
 
 export const STEPS: Readonly<Record<string, Step>> = {
   ...writeSteps,

@@ -12,12 +12,13 @@
   docs/format.md has the bytes of all of them.
 
   Redis takes back nothing of what a script did before one of its commands failed. So any prefix of this script is safe:
-    1. A call seen before changes nothing: the sequence of the writer tells, and the reply is kept with it.
+    1. The sequence of a call is stored before the call changes anything, and the reply last. If the same call is sent again, because its reply was
+       lost, it changes nothing: it gets the same reply, or the error UNFINISHED if it stopped half-way the first time.
     2. A move that another script has left half-way is ended or given up (settle.lua) before anything else is read.
     3. A record is in the index before it has its change: what is not in the index would never be flushed. A claim drops a member without
        a change. The index never has a later time than the change: where that is packed, an operation that only puts it off leaves the index alone.
     4. A hash that takes more than one command is made in `draft` and takes its place by one RENAME. So each operation is there as a whole, or not at all.
-    5. The reply is stored last. A call that fails before is not repeated: the writer reports that its outcome is unknown, and drops the views.
+    5. A call that fails half-way is not repeated. The writer reports that its outcome is unknown, and drops the views.
 
   A change begins packed, and stays so while operations of its first shape follow: one command reads, and one writes, such changes of a whole run of
   records. Anything else makes a hash of it first (compose.lua): of a hash a small part can be changed alone.
@@ -67,11 +68,12 @@ local writerKey, dirtyKey, packedKey = prefix .. 'writer/' .. writer, prefix .. 
 local before = call('MGET', writerKey, prefix .. 'intent')
 if before[1] then
   local seen, reply = cmsgpack.unpack(before[1])
-  if sequence <= seen then return reply end
+  if sequence <= seen then return reply or redis.error_reply('UNFINISHED the call stopped half-way') end
 end
 if before[2] then
 -- include settle
 end
+call('SET', writerKey, cmsgpack.pack(sequence), 'PX', SEQUENCE_TTL)
 
 -- include now
 -- Times become texts once, and are compared as texts, which have the same number of digits: Lua would convert a number each time. A record that is
@@ -204,5 +206,5 @@ if traces ~= '' and accepted > 0 and call('STRLEN', prefix .. 'traces') < MAX_TR
 call('HINCRBY', prefix .. 'stats', 'writes', writes)
 local reply = wasClean
 if #clean + #refused + #rows > 0 then reply = { wasClean, clean, refused, rows } end
-call('SET', writerKey, cmsgpack.pack(sequence, reply), 'PX', SEQUENCE_TTL)
+call('APPEND', writerKey, cmsgpack.pack(reply))
 return reply
