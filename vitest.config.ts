@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 /**
- * Tests that have a process of their own: they measure, start processes, change what the whole process shares, or leave something behind.
- * All others share a few processes, since what a file imports costs more than most files do.
+ * Tests that need a process of their own. They measure times, start processes, change what the whole process shares, or leave something behind.
+ * All others share a few processes, because the imports of a file cost more than most files do.
  */
 const ALONE = [
   'test/{bench,chaos,demo,equivalence,examples,failpoint-processes,failpoints,package,prefixes}.test.ts',
@@ -10,6 +10,7 @@ const ALONE = [
   'test/{dashboard,telemetry}/*.test.ts',
   'test/extension/quacking.test.ts',
   'test/flush/{crafted-jobs,queue-state,semaphore,sweeper,worker}.test.ts',
+  'test/redis/{refusal,slow-connection}.test.ts',
   'test/start/{clock,confirmation}.test.ts',
   'test/write/stopped-process.test.ts',
 ]

@@ -66,7 +66,7 @@ beforeAll(async () => {
   await cached.query(`create function refuse() returns trigger language plpgsql as $$ begin
     if exists (select from refused where key = new::text or position(key in new::text) > 0) then raise exception 'refused' using errcode = '23514'; end if; return new; end $$`)
   for (const { table } of Object.values(models))
-    await cached.query(`create trigger refuse before insert or update on ${table} for each row execute function refuse()`)
+    await cached.query(`create trigger refuse before insert or update on "${table}" for each row execute function refuse()`)
   const [behind, through, around] = await Promise.all(STRATEGIES.map(connect))
   caches = { 'write-behind': behind, 'write-through': through, 'write-around': around } as typeof caches
 })

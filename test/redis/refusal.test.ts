@@ -97,7 +97,7 @@ describe('an error of Redis', () => {
   })
 
   test('that passes by itself is waited for once', async () => {
-    const cache = await create(open({ port: server.port }), still, { writeTimeout: 2000 })
+    const cache = await create(open({ port: server.port }), still, { writeTimeout: 4000 })
     await redis.config('SET', 'min-replicas-to-write', 1)
     const ended: string[] = []
     const write = failureOf(cache.counter.increment({ name: 'a' }, { value: 1 })).then((error) => ended.push('write') && error)
