@@ -241,6 +241,8 @@ export class Flusher {
     const ttl = { view: policy.viewTtl, missing: policy.missingTtl }
     const reply = await store.acknowledge(shards.prefix(shard), batch.id, ledger, randomUUID(), ttl, rows, policy.jobs === 'record')
     if (reply === undefined) return 'settled'
+    // Later batches were applied that Redis does not know, because Redis was put back in time.
+    if (ledger !== batch.id) events.emit('adopted', { model: model.name, shard, batch: batch.id, ledger })
     const lags = batch.since.map((since) => Math.max(0, reply.now - since))
     report.batches++
     report.records += batch.size

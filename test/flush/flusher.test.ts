@@ -1,4 +1,5 @@
 /** The flush of a batch: it is applied once, whatever happens between the claim and the acknowledgement. */
+import type { Redis } from 'ioredis'
 import { describe, expect, test } from 'vitest'
 import { Counters, quick, still } from '../counters.js'
 import { Gate } from '../gate.js'
@@ -95,3 +96,31 @@ describe('a Redis that was emptied', () => {
     expect(adopted).toMatchObject([{ model: 'Counter', shard: 0 }])
   })
 })
+
+describe('a Redis that was put back in time', () => {
+  test('is noticed when its batch in flight was applied before: an event says so, and only what was pending is repeated', async () => {
+    const { redis } = counters.connection
+    const cache = await connect({ counter: still })
+    await cache.counter.increment({ name: 'a' }, { value: 1 })
+    counters.gate.close()
+    const flushing = cache.flush()
+    await counters.gate.held()
+    await cache.counter.increment({ name: 'a' }, { value: 10 })
+    const copy = await copyOf(redis, counters.connection.namespace)
+    counters.gate.open()
+    await flushing
+    await cache.flush()
+    await counters.connection.empty()
+    for (const [key, value] of copy) await redis.restore(key, 0, value)
+    const adopted: unknown[] = []
+    cache.events.on('adopted', (event) => adopted.push(event))
+    await cache.flush()
+    expect(adopted).toMatchObject([{ model: 'Counter', shard: 0 }])
+    expect(await values()).toEqual([{ name: 'a', value: '21' }])
+  })
+})
+
+async function copyOf(redis: Redis, namespace: string): Promise<[key: string, value: Buffer][]> {
+  const keys = await redis.keys(`{${namespace}*`)
+  return Promise.all(keys.map(async (key): Promise<[string, Buffer]> => [key, (await redis.dumpBuffer(key)) as Buffer]))
+}

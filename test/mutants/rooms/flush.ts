@@ -304,4 +304,11 @@ export const FLUSH: readonly Mutant[] = [
     'return cause instanceof WriteBehindError ? cause : new UnavailableError(model, named(cause))',
     'return cause as WriteBehindError',
   ),
+  mutant(
+    'nobody learns that Redis was put back, when its batch in flight was applied before',
+    'flush/flusher',
+    'flush/flusher.ts',
+    "if (ledger !== batch.id) events.emit('adopted'",
+    "if (ledger === '') events.emit('adopted'",
+  ),
 ]
