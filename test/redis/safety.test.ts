@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { models } from '../../generated/write-behind.js'
 import { type Cache, createWriteBehind, type Options, type Policy, type WriteBehindError } from '../../src/index.js'
 import { type RedisServer, startRedis } from '../environment/redis.js'
+import { freePort } from '../environment/server.js'
 import { createDatabase, type TestDatabase } from '../fixture.js'
 
 const still = { shards: 2, debounce: 3_600_000, maxWait: 3_600_000 }
@@ -131,7 +132,7 @@ test('a replica is refused at the start', async () => {
 })
 
 test('a node of a Redis Cluster is refused at the start', async () => {
-  const node = await startRedis({ arguments: ['--cluster-enabled', 'yes'] })
+  const node = await startRedis({ arguments: ['--cluster-enabled', 'yes', '--cluster-port', `${await freePort()}`] })
   const own = new Redis(node.url)
   await own.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16383)
   const refused = createWriteBehind({ prisma: database.prisma, redis: own, models, policies: { counter: still } })
