@@ -68,6 +68,14 @@ test('a nested create finds the row that it refers to, though that is not flushe
   expect(await db.like.findUnique({ where: likeOf(id, postId) })).toMatchObject({ weight: 1 })
 })
 
+test('a nested create of a row that is not cached finds the row that it refers to, too', async () => {
+  const { db, prisma } = stage
+  const { userId } = await userWithPosts()
+  const { id: postId } = await db.post.create({ data: { authorId: userId, title: 'pending' } })
+  const { id } = await db.user.create({ data: { ...someone(), comments: { create: { postId, body: 'first' } } } })
+  expect(await prisma.comment.findMany({ where: { authorId: id } })).toMatchObject([{ postId }])
+})
+
 test('a fluent call answers with the related row', async () => {
   const { db } = stage
   const { userId } = await userWithPosts()

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Edit } from './mutant.js'
 
-const COPIED = ['src', 'dashboard', 'test', 'generated', 'prisma', 'package.json', 'tsconfig.json', 'vitest.config.ts']
+const COPIED = ['src', 'dashboard', 'docs', 'test', 'generated', 'prisma', 'package.json', 'tsconfig.json', 'vitest.config.ts']
 
 /** A copy of the repository in which files can be broken and mended. */
 export class Tree {
