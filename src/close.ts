@@ -32,6 +32,27 @@ export interface CloseReport {
   readonly parked: number | undefined
 }
 
+export interface DrainOptions {
+  /** Ms in which records are flushed. To find out what is left takes up to one second more. @default 10000 */
+  readonly timeout?: number
+}
+
+export interface DrainReport extends CloseReport {
+  /** Why not everything could be flushed: ParkedError, TimeoutError, PersistError, UnavailableError, …; `undefined` if everything was. */
+  readonly error: Error | undefined
+}
+
+/** @throws InvalidInputError */
+export function checkDrainOptions(options: DrainOptions): Required<DrainOptions> {
+  if (!isObject(options)) throw new InvalidInputError(undefined, 'drain', '{ timeout }', describe(options))
+  const { timeout = DEADLINE, ...rest }: DrainOptions = options
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined) throw new InvalidInputError(undefined, 'drain', 'only timeout', unknown)
+  if (typeof timeout !== 'number' || !(timeout >= 0))
+    throw new InvalidInputError(undefined, 'drain.timeout', 'milliseconds', describe(timeout))
+  return { timeout }
+}
+
 /** @throws InvalidInputError */
 export function checkCloseOptions(options: CloseOptions): Required<CloseOptions> {
   if (!isObject(options)) throw new InvalidInputError(undefined, 'close', '{ drain, deadline }', describe(options))
