@@ -6,7 +6,7 @@ import { defineConfig } from 'vitest/config'
  */
 const ALONE = [
   'test/{bench,chaos,demo,equivalence,examples,failpoint-processes,failpoints,package,prefixes}.test.ts',
-  'test/{redaction,schedules,secrets,sizes,strategy-schedules}.test.ts',
+  'test/{redaction,schedules,secrets,serverless,sizes,strategy-schedules}.test.ts',
   'test/{dashboard,telemetry}/*.test.ts',
   'test/extension/quacking.test.ts',
   'test/flush/{crafted-jobs,queue-state,semaphore,sweeper,worker}.test.ts',

@@ -1,6 +1,6 @@
 import { InvalidInputError } from './errors.js'
+import { checkCallOptions, checkMs } from './model/call-options.js'
 import { describe } from './model/describe.js'
-import { isObject } from './model/key.js'
 
 const DEADLINE = 10_000
 const DRAINS: readonly Drain[] = ['all', 'own', 'none']
@@ -32,14 +32,25 @@ export interface CloseReport {
   readonly parked: number | undefined
 }
 
+export interface DrainOptions {
+  /** Ms in which records are flushed. To find out what is left takes up to one second more. @default 10000 */
+  readonly timeout?: number
+}
+
+export interface DrainReport extends CloseReport {
+  /** Why not everything could be flushed: ParkedError, TimeoutError, PersistError, UnavailableError, …; `undefined` if everything was. */
+  readonly error: Error | undefined
+}
+
+/** @throws InvalidInputError */
+export function checkDrainOptions(options: DrainOptions): Required<DrainOptions> {
+  const { timeout = DEADLINE } = checkCallOptions('drain', options, ['timeout'])
+  return { timeout: checkMs('drain.timeout', timeout) }
+}
+
 /** @throws InvalidInputError */
 export function checkCloseOptions(options: CloseOptions): Required<CloseOptions> {
-  if (!isObject(options)) throw new InvalidInputError(undefined, 'close', '{ drain, deadline }', describe(options))
-  const { deadline = DEADLINE, drain = 'own', ...rest }: CloseOptions = options
-  const [unknown] = Object.keys(rest)
-  if (unknown !== undefined) throw new InvalidInputError(undefined, 'close', 'only drain and deadline', unknown)
-  if (typeof deadline !== 'number' || !(deadline >= 0))
-    throw new InvalidInputError(undefined, 'close.deadline', 'milliseconds', describe(deadline))
+  const { deadline = DEADLINE, drain = 'own' } = checkCallOptions('close', options, ['drain', 'deadline'])
   if (!DRAINS.includes(drain)) throw new InvalidInputError(undefined, 'close.drain', `one of ${DRAINS.join(', ')}`, describe(drain))
-  return { deadline, drain }
+  return { deadline: checkMs('close.deadline', deadline), drain }
 }

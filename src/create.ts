@@ -96,8 +96,8 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   const { models, resolved, options, events, connections, services } = assembly
   const [telemetry, queueTelemetry] = await Promise.all([loadTelemetry(), loadQueueTelemetry(), connections.start()])
   const confirmation = await confirm(assembly)
-  const flushes = connections.connect({ socketTimeout: options.writeTimeout })
-  const store = new Store(flushes)
+  const flushes = options.role === 'writer' ? connections.calls.redis : connections.connect({ socketTimeout: options.writeTimeout })
+  const store = options.role === 'writer' ? connections.calls.store : new Store(flushes)
   const barrier = new Barrier(
     store,
     events,
@@ -120,7 +120,7 @@ async function assemble<M extends Models, P extends Policies<M>>(assembly: Assem
   const cached = resolved.map(({ name, policy }) => createCachedModel(shared, name, models[name] as Model, policy))
   barrier.serve(cached)
   await drainSwitched(cached, barrier)
-  const cache = new WriteBehind({ events, models: cached, barrier, calls: connections.calls, services })
+  const cache = new WriteBehind({ events, models: cached, barrier, calls: connections.calls, role: options.role, services })
   for (const { name, cache: value } of cached) Object.defineProperty(cache, name, { value, enumerable: true })
   return cache as unknown as Cache<M, P>
 }

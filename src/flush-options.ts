@@ -1,7 +1,8 @@
 import { InvalidInputError } from './errors.js'
 import type { Where } from './model/arguments.js'
+import { checkCallOptions, checkMs } from './model/call-options.js'
 import { describe } from './model/describe.js'
-import { isObject, KeyEncoder } from './model/key.js'
+import { KeyEncoder } from './model/key.js'
 import type { Model, Models } from './model/model.js'
 
 /** Ms. */
@@ -31,13 +32,12 @@ export interface FlushTarget<T> {
 }
 
 /** @throws InvalidInputError for an unknown model, a malformed key or timeout, or an option that does not exist */
-export function checkFlushOptions<T extends NamedModel>(options: unknown, models: readonly T[]): FlushTarget<T> {
-  if (!isObject(options)) throw new InvalidInputError(undefined, 'flush', '{ model, key, timeout }', describe(options))
-  const { model, key, timeout = FLUSH_TIMEOUT, ...rest } = options
-  const [unknown] = Object.keys(rest)
-  if (unknown !== undefined) throw new InvalidInputError(undefined, 'flush', 'only model, key and timeout', unknown)
-  if (typeof timeout !== 'number' || !(timeout >= 0))
-    throw new InvalidInputError(undefined, 'flush.timeout', 'milliseconds', describe(timeout))
+export function checkFlushOptions<T extends NamedModel>(
+  options: { model?: unknown; key?: unknown; timeout?: unknown },
+  models: readonly T[],
+): FlushTarget<T> {
+  const { model, key, timeout: ms = FLUSH_TIMEOUT } = checkCallOptions('flush', options, ['model', 'key', 'timeout'])
+  const timeout = checkMs('flush.timeout', ms)
   if (model === undefined) {
     if (key !== undefined) throw new InvalidInputError(undefined, 'flush.model', 'a model beside the key', 'none')
     return { models, key: undefined, timeout }

@@ -1,4 +1,4 @@
-export type { CloseOptions, CloseReport, Drain } from './close.js'
+export type { CloseOptions, CloseReport, Drain, DrainOptions, DrainReport } from './close.js'
 export { type Cache, createWriteBehind, type Policies, type Setup } from './create.js'
 export type { SqlClient } from './database/database.js'
 export {

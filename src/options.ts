@@ -88,6 +88,13 @@ export interface Options {
    * @default 'stop'
    */
   onUnsafeRedis?: 'stop' | 'warn'
+  /**
+   * What this process does.
+   * - `all`: it can read, write, flush and run workers
+   * - `writer`: the same without workers, with 2 connections to Redis instead of 6. For serverless functions and other processes of which there are many
+   * @default 'all'
+   */
+  role?: 'all' | 'writer'
 }
 
 export type ResolvedPolicy = Required<Policy>
@@ -117,15 +124,19 @@ export const OPTION_DEFAULTS: ResolvedOptions = {
   writeTimeout: 10_000,
   statementTimeout: 30_000,
   onUnsafeRedis: 'stop',
+  role: 'all',
 }
 
-const CHOICES = {
+const POLICY_CHOICES: Choices<ResolvedPolicy> = {
   strategy: ['write-behind', 'write-through', 'write-around'],
   queries: ['stale', 'flush'],
   jobs: ['shard', 'record'],
-} as const satisfies { [N in keyof Policy]?: readonly ResolvedPolicy[N][] }
+}
 
-const UNSAFE_CHOICES: readonly string[] = ['stop', 'warn'] satisfies Options['onUnsafeRedis'][]
+const OPTION_CHOICES: Choices<ResolvedOptions> = {
+  onUnsafeRedis: ['stop', 'warn'],
+  role: ['all', 'writer'],
+}
 
 const SMALLEST: Partial<Record<keyof Policy | keyof Options, number>> = { debounce: 0 }
 /** The upper limit of every number. A time in ms has 13 digits, and still has 13 when this is added. */
@@ -140,7 +151,7 @@ const TIMERS: readonly string[] = ['sweepInterval', 'writeTimeout', 'statementTi
 export function resolveOptions(options: Options): ResolvedOptions {
   const resolved = withDefaults('options', OPTION_DEFAULTS, options)
   if (!/^[\w.-]+$/.test(resolved.namespace)) throw wrong('options.namespace', 'letters, digits, "-", "_" and "."', resolved.namespace)
-  if (!UNSAFE_CHOICES.includes(resolved.onUnsafeRedis)) throw wrong('options.onUnsafeRedis', '"stop" or "warn"', resolved.onUnsafeRedis)
+  checkChoices('options', OPTION_CHOICES, resolved)
   return resolved
 }
 
@@ -148,13 +159,19 @@ export function resolveOptions(options: Options): ResolvedOptions {
 export function resolvePolicy(models: Readonly<Record<string, unknown>>, name: string, policy: Policy): ResolvedPolicy {
   if (!Object.hasOwn(models, name)) throw wrong('policies', `one of ${Object.keys(models).join(', ')}`, name)
   const resolved = withDefaults(`policies.${name}`, POLICY_DEFAULTS, policy)
-  for (const [option, choices] of Object.entries(CHOICES) as [keyof typeof CHOICES, readonly string[]][]) {
-    if (!choices.includes(resolved[option]))
-      throw wrong(`policies.${name}.${option}`, choices.map((choice) => `"${choice}"`).join(' or '), resolved[option])
-  }
+  checkChoices(`policies.${name}`, POLICY_CHOICES, resolved)
   if (resolved.maxWait < resolved.debounce)
     throw wrong(`policies.${name}.maxWait`, `at least debounce (${resolved.debounce})`, resolved.maxWait)
   return resolved
+}
+
+type Choices<T> = { readonly [N in keyof T]?: readonly (T[N] & string)[] }
+
+function checkChoices<T extends object>(where: string, options: Choices<T>, resolved: T): void {
+  for (const [option, choices] of Object.entries(options) as [keyof T & string, readonly unknown[]][]) {
+    if (!choices.includes(resolved[option]))
+      throw wrong(`${where}.${option}`, choices.map((choice) => `"${choice}"`).join(' or '), resolved[option])
+  }
 }
 
 function withDefaults<T extends object>(where: string, defaults: T, given: Partial<T>): T {

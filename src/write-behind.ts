@@ -1,26 +1,36 @@
 import type { Queue } from 'bullmq'
 import type { CachedModel } from './cached-model.js'
-import { type CloseOptions, type CloseReport, checkCloseOptions, type Drain } from './close.js'
-import { ClosedError } from './errors.js'
+import {
+  type CloseOptions,
+  type CloseReport,
+  checkCloseOptions,
+  checkDrainOptions,
+  type Drain,
+  type DrainOptions,
+  type DrainReport,
+} from './close.js'
+import { ClosedError, ConfigurationError } from './errors.js'
 import type { Events } from './events.js'
 import { createExtension, type Extension } from './extension/extension.js'
 import type { Barrier, Count } from './flush/barrier.js'
 import { within } from './flush/deadline.js'
 import { checkFlushOptions, type FlushOptions, type NoModels } from './flush-options.js'
 import type { Models } from './model/model.js'
+import type { ResolvedOptions } from './options.js'
 import { redact } from './redaction.js'
 import type { Stoppable } from './service.js'
 import type { OpenCalls } from './start/connections.js'
 import { type ModelStatus, type ParkedRecord, Status } from './status.js'
 
-/** Ms after its deadline that a close may still take to say what is left and to let go of its connections. */
-const CLOSE_GRACE = 1000
+/** Ms after its deadline that a close or a drain may still take to say what is left. */
+const GRACE = 1000
 
 interface WriteBehindContext {
   readonly events: Events
   readonly models: readonly CachedModel[]
   readonly barrier: Barrier
   readonly calls: OpenCalls
+  readonly role: ResolvedOptions['role']
   /** What the models stand on: stopped last, in this order. */
   readonly services: readonly Stoppable[]
 }
@@ -36,13 +46,15 @@ export class WriteBehind<C extends Models = NoModels> {
   readonly #barrier: Barrier
   readonly #services: readonly Stoppable[]
   readonly #status: Status
+  readonly #role: ResolvedOptions['role']
   #closing: Promise<CloseReport> | undefined
 
   /** @internal made by createWriteBehind */
-  constructor({ events, models, barrier, calls, services }: WriteBehindContext) {
+  constructor({ events, models, barrier, calls, role, services }: WriteBehindContext) {
     this.events = events
     this.#models = models
     this.#barrier = barrier
+    this.#role = role
     this.#services = services
     this.#status = new Status(calls, models)
   }
@@ -94,14 +106,36 @@ export class WriteBehind<C extends Models = NoModels> {
 
   /**
    * Starts to flush in this process, for all models. Resolves when the workers listen. Calling it again does no harm.
+   * @throws ConfigurationError when the role of the process is `writer`
    * @throws UnavailableError when Redis cannot be reached within `writeTimeout`
    * @throws ClosedError
    */
   async startWorker(): Promise<void> {
     this.#checkOpen()
+    if (this.#role === 'writer') throw new ConfigurationError('startWorker: expected options.role "all", got "writer"')
     await Promise.all(this.#models.map(({ worker }) => worker.start()))
     this.#checkOpen()
     await Promise.all(this.#models.map(({ sweeper }) => sweeper.start()))
+  }
+
+  /**
+   * Flushes as `flush` does, and reports instead of throwing. For a function that a schedule calls, in place of a worker that runs all the time.
+   * @throws InvalidInputError when an option is unknown or malformed
+   * @throws ClosedError
+   */
+  async drain(options: DrainOptions = {}): Promise<DrainReport> {
+    const { timeout } = checkDrainOptions(options)
+    this.#checkOpen()
+    const deadline = performance.now() + timeout
+    let flushed = 0
+    const flush = async () => {
+      await this.#barrier.confirm(deadline)
+      await this.#drain('all', deadline, (records) => {
+        flushed += records
+      })
+    }
+    const error = await flush().then(nothing, (failure) => redact(failure) as Error)
+    return { flushed, ...(await this.#left(deadline + GRACE)), error }
   }
 
   /**
@@ -154,15 +188,23 @@ export class WriteBehind<C extends Models = NoModels> {
       })
     }
     await within(deadline, end()).catch((error: Error) => void this.events.emit('failure', { step: 'flush', model: undefined, error }))
-    const grace = deadline + CLOSE_GRACE
-    const left = await within(grace, this.#status.read()).catch(() => undefined)
+    const grace = deadline + GRACE
+    const left = await this.#left(grace)
     await Promise.allSettled(this.#models.map(({ scheduler }) => within(grace, scheduler.stop())))
     await Promise.allSettled(this.#models.map(({ worker }) => within(grace, worker.abandon())))
     // Not waited for, because a Redis or a database that is away would hold up the close.
     void stopAll(this.#services)
-    return { flushed, dirty: total(left, 'dirty'), parked: total(left, 'parked') }
+    return { flushed, ...left }
+  }
+
+  async #left(deadline: number): Promise<Pick<CloseReport, 'dirty' | 'parked'>> {
+    const statuses = await within(deadline, this.#status.read()).catch(() => undefined)
+    return { dirty: total(statuses, 'dirty'), parked: total(statuses, 'parked') }
   }
 }
+
+/** What a drain that succeeds has to report. */
+function nothing(): undefined {}
 
 async function stopAll(services: readonly Stoppable[]): Promise<void> {
   await Promise.all(services.map((service) => service.stop()))

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { models } from '../generated/write-behind.js'
 import { type Cache, createWriteBehind, type Options, type Policies } from '../src/index.js'
@@ -33,9 +34,9 @@ export class Counters {
   /** A cache behind the gate. It is closed after the test. */
   connect = async <const P extends Policies<typeof models>>(
     policies: P,
-    { gate = this.gate, ...options }: Options & { gate?: Gate } = {},
+    { gate = this.gate, redis = this.connection.redis, ...options }: Options & { gate?: Gate; redis?: Redis } = {},
   ): Promise<Cache<typeof models, P>> => {
-    const { redis, namespace } = this.connection
+    const { namespace } = this.connection
     const prisma = gate.client(this.database)
     const cache = await createWriteBehind({ prisma, redis, namespace, models, policies, sweepInterval: 100, ...options })
     gate.statements = 0

@@ -42,9 +42,9 @@ export class Connections implements Service {
   #starting: Promise<void> | undefined
 
   /** @throws ConfigurationError when the settings of the application's connection cannot be copied */
-  constructor(redis: Redis, events: Events, { namespace, writeTimeout, onUnsafeRedis, sweepInterval }: ResolvedOptions) {
+  constructor(redis: Redis, events: Events, { namespace, writeTimeout, onUnsafeRedis, sweepInterval, role }: ResolvedOptions) {
     this.connect = connectLike(redis, events, this.#opened)
-    this.writes = Array.from({ length: WRITE_CONNECTIONS }, () => createCalls(this.connect, writeTimeout))
+    this.writes = Array.from({ length: role === 'writer' ? 1 : WRITE_CONNECTIONS }, () => createCalls(this.connect, writeTimeout))
     this.calls = this.writes[0] as OpenCalls
     this.safety = new Safety({ ...this.calls, events, onUnsafeRedis, interval: SWEEPS_PER_LOOK * sweepInterval })
     this.#events = events
