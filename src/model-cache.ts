@@ -34,6 +34,7 @@ export interface RecordWriter extends Stoppable {
   write(shard: number, operation: Operation): Promise<void>
 }
 
+/** @internal */
 export interface ModelCacheContext<M extends Model> {
   readonly model: M
   /** Number of shards. */

@@ -16,6 +16,7 @@ import { type ModelStatus, type ParkedRecord, Status } from './status.js'
 /** Ms after its deadline that a close may still take to say what is left and to let go of its connections. */
 const CLOSE_GRACE = 1000
 
+/** @internal */
 interface WriteBehindContext {
   readonly events: Events
   readonly models: readonly CachedModel[]

@@ -12,33 +12,61 @@ export function inlineScripts(folder: string): void {
   writeFileSync(join(folder, 'lua-texts.ts'), textsOf(folder))
 }
 
-/** What lua-texts.ts must contain. */
+/** What lua-texts.ts must contain. An include that several scripts have is there once. */
 export function textsOf(folder: string): string {
-  const lua = join(folder, 'lua')
-  const constants = constantsOf(readFileSync(join(lua, 'include', 'format.lua'), 'utf8'))
-  const names = readdirSync(lua).filter((file) => file.endsWith('.lua'))
-  const entries = names.sort().map((file) => {
-    const text = withoutComments(spliced(lua, file)).replace(/\b[A-Z][A-Z_]+\b/g, (word) => constants.get(word) ?? word)
-    return `  ${file.replace('.lua', '')}: ${JSON.stringify(text)},\n`
-  })
-  return `${HEADER}export const LUA = {\n${entries.join('')}} as const\n`
+  const texts = new Texts(join(folder, 'lua'))
+  const names = readdirSync(join(folder, 'lua')).filter((file) => file.endsWith('.lua'))
+  const scripts = names.sort().map((file) => `  ${nameOf(file)}: ${texts.expression(file)},\n`)
+  return `${HEADER}${texts.includes.join('')}\nexport const LUA = {\n${scripts.join('')}} as const\n`
 }
 
-/** The constants of the stored format, by name. A function in Lua costs more the more variables it holds, so the scripts get the values. */
+class Texts {
+  /** A constant for each include, each after those that it needs. */
+  readonly includes: string[] = []
+  readonly #lua: string
+  readonly #constants: ReadonlyMap<string, string>
+  readonly #known = new Set<string>()
+
+  constructor(lua: string) {
+    this.#lua = lua
+    this.#constants = constantsOf(readFileSync(join(lua, 'include', 'format.lua'), 'utf8'))
+  }
+
+  /** An expression of TypeScript for the text of a file. */
+  expression(file: string): string {
+    const parts = withoutComments(readFileSync(join(this.#lua, file), 'utf8')).split(/^ *-- include ([\w-]+)\n/gm)
+    const expressions = parts.map((part, n) => (n % 2 === 1 ? this.#include(part) : JSON.stringify(this.#withValues(part))))
+    return expressions.filter((expression) => expression !== '""').join(' + ')
+  }
+
+  #include(name: string): string {
+    const constant = nameOf(name)
+    if (this.#known.has(constant)) return constant
+    this.#known.add(constant)
+    const expression = this.expression(join('include', `${name}.lua`))
+    this.includes.push(`const ${constant} = ${expression}\n`)
+    return constant
+  }
+
+  /** A function in Lua costs more the more variables it holds, so the scripts get the values of the constants of the stored format. */
+  #withValues(text: string): string {
+    return text.replace(/\b[A-Z][A-Z_]+\b/g, (word) => this.#constants.get(word) ?? word)
+  }
+}
+
+function nameOf(file: string): string {
+  return file.replace('.lua', '').replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
+}
+
+/** The constants of the stored format, by name. */
 function constantsOf(format: string): ReadonlyMap<string, string> {
   return new Map([...format.matchAll(/^local ([A-Z_]+) = (.+)$/gm)].map(([, name, value]) => [name as string, value as string]))
-}
-
-/** The text of a script, with the texts of `include` where it names them. */
-function spliced(lua: string, file: string): string {
-  const text = readFileSync(join(lua, file), 'utf8')
-  return text.replace(/^ *-- include ([\w-]+)$/gm, (_, name) => spliced(lua, join('include', `${name}.lua`)))
 }
 
 function withoutComments(text: string): string {
   return text
     .replace(/--\[\[[\s\S]*?\]\]\n/g, '')
-    .replace(/^\s*--.*\n/gm, '')
+    .replace(/^ *--(?! include ).*\n/gm, '')
     .replace(/\n{2,}/g, '\n')
 }
 
