@@ -177,7 +177,9 @@ export class Stage {
   async failOver(): Promise<void> {
     const replica = await this.startReplica()
     const redis = connect(replica)
-    const isOnline = async () => /slave\d+:.*state=online/.test(await this.#redis.info('replication'))
+    // The primary of an earlier failover may be a replica of this one, too.
+    const online = new RegExp(`^slave\\d+:.*port=${replica.port},state=online`, 'm')
+    const isOnline = async () => online.test(await this.#redis.info('replication'))
     await until('the replica to be online', FAILOVER_TIMEOUT, isOnline)
     await this.#redis.call('FAILOVER', 'TO', '127.0.0.1', replica.port, 'TIMEOUT', FAILOVER_TIMEOUT)
     const hasTakenOver = async () => (await redis.info('replication')).includes('role:master')
