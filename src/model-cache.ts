@@ -63,7 +63,7 @@ export interface ModelCacheContext<M extends Model> {
  * - ParkedError, TimeoutError: an earlier write of the record, written behind, could not be flushed first; nothing is written
  * - PersistError: the database refused the write, or its answer was lost
  */
-export class ModelCache<M extends Model = Model> implements Stoppable {
+export class ModelCache<M extends Model = Model> {
   readonly #model: M
   readonly #shards: number
   readonly #compiler: Compiler

@@ -59,7 +59,7 @@ afterAll(async () => {
 describe('the packed library', () => {
   test('has exports and types that Node, TypeScript and bundlers find', async () => {
     await run('publint', ['run', tarball, '--strict'])
-    await run('attw', [tarball, '--profile', 'esm-only'])
+    await run('attw', [tarball, '--profile', 'node16'])
   })
 
   test('runs the first example of README.md in an empty project', async () => {
