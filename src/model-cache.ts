@@ -29,7 +29,7 @@ import { redact } from './redaction.js'
 import type { CachedRow } from './redis/replies.js'
 import type { Stoppable } from './service.js'
 
-/** Takes checked writes, and resolves when they are where the model's strategy wants them. */
+/** Takes checked writes, and resolves when they are where the model's strategy wants them. @internal */
 export interface RecordWriter extends Stoppable {
   write(shard: number, operation: Operation): Promise<void>
 }

@@ -1,6 +1,6 @@
 /**
  * Puts the scripts into TypeScript, so that a bundler takes them along: `npm run generate` writes src/redis/lua-texts.ts. Redis gets the scripts
- * without comments.
+ * without comments and indentation.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -34,7 +34,7 @@ class Texts {
 
   /** An expression of TypeScript for the text of a file. */
   expression(file: string): string {
-    const parts = withoutComments(readFileSync(join(this.#lua, file), 'utf8')).split(/^ *-- include ([\w-]+)\n/gm)
+    const parts = shortened(readFileSync(join(this.#lua, file), 'utf8')).split(/^-- include ([\w-]+)\n/gm)
     const expressions = parts.map((part, n) => (n % 2 === 1 ? this.#include(part) : JSON.stringify(this.#withValues(part))))
     return expressions.filter((expression) => expression !== '""').join(' + ')
   }
@@ -63,10 +63,12 @@ function constantsOf(format: string): ReadonlyMap<string, string> {
   return new Map([...format.matchAll(/^local ([A-Z_]+) = (.+)$/gm)].map(([, name, value]) => [name as string, value as string]))
 }
 
-function withoutComments(text: string): string {
+/** It may cut indentation, because no string of the scripts spans lines. */
+function shortened(text: string): string {
   return text
     .replace(/--\[\[[\s\S]*?\]\]\n/g, '')
-    .replace(/^ *--(?! include ).*\n/gm, '')
+    .replace(/^ +/gm, '')
+    .replace(/^--(?! include [\w-]+\n).*\n/gm, '')
     .replace(/\n{2,}/g, '\n')
 }
 
