@@ -1,5 +1,4 @@
 /** Finds what no job will come for. */
-/** Finds what no job will come for. */
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import { OwnError } from '../redaction.js'
