@@ -33,12 +33,23 @@ function compile(...options: string[]): void {
   execFileSync('tsc', ['-p', 'tsconfig.build.json', ...options], { cwd: ROOT, stdio: 'inherit' })
 }
 
-/** Packages are not bundled. Neither is the library itself in the other bundles, which require it. */
+/** The library itself is not in the other bundles: they require it. */
+const library: Plugin = {
+  name: 'library',
+  setup: ({ onResolve }) => onResolve({ filter: /\/src\/index\.js$/ }, () => ({ path: './index.js', external: true })),
+}
+
+/** Requires the packages that may not be installed, inside the same `try`. Then bundlers know that they are optional, and Jest need not know `import()`. */
+const optionalPackages: Plugin = {
+  name: 'optional packages',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\/telemetry\/load\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replaceAll('await import(', 'require('),
+    })),
+}
+
+/** Packages are not bundled. */
 async function bundle(name: string, source: string): Promise<void> {
-  const library: Plugin = {
-    name: 'library',
-    setup: ({ onResolve }) => onResolve({ filter: /\/src\/index\.js$/ }, () => ({ path: './index.js', external: true })),
-  }
   await build({
     entryPoints: [join(COMPILED, `${source}.js`)],
     outfile: join(DIST, `${name}.js`),
@@ -47,7 +58,7 @@ async function bundle(name: string, source: string): Promise<void> {
     platform: 'node',
     target: 'node20.19',
     format: 'cjs',
-    plugins: name === 'index' ? [] : [library],
+    plugins: name === 'index' ? [optionalPackages] : [library],
   })
 }
 
