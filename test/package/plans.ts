@@ -6,7 +6,16 @@ import { block } from './workshop.js'
 
 const TYPESCRIPT = { typescript: '', '@types/node': '' }
 const NEWEST = { prisma: '7', '@prisma/client': '7', '@prisma/adapter-pg': '7', bullmq: '6', ioredis: '6', ...TYPESCRIPT }
-const OLDEST = { ...NEWEST, prisma: '7.2.0', '@prisma/client': '7.2.0', '@prisma/adapter-pg': '7.2.0', bullmq: '6.7.0', ioredis: '5.11.0' }
+/** The driver of that version lacks the types of pg. */
+const OLDEST = {
+  ...NEWEST,
+  '@types/pg': '',
+  prisma: '7.2.0',
+  '@prisma/client': '7.2.0',
+  '@prisma/adapter-pg': '7.2.0',
+  bullmq: '6.7.0',
+  ioredis: '5.11.0',
+}
 const NEST = ['@nestjs/common', '@nestjs/core', '@nestjs/platform-express', 'reflect-metadata', 'rxjs', 'express', '@types/express']
 const DASHBOARD = ['@bull-board/api', '@bull-board/express', 'express']
 
@@ -84,8 +93,8 @@ export const JEST: Plan = {
 
 export const NEXT: Plan = {
   type: 'module',
-  packages: { ...NEWEST, typescript: '5.9', next: '16', react: '19', 'react-dom': '19', '@types/react': '19' },
-  compilerOptions: { module: 'esnext', moduleResolution: 'bundler', lib: ['dom', 'esnext'] },
+  packages: { ...NEWEST, typescript: '5.9', next: '16', react: '19', 'react-dom': '19', '@types/react': '19', '@types/react-dom': '19' },
+  compilerOptions: { module: 'esnext', moduleResolution: 'bundler', lib: ['dom', 'dom.iterable', 'esnext'], skipLibCheck: true },
   build: async (project) => {
     await project.write('app/layout.tsx', NEXT_LAYOUT)
     await project.write('app/pages/[path]/route.ts', NEXT_ROUTE)

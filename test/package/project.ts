@@ -1,7 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -48,10 +47,10 @@ export async function pack(folder: string): Promise<{ tarball: string; packed: n
   return { tarball: join(folder, filename), packed: size, unpacked: unpackedSize }
 }
 
-/** An application's project in a temporary folder, in which the packed library is installed. */
+/** An application's project, in which the packed library is installed. */
 export class Project {
   readonly folder: string
-  /** Another temporary folder, where a bundle finds no packages. */
+  /** Another folder, where a bundle finds no packages. */
   readonly elsewhere: string
   readonly #type: Plan['type']
 
@@ -61,9 +60,10 @@ export class Project {
     this.#type = type
   }
 
-  static async create(tarball: string, { type, packages, compilerOptions }: Plan, install: Install): Promise<Project> {
-    const [folder, elsewhere] = await Promise.all(['project', 'bundle'].map((name) => mkdtemp(join(tmpdir(), `write-behind-${name}-`))))
-    const project = new Project(folder as string, elsewhere as string, type)
+  /** @param parent a folder for the project's folder */
+  static async create(parent: string, tarball: string, plan: Plan, install: Install): Promise<Project> {
+    const { type, packages, compilerOptions } = plan
+    const project = new Project(await mkdtemp(join(parent, 'project-')), await mkdtemp(join(parent, 'bundle-')), type)
     const options = { compilerOptions: { ...COMPILER_OPTIONS, ...compilerOptions }, include: ['*.ts', 'generated'] }
     await project.write('package.json', JSON.stringify({ name: 'application', private: true, type }))
     await project.write('tsconfig.json', JSON.stringify(options))
@@ -123,13 +123,10 @@ export class Project {
     await this.run('prisma', ['generate'], { PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, CHECKPOINT_DISABLE: '1' })
   }
 
-  /** The version that is installed. */
+  /** The version that is installed. A package of Node has a `v` before it. */
   async version(name: string): Promise<string> {
-    return JSON.parse(await readFile(join(this.folder, 'node_modules', name, 'package.json'), 'utf8')).version
-  }
-
-  async remove(): Promise<void> {
-    for (const folder of [this.folder, this.elsewhere]) await rm(folder, { recursive: true, force: true })
+    const { version } = JSON.parse(await readFile(join(this.folder, 'node_modules', name, 'package.json'), 'utf8'))
+    return version.replace(/^v/, '')
   }
 
   get #path(): string {

@@ -24,13 +24,16 @@ export interface Servers {
 /** Makes the projects of the tests. Tests whose plan is the same share a project. */
 export class Workshop {
   readonly servers: Servers
-  readonly install: Install
+  readonly #install: Install
+  readonly #folder: string
   readonly #tarball: string
   readonly #projects = new Map<Plan, Promise<Project>>()
 
-  constructor(tarball: string, install: Install, servers: Servers) {
+  /** @param folder for the projects */
+  constructor(folder: string, tarball: string, install: Install, servers: Servers) {
+    this.#folder = folder
     this.#tarball = tarball
-    this.install = install
+    this.#install = install
     this.servers = servers
   }
 
@@ -48,13 +51,8 @@ export class Workshop {
     checkAnswer(await project.run(command, [...args, randomUUID()], { ...this.servers }))
   }
 
-  async remove(): Promise<void> {
-    const projects = await Promise.allSettled(this.#projects.values())
-    for (const project of projects) if (project.status === 'fulfilled') await project.value.remove()
-  }
-
   async #make(plan: Plan): Promise<Project> {
-    const project = await Project.create(this.#tarball, plan, this.install)
+    const project = await Project.create(this.#folder, this.#tarball, plan, this.#install)
     await project.generate(await readSchema())
     for (const file of await readdir(APPLICATION))
       if (plan.type === 'module' || file !== 'both.ts') await project.copy(`${APPLICATION}/${file}`)
