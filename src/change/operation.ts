@@ -1,6 +1,6 @@
 /**
  * A write, checked and in stored text, as it goes to Redis. Operations on one record compose in Redis (write.lua) into its
- * pending change; see docs/architecture.md, "What a pending change is".
+ * pending change; see docs/protocol.md, "What a change is".
  */
 
 import { isInt64 } from '../model/scalars.js'

@@ -130,12 +130,16 @@ describe('a job that holds a shard is replaced', () => {
     await expect.poll(names).toEqual(['held'])
   })
 
-  test('because it has failed, and waits for years by a back-off that is not ours', async () => {
-    const { cache, queue, write } = await start()
+  test.each([
+    ['or promoted, because it is ours, and waits for years', 0],
+    ['or promoted, because it has failed, and waits for years by a back-off that is not ours', 1],
+  ])('%s', async (_, attemptsMade) => {
+    // With a shorter maxBackoff, the sweep would flush the shard without the job.
+    const { cache, queue, write } = await start({}, { maxBackoff: NEVER })
     await write('held')
     await expect.poll(() => queue.getDelayedCount()).toBe(1)
     const [job] = await queue.getDelayed()
-    await stage.connection.redis.hset(queue.toKey(job?.id as string), 'atm', 1)
+    await stage.connection.redis.hset(queue.toKey(job?.id as string), 'atm', attemptsMade)
     await job?.changeDelay(YEARS)
     await cache.startWorker()
     await expect.poll(names).toEqual(['held'])

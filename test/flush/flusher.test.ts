@@ -8,15 +8,15 @@ const counters = new Counters()
 const { connect, values } = counters
 
 describe('a flush', () => {
-  test('retries an outage with the same batch until the database is back, and parks nothing', async () => {
+  test.each([1, 4])('retries an outage with the same batch until the database is back, and parks nothing (failures: %i)', async (times) => {
     const cache = await connect({ counter: quick })
     const parked: unknown[] = []
     cache.events.on('parked', (event) => parked.push(event))
     await cache.startWorker()
-    counters.gate.fail(4, 'before')
+    counters.gate.fail(times, 'before')
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     await expect.poll(values).toEqual([{ name: 'a', value: '1' }])
-    expect(counters.gate.failed).toBe(4)
+    expect(counters.gate.failed).toBe(times)
     expect(await cache.parked()).toEqual([])
     expect(parked).toEqual([])
   })

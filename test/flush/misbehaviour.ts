@@ -48,6 +48,31 @@ export class Misbehaviour {
     await this.database.query('drop trigger misbehave on "Counter"')
   }
 
+  /** Runs a task while another transaction keeps the locks that a statement takes. */
+  whileLocked = async (sql: string, task: () => Promise<void>): Promise<void> => {
+    let release = () => {}
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    let transaction: Promise<void> | undefined
+    await new Promise<void>((resolve, reject) => {
+      const keepLocked = async (tx: Pick<PrismaClient, '$executeRawUnsafe'>) => {
+        await tx.$executeRawUnsafe(sql)
+        resolve()
+        await released
+      }
+      transaction = this.prisma.$transaction(keepLocked, { timeout: HOUR })
+      transaction.catch(reject)
+    })
+    try {
+      await task()
+    } finally {
+      // Otherwise the hooks of a test that fails would wait for the lock.
+      release()
+      await transaction
+    }
+  }
+
   connect = async (client: SqlClient = this.prisma, statementTimeout = 20_000) => {
     const { redis, namespace } = this.#connection
     return createWriteBehind({ prisma: client, redis, namespace, models, policies, statementTimeout })

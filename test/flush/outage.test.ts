@@ -3,34 +3,20 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import { expect, test } from 'vitest'
 import { PrismaClient } from '../../generated/client/client.js'
 import { ParkedError, PersistError } from '../../src/index.js'
-import { HOUR } from '../counters.js'
 import { goodNames, Misbehaviour, write } from './misbehaviour.js'
 
 const misbehaviour = new Misbehaviour()
-const { connect, rows } = misbehaviour
+const { connect, rows, whileLocked } = misbehaviour
 
 test('a record whose row somebody keeps locked for ever is parked, and its neighbours arrive', async () => {
   await misbehaviour.database.query(`insert into "Counter" values ('locked', 0)`)
-  let release = () => {}
-  const locked = misbehaviour.prisma.$transaction(
-    async (tx) => {
-      await tx.$queryRawUnsafe(`select * from "Counter" where name = 'locked' for update`)
-      await new Promise<void>((resolve) => {
-        release = resolve
-      })
-    },
-    { timeout: HOUR },
-  )
-  await expect
-    .poll(async () => (await misbehaviour.database.query("select from pg_locks where mode = 'RowShareLock'")).length)
-    .toBeGreaterThan(0)
   const cache = await connect(misbehaviour.prisma, 1000)
-  await write(cache, ...goodNames, 'locked')
-  await expect(cache.flush({ timeout: 120_000 })).rejects.toThrow(ParkedError)
-  expect(await rows()).toEqual([...goodNames, 'locked'])
-  expect(await cache.parked()).toMatchObject([{ key: 'locked', reason: expect.stringContaining('statementTimeout') }])
-  release()
-  await locked
+  await whileLocked(`select * from "Counter" where name = 'locked' for update`, async () => {
+    await write(cache, ...goodNames, 'locked')
+    await expect(cache.flush({ timeout: 90_000 })).rejects.toThrow(ParkedError)
+    expect(await rows()).toEqual([...goodNames, 'locked'])
+    expect(await cache.parked()).toMatchObject([{ key: 'locked', reason: expect.stringContaining('statementTimeout') }])
+  })
   expect(await cache.flush()).toEqual({ records: 1 })
   await cache.close()
 })
@@ -83,24 +69,11 @@ test('when somebody keeps the table locked, nothing is parked, and all records a
   const adapter = new PrismaPg({ connectionString: misbehaviour.database.url, options: '-c statement_timeout=200' })
   const impatient = new PrismaClient({ adapter })
   const cache = await connect(impatient)
-  let release = () => {}
-  const locked = misbehaviour.prisma.$transaction(
-    async (tx) => {
-      await tx.$executeRawUnsafe('lock table "Counter"')
-      await new Promise<void>((resolve) => {
-        release = resolve
-      })
-    },
-    { timeout: HOUR },
-  )
-  await expect
-    .poll(async () => (await misbehaviour.database.query(`select from pg_locks where mode = 'AccessExclusiveLock'`)).length)
-    .toBeGreaterThan(0)
-  await write(cache, 'one', 'two')
-  for (let n = 0; n < 6; n++) await expect(cache.flush({ timeout: 1000 })).rejects.toThrow()
-  expect(await cache.parked()).toEqual([])
-  release()
-  await locked
+  await whileLocked('lock table "Counter"', async () => {
+    await write(cache, 'one', 'two')
+    for (let n = 0; n < 6; n++) await expect(cache.flush({ timeout: 1000 })).rejects.toThrow()
+    expect(await cache.parked()).toEqual([])
+  })
   // A statement that was under way when a flush ran out of time may have written some.
   await cache.flush()
   expect(await rows()).toEqual(['one', 'two'])

@@ -64,12 +64,15 @@ describe('a refused record', () => {
     expect(await cache.counter.pending({ name: 'a' })).toMatchObject({ state: 'parked', set: { value: most + 10n } })
   })
 
-  test('is named by each barrier that meets it, not only by the one whose statement was refused', async () => {
+  test.each([
+    ['of all records', undefined],
+    ['of the record', { model: 'counter', key: { name: 'a' } }],
+  ] as const)('is named by each barrier %s that meets it, not only by the one whose statement was refused', async (_, what) => {
     const cache = await connect({ counter: still })
     await cache.counter.increment({ name: 'a' }, { value: 5000 })
     await expect(cache.flush()).rejects.toMatchObject({ code: 'PARKED' })
     counters.gate.close()
-    const flushing = cache.flush()
+    const flushing = cache.flush(what)
     await counters.gate.held()
     const other = await connect({ counter: still }, { gate: new Gate() })
     await expect(other.flush()).rejects.toMatchObject({ code: 'PARKED' })

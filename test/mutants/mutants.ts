@@ -1,9 +1,11 @@
-/** All mutants: a file of rooms/ has those of one room of src/. */
+/** All mutants. A file of rooms/ has those of one room of src/, or of a part of a large room. */
 import type { Mutant } from './mutant.js'
 import { DASHBOARD } from './rooms/dashboard.js'
 import { DATABASE } from './rooms/database.js'
 import { EXTENSION } from './rooms/extension.js'
 import { FLUSH } from './rooms/flush.js'
+import { FLUSH_QUEUE } from './rooms/flush-queue.js'
+import { LUA_COMPOSE } from './rooms/lua-compose.js'
 import { LUA_FLUSH } from './rooms/lua-flush.js'
 import { LUA_READ } from './rooms/lua-read.js'
 import { LUA_WRITE } from './rooms/lua-write.js'
@@ -18,6 +20,8 @@ export const MUTANTS: readonly Mutant[] = [
   ...DATABASE,
   ...EXTENSION,
   ...FLUSH,
+  ...FLUSH_QUEUE,
+  ...LUA_COMPOSE,
   ...LUA_FLUSH,
   ...LUA_READ,
   ...LUA_WRITE,

@@ -99,11 +99,15 @@ test('a change that is not in the index is found by a sweep', async () => {
   await Promise.all(names.map(count))
   const prefix = shardPrefix(connection.namespace, 'Counter', 0)
   await connection.redis.del(`${prefix}dirty`)
-  await cache.close({ deadline: 1000 })
+  await cache.close({ drain: 'none' })
   const sweeping = { prisma: database.prisma, redis, namespace: connection.namespace, models, policies, sweepInterval: 50 }
   cache = await createWriteBehind(sweeping)
+  const dirty = async () => (await cache.status())[0]?.dirty
+  expect(await dirty()).toBe(0)
   await cache.startWorker()
-  await expect.poll(total).toBe('200')
+  await expect.poll(dirty).toBe(200)
+  await cache.flush()
+  expect(await total()).toBe('200')
 })
 
 test('a hash that is not in the index is not persisted, and is flushed with its record', async () => {

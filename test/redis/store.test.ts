@@ -115,6 +115,8 @@ test('nothing of a dirty record has a TTL, at any step', async () => {
 test('nothing of a dirty record without a view has a TTL', async () => {
   await increment('a', 'b')
   expect(await expiring()).toEqual([])
+  await increment('b', 'c') // The shard has changes already.
+  expect(await expiring()).toEqual([])
   await claimed('1')
   await increment('a')
   expect(await expiring()).toEqual([])

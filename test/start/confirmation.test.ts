@@ -72,19 +72,37 @@ describe('a start that the database does not answer warns and says why:', () => 
   })
 })
 
-test('a database that fits later is written later', async () => {
-  await database.query('alter table "Counter" rename to elsewhere')
+/** A client of a database that is away until `comeBack` is called. */
+function awayAtFirst() {
   let isAway = true
-  const prisma = {
+  const client = {
     $queryRawUnsafe: <T>(sql: string, ...values: unknown[]) =>
       isAway ? Promise.reject(new Error('connect ECONNREFUSED')) : database.prisma.$queryRawUnsafe<T>(sql, ...values),
   }
-  const cache = await start(prisma as PrismaClient)
+  const comeBack = () => {
+    isAway = false
+  }
+  return { prisma: client as PrismaClient, comeBack }
+}
+
+test('a database that fits later is written later', async () => {
+  await database.query('alter table "Counter" rename to elsewhere')
+  const { prisma, comeBack } = awayAtFirst()
+  const cache = await start(prisma)
   await cache.counter.increment({ name: 'a' }, { value: 1 })
-  isAway = false
+  comeBack()
   await expect(cache.flush()).rejects.toThrow('there is no table "Counter"')
   await cache.counter.increment({ name: 'a' }, { value: 1 })
   await database.query('alter table elsewhere rename to "Counter"')
   await cache.flush()
   expect(await database.query('select value from "Counter"')).toEqual([{ value: '2' }])
+})
+
+test('a read of a database that comes back is refused, not answered, if it is another database', async () => {
+  await start()
+  await database.query(`update write_behind_ledger set batch = 'somebody else'`)
+  const { prisma, comeBack } = awayAtFirst()
+  const cache = await start(prisma)
+  comeBack()
+  await expect(cache.counter.findUnique({ where: { name: 'a' } })).rejects.toThrow(ConfigurationError)
 })

@@ -7,7 +7,7 @@ const STYLE = { code: /^[0-9A-Z]{5}$/, longestName: 63 }
 
 /**
  * Classes and codes that may pass by themselves, as far as a SQLSTATE says. A trigger may raise one of them for one row. That shows when the same
- * batch fails in the same way again and again (flush/suspicion.ts).
+ * batch fails in the same way again and again (flush/poison-detector.ts).
  */
 const OUTAGE = /^(08|0A|0B|25|28|3B|40|53|55|57|58|72|F0|HV|XX)/
 /** A pooler gave the connection to somebody else, and with it the statement that was prepared there. */

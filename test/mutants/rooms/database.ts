@@ -51,7 +51,7 @@ export const DATABASE: readonly Mutant[] = [
     "return code === 'OUTAGE' && undone !== true",
     "return code === 'OUTAGE' && undone === undefined",
   ),
-  mutant('an outage parks records', 'flush/sweeper', 'database/clues.ts', "  return 'OUTAGE'\n", "  return 'REFUSED'\n"),
+  mutant('an outage parks records', 'flush/flusher', 'database/clues.ts', "  return 'OUTAGE'\n", "  return 'REFUSED'\n"),
   mutant(
     'an error that a trigger raises counts as an outage',
     'database/postgresql/sqlstate',

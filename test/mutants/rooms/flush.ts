@@ -1,21 +1,7 @@
-/** Claim, persist, acknowledge, jobs and sweeps: `src/flush`. */
+/** Claim, persist, acknowledge and barriers: `src/flush`. */
 import { type Mutant, mutant } from '../mutant.js'
 
 export const FLUSH: readonly Mutant[] = [
-  mutant(
-    'no sweep looks at a shard',
-    'flush/sweeper',
-    'flush/sweeper.ts',
-    'if (await attempt(failures, this.#sweepShard(shard, times(shards.prefix(shard)), queue, failed, failures))) stuck.push(shard)',
-    'void shards',
-  ),
-  mutant(
-    'failed jobs stay on the board after their records are persisted',
-    'flush/sweeper',
-    'flush/sweeper.ts',
-    '    await this.#sweepFailed(failed.jobs, times(shards.prefix(0)), failures)\n',
-    '',
-  ),
   mutant(
     'the rows of a statement are not sorted',
     'flush/decoder',
@@ -50,27 +36,6 @@ export const FLUSH: readonly Mutant[] = [
     'flush/flusher.ts',
     'report.complete = !claim.isMore',
     'report.complete = true',
-  ),
-  mutant(
-    'a job looks at its shard once for each record that was put off',
-    'flush/worker',
-    'flush/worker.ts',
-    'complete && batches + putOff > 0',
-    'complete && batches > 0',
-  ),
-  mutant(
-    'a parked record that is written again gets no job',
-    'flush/scheduler',
-    'flush/scheduler.ts',
-    "jobs === 'shard' || keys.length === 0",
-    "jobs === 'shard'",
-  ),
-  mutant(
-    'no sweep looks for changes that are not in the index',
-    'redis/rights',
-    'flush/sweeper.ts',
-    '    await attempt(failures, this.#reindex(shard))\n',
-    '',
   ),
   mutant(
     'a barrier leaves the parents of its records in Redis',
@@ -108,13 +73,6 @@ export const FLUSH: readonly Mutant[] = [
     'return',
   ),
   mutant(
-    'a job flushes its shard again without a pause',
-    'flush/worker',
-    'flush/worker.ts',
-    'Math.min(this.#context.policy.debounce, MAX_REST)',
-    'Math.min(0, MAX_REST)',
-  ),
-  mutant(
     'a barrier does not flush records that are due later',
     'flush/batch',
     'flush/flusher.ts',
@@ -127,20 +85,6 @@ export const FLUSH: readonly Mutant[] = [
     'flush/flusher.ts',
     "if ('key' in target && isOwn) break",
     "if ('key' in target && claim.batch.packed.keys.includes(target.key)) break",
-  ),
-  mutant(
-    'a job that is delayed for years counts as a job that will run',
-    'flush/crafted-jobs',
-    'flush/scheduler.ts',
-    'if (job.attemptsMade === 0 || (await this.#waits(id)) > this.#policy.maxBackoff) await unlessGone(job.promote())',
-    'void job',
-  ),
-  mutant(
-    'a failed job stays listed while anything is dirty',
-    'flush/sweeper',
-    'flush/sweeper.ts',
-    'return due === undefined || (due > finishedOn && due !== Number.POSITIVE_INFINITY)',
-    'return due === undefined && finishedOn > 0',
   ),
   mutant(
     'a barrier passes when another worker heard of the refusal',
@@ -207,95 +151,11 @@ export const FLUSH: readonly Mutant[] = [
     'mayConcernAll(error) && error.key !== undefined && ',
   ),
   mutant(
-    'a parked record that is persisted does not bring others along',
-    'flush/healing',
-    'flush/worker.ts',
-    '    if (report.unparked.includes(key)) await this.#heal(job, shard, entry.reason)\n',
-    '',
-  ),
-  mutant(
-    'parked records are tried together although most of them are refused',
-    'flush/healing',
-    'flush/worker.ts',
-    '2 * refused.size > keys.length || ',
-    '',
-  ),
-  mutant(
     'refused records are found only by splitting',
     'flush/healing',
     'flush/refusal-handler.ts',
     'await statements.run(() => database.trial(changes))',
     'await statements.run(() => database.trial([]))',
-  ),
-  mutant(
-    'a job of another model counts as one of this model',
-    'flush/crafted-jobs',
-    'flush/job.ts',
-    'if (!isObject(data) || data.model !== model) return undefined',
-    'if (!isObject(data)) return undefined',
-  ),
-  mutant(
-    'a job with other options is tried as often as its options say',
-    'flush/crafted-jobs',
-    'flush/worker.ts',
-    'if (!isAsMade(data, job)) throw new UnrecoverableError(error.message)',
-    '',
-  ),
-  mutant(
-    'a repeated job keeps its scheduler',
-    'flush/crafted-jobs',
-    'flush/worker.ts',
-    '      await scheduler.queue.removeJobScheduler(repeatJobKey)\n',
-    '      void scheduler\n',
-  ),
-  mutant(
-    'a job that cannot be read stops its queue',
-    'flush/crafted-jobs',
-    'flush/consumer.ts',
-    "super.createJob({ ...stored, data: 'null' }, id)",
-    'super.createJob(stored, id)',
-  ),
-  mutant(
-    'a worker asks a broken queue without a pause',
-    'flush/queue-state',
-    'flush/worker.ts',
-    '      if (isReply(error)) consumer.rest()\n',
-    '      void isReply\n',
-  ),
-  mutant(
-    'any job with our deduplication id counts as our job',
-    'flush/crafted-jobs',
-    'flush/scheduler.ts',
-    "if (isOurs || state === 'active') return",
-    "if (isOurs || state !== 'failed') return",
-  ),
-  mutant(
-    'no sweep flushes a shard that stays overdue',
-    'flush/queue-state',
-    'flush/sweeper.ts',
-    'return isOverdue && (!isScheduled || overdue > policy.maxBackoff + PATIENCE * interval)',
-    'return isOverdue && !isScheduled && PATIENCE > 0',
-  ),
-  mutant(
-    'the sweeper trusts a broken queue',
-    'flush/queue-state',
-    'flush/sweeper.ts',
-    "const isBroken = queue === 'broken'",
-    'const isBroken = false',
-  ),
-  mutant(
-    'the sweeper flushes a queue that is paused',
-    'flush/queue-state',
-    'flush/sweeper.ts',
-    "if (queue !== 'paused') await Promise.all(stuck",
-    'await Promise.all(stuck',
-  ),
-  mutant(
-    'parked records wait for a job of a broken queue',
-    'flush/queue-state',
-    'flush/sweeper.ts',
-    "const stuck = queue === 'broken' ? keys : []",
-    'const stuck: string[] = []',
   ),
   mutant(
     'a flush throws the errors of Redis as they are',

@@ -47,7 +47,7 @@ export const START: readonly Mutant[] = [
   ),
   mutant(
     'statements are sent to a database that is not confirmed',
-    'start/identity',
+    'start/confirmation',
     'start/confirmation.ts',
     '        this.#isConfirmed\n',
     '        this.#context.models.length > 0\n',
@@ -99,7 +99,7 @@ export const START: readonly Mutant[] = [
     'the warning about a database that is away does not say why',
     'start/confirmation',
     'start/confirmation.ts',
-    'reasonOf(error)',
+    'this.#reasonOf(error)',
     "''",
   ),
   mutant(
