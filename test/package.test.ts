@@ -2,7 +2,7 @@
  * What a user gets: the packed library in a project of its own. `npm run package` installs it by npm, as users do, and runs all cases of
  * test/package/cases.ts; `npm test` links the packages of this repository instead, which spares the time, and runs the short ones.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -45,6 +45,10 @@ describe('the packed library', () => {
   test('is small', () => {
     expect(packed.packed).toBeLessThanOrEqual(MAX_PACKED)
     expect(packed.unpacked).toBeLessThanOrEqual(MAX_UNPACKED)
+  })
+
+  test.each(CASES)('docs/compatibility.md tells of $name', async ({ name }) => {
+    expect(await readFile('docs/compatibility.md', 'utf8')).toContain(`| ${name} |`)
   })
 
   test('has exports and types that Node, TypeScript and bundlers find', async () => {

@@ -68,7 +68,8 @@ export const CASES: readonly Case[] = [
   },
   { name: 'a route of Next.js, built by Turbopack', plan: plans.NEXT, shown: ['next'], check: buildNext('--turbopack') },
   { name: 'a route of Next.js, built by webpack', plan: plans.NEXT, shown: ['next'], check: buildNext('--webpack') },
-  { name: 'Jest, CommonJS', plan: plans.JEST, shown: ['jest', 'typescript'], check: testByJest },
+  { name: 'Jest, CommonJS', plan: plans.JEST_COMMONJS, shown: ['jest', 'typescript'], check: testByJest() },
+  { name: 'Jest, ES module', plan: plans.JEST_ESM, shown: ['jest', 'typescript'], check: testByJest('--experimental-vm-modules') },
   {
     name: 'the oldest peers, ES module',
     plan: plans.OLDEST_ESM,
@@ -124,8 +125,10 @@ function buildNext(bundler: string): Case['check'] {
   }
 }
 
-async function testByJest(project: Project, { servers }: Workshop): Promise<void> {
-  await project.run('jest', ['--rootDir', 'dist'], { ...servers })
+function testByJest(options = ''): Case['check'] {
+  return async (project, { servers }) => {
+    await project.run('jest', ['--rootDir', 'dist'], { ...servers, NODE_OPTIONS: options })
+  }
 }
 
 function runByNode(version: string): Case['check'] {

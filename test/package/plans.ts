@@ -34,10 +34,11 @@ await dashboard.stop()
 if (status !== 200) throw new Error(String(status))
 `
 
-const JEST_TEST = `import { application } from './application.js'
+const JEST_TEST = `import { randomUUID } from 'node:crypto'
+import { application } from './application.js'
 
 test('an application works under Jest', async () => {
-  expect(JSON.parse(await application('jest'))).toEqual({ cached: 100, stored: 100, refused: true })
+  expect(JSON.parse(await application(randomUUID()))).toEqual({ cached: 100, stored: 100, refused: true })
 })
 `
 
@@ -80,15 +81,21 @@ export const NESTJS: Plan = {
   },
 }
 
-/** TypeScript makes CommonJS of all imports, dynamic ones too, because those of Prisma's client do not work under Jest. */
-export const JEST: Plan = {
-  type: 'commonjs',
+const JEST = {
   packages: { ...NEWEST, typescript: '5.9', jest: '30', '@types/jest': '30' },
-  compilerOptions: { module: 'commonjs', moduleResolution: 'node10', esModuleInterop: true, types: ['node', 'jest'] },
-  build: async (project) => {
+  build: async (project: Project) => {
     await project.write('main.test.ts', JEST_TEST)
     await Project.compile(project)
   },
+}
+
+export const JEST_ESM: Plan = { ...JEST, type: 'module', compilerOptions: { types: ['node', 'jest'] } }
+
+/** TypeScript makes CommonJS of all imports, dynamic ones too, because those of Prisma's client do not work under Jest. */
+export const JEST_COMMONJS: Plan = {
+  ...JEST,
+  type: 'commonjs',
+  compilerOptions: { module: 'commonjs', moduleResolution: 'node10', esModuleInterop: true, types: ['node', 'jest'] },
 }
 
 export const NEXT: Plan = {
