@@ -17,6 +17,7 @@ export interface Case {
 }
 
 const PEERS = ['@prisma/client', 'bullmq', 'ioredis']
+const OPTIONAL_PEERS = ['@bull-board/api', 'express', '@opentelemetry/api', 'bullmq-otel']
 
 /** An ES module has no `require`, which the CommonJS packages in a bundle need: those of Prisma's driver and of ioredis too. */
 const REQUIRE = `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)`
@@ -71,10 +72,13 @@ export const CASES: readonly Case[] = [
   { name: 'Jest, CommonJS', plan: plans.JEST_COMMONJS, shown: ['jest', 'typescript'], check: testByJest() },
   { name: 'Jest, ES module', plan: plans.JEST_ESM, shown: ['jest', 'typescript'], check: testByJest('--experimental-vm-modules') },
   {
-    name: 'the oldest peers, ES module',
+    name: 'the oldest peers, ES module, with a dashboard',
     plan: plans.OLDEST_ESM,
-    shown: PEERS,
-    check: (project, workshop) => workshop.answers(project, 'node', 'dist/main.js'),
+    shown: [...PEERS, ...OPTIONAL_PEERS],
+    check: async (project, workshop) => {
+      await workshop.answers(project, 'node', 'dist/main.js')
+      await project.run('node', ['dist/dashboard.js'])
+    },
   },
   {
     name: 'the oldest peers, CommonJS',

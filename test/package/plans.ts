@@ -16,6 +16,13 @@ const OLDEST = {
   bullmq: '6.7.0',
   ioredis: '5.11.0',
 }
+const OLDEST_OPTIONAL = {
+  '@bull-board/api': '9.10.1',
+  '@bull-board/express': '9.10.1',
+  '@opentelemetry/api': '1.9.0',
+  'bullmq-otel': '2.0.1',
+  express: '5.0.0',
+}
 const NEST = ['@nestjs/common', '@nestjs/core', '@nestjs/platform-express', 'reflect-metadata', 'rxjs', 'express', '@types/express']
 const DASHBOARD = ['@bull-board/api', '@bull-board/express', 'express']
 
@@ -67,7 +74,16 @@ export const ESM: Plan = {
 
 export const COMMONJS: Plan = { type: 'commonjs', packages: { ...NEWEST, ...COMPILERS, esbuild: '' } }
 
-export const OLDEST_ESM: Plan = { type: 'module', packages: { ...OLDEST, ...COMPILERS } }
+/** With the optional peers, and a dashboard. */
+export const OLDEST_ESM: Plan = {
+  type: 'module',
+  packages: { ...OLDEST, ...OLDEST_OPTIONAL, ...COMPILERS },
+  build: async (project) => {
+    await project.write('dashboard.ts', DASHBOARD_ENTRY)
+    await Project.compile(project)
+  },
+}
+
 export const OLDEST_COMMONJS: Plan = { type: 'commonjs', packages: { ...OLDEST, ...COMPILERS } }
 
 /** The example for NestJS, and a dashboard. */
