@@ -39,7 +39,7 @@ const library: Plugin = {
   setup: ({ onResolve }) => onResolve({ filter: /\/src\/index\.js$/ }, () => ({ path: './index.js', external: true })),
 }
 
-/** Requires the packages that may not be installed, inside the same `try`. Then bundlers know that they are optional, and Jest need not know `import()`. */
+/** The packages that may not be installed are required, because `import()` fails under Jest. The `try` around it tells bundlers that they are optional. */
 const optionalPackages: Plugin = {
   name: 'optional packages',
   setup: ({ onLoad }) =>

@@ -56,6 +56,12 @@ describe('the packed library', () => {
     await run('attw', [packed.tarball, '--profile', 'strict'])
   })
 
+  test('loads nothing by import(), which fails under Jest', async () => {
+    const { folder: project } = await workshop.project(ESM)
+    for (const bundle of ['index.js', 'dashboard.js'])
+      expect(await readFile(join(project, 'node_modules/write-behind/dist', bundle), 'utf8')).not.toMatch(/\bimport\(/)
+  })
+
   test('runs the first example of README.md in an empty project', async () => {
     const project = await workshop.project(ESM)
     expect(await project.run('node', ['dist/readme.js'], { ...workshop.servers })).toContain('views: 1000n')

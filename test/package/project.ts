@@ -25,6 +25,9 @@ export interface Plan {
   readonly build?: (project: Project) => Promise<void>
 }
 
+/** Optional packages, which most applications do not have, and the folder of commands, which is copied. */
+const UNLINKED = ['@opentelemetry', 'bullmq-otel', '.bin']
+
 /** One command may take this many ms. */
 const TIMEOUT = 240_000
 
@@ -143,7 +146,7 @@ export class Project {
     const [from, to] = [join(REPOSITORY, 'node_modules'), join(this.folder, 'node_modules')]
     await mkdir(join(to, 'write-behind'), { recursive: true })
     await run('tar', ['-xzf', tarball, '-C', join(to, 'write-behind'), '--strip-components=1'], this.folder)
-    for (const name of await readdir(from)) if (name !== '.bin') await symlink(join(from, name), join(to, name))
+    for (const name of await readdir(from)) if (!UNLINKED.includes(name)) await symlink(join(from, name), join(to, name))
     await cp(join(from, '.bin'), join(to, '.bin'), { recursive: true, verbatimSymlinks: true })
     const { bin } = JSON.parse(await readFile(join(to, 'write-behind/package.json'), 'utf8'))
     for (const [name, path] of Object.entries(bin as Record<string, string>)) {
