@@ -34,12 +34,16 @@ const CONTENT_SECURITY_POLICY = [
   `frame-ancestors 'none'`,
 ].join('; ')
 
+/** @internal */
 export function isLoopback(host: string): boolean {
   const family = isIP(host)
   return family === 0 ? host.toLowerCase() === 'localhost' : LOOPBACK.check(host, family === 4 ? 'ipv4' : 'ipv6')
 }
 
-/** @throws ConfigurationError when other machines could connect without credentials, or when the credentials cannot be used */
+/**
+ * @throws ConfigurationError when other machines could connect without credentials, or when the credentials cannot be used
+ * @internal
+ */
 export function checkAccess(host: string, credentials: Credentials | undefined): void {
   if (credentials === undefined) {
     if (isLoopback(host)) return
@@ -55,6 +59,7 @@ export function checkAccess(host: string, credentials: Credentials | undefined):
     throw new ConfigurationError('dashboard.credentials.password: expected a password, got none')
 }
 
+/** @internal */
 export const securityHeaders: RequestHandler = (_request, response, next) => {
   response.set({
     'Content-Security-Policy': CONTENT_SECURITY_POLICY,
@@ -66,6 +71,7 @@ export const securityHeaders: RequestHandler = (_request, response, next) => {
   next()
 }
 
+/** @internal */
 export const requireLoopbackName: RequestHandler = (request, response, next) => {
   const name = hostName(request.headers.host)
   if (name !== undefined && isLoopback(name)) return next()
@@ -75,7 +81,7 @@ export const requireLoopbackName: RequestHandler = (request, response, next) => 
     .send('The dashboard answers only to a name of this machine. Use 127.0.0.1, localhost or [::1] in the address.')
 }
 
-/** A browser says which page a request comes from. A program that says nothing passes, because no page can trick it. */
+/** A browser says which page a request comes from. A program that says nothing passes, because no page can trick it. @internal */
 export const refuseCrossSite: RequestHandler = (request, response, next) => {
   if (READING.has(request.method) || isOwn(request.headers)) return next()
   response
@@ -84,7 +90,7 @@ export const refuseCrossSite: RequestHandler = (request, response, next) => {
     .send('The dashboard refused the request because it comes from another page. Open the dashboard itself and try again.')
 }
 
-/** The comparison takes constant time, so that its duration tells nothing about the password. */
+/** The comparison takes constant time, so that its duration tells nothing about the password. @internal */
 export function requireCredentials({ user, password }: Credentials): RequestHandler {
   const expected = digest(`${user}:${password}`)
   return (request, response, next) => {

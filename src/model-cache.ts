@@ -29,11 +29,12 @@ import { redact } from './redaction.js'
 import type { CachedRow } from './redis/replies.js'
 import type { Stoppable } from './service.js'
 
-/** Takes checked writes, and resolves when they are where the model's strategy wants them. */
+/** Takes checked writes, and resolves when they are where the model's strategy wants them. @internal */
 export interface RecordWriter extends Stoppable {
   write(shard: number, operation: Operation): Promise<void>
 }
 
+/** @internal */
 export interface ModelCacheContext<M extends Model> {
   readonly model: M
   /** Number of shards. */
@@ -62,7 +63,7 @@ export interface ModelCacheContext<M extends Model> {
  * - ParkedError, TimeoutError: an earlier write of the record, written behind, could not be flushed first; nothing is written
  * - PersistError: the database refused the write, or its answer was lost
  */
-export class ModelCache<M extends Model = Model> implements Stoppable {
+export class ModelCache<M extends Model = Model> {
   readonly #model: M
   readonly #shards: number
   readonly #compiler: Compiler

@@ -7,6 +7,7 @@
  * message only if it is one of the texts below.
  */
 import { isIP } from 'node:net'
+import { types } from 'node:util'
 
 /** An error whose message was written by this library, and contains no value, no address and no password. */
 export class OwnError extends Error {
@@ -96,7 +97,7 @@ function redactCause(error: unknown, depth: number): Error {
 }
 
 function describeForeign(error: unknown): string {
-  if (!(error instanceof Error)) return `something that is no error was thrown: ${error === null ? 'null' : typeof error}`
+  if (!isError(error)) return `something that is no error was thrown: ${error === null ? 'null' : typeof error}`
   const { message } = error
   if (typeof message === 'string' && KNOWN_TEXTS.some((text) => text.test(message))) return message
   if (error.name === 'ReplyError') return describeReply(message)
@@ -137,7 +138,7 @@ function isCode(code: unknown): boolean {
 }
 
 function nameOf(error: unknown): string {
-  return error instanceof Error && typeof error.name === 'string' && CLASS_NAME.test(error.name) ? error.name : 'Error'
+  return isError(error) && typeof error.name === 'string' && CLASS_NAME.test(error.name) ? error.name : 'Error'
 }
 
 function propertiesOf(error: unknown): Partial<Record<'code' | 'cause' | 'syscall' | 'address' | 'port', unknown>> {
@@ -146,11 +147,16 @@ function propertiesOf(error: unknown): Partial<Record<'code' | 'cause' | 'syscal
 
 /** The lines of the stack below the message. The message itself may contain lines that look like them. */
 function framesOf(error: unknown): string[] {
-  if (!(error instanceof Error) || typeof error.stack !== 'string') return []
+  if (!isError(error) || typeof error.stack !== 'string') return []
   const head = error.message === '' ? error.name : `${error.name}: ${error.message}`
   if (!error.stack.startsWith(`${head}\n`)) return []
   return error.stack
     .slice(head.length + 1)
     .split('\n')
     .filter((line) => /^ {4}at /.test(line))
+}
+
+/** Node's own errors have another class Error than an application that runs in a context of its own, which Jest does. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value)
 }

@@ -44,14 +44,14 @@ export interface ParkedRecord {
   readonly reason: string
 }
 
-/** What the status needs of a cached model. */
+/** What the status needs of a cached model. @internal */
 export interface StatusModel {
   readonly model: { readonly name: string }
   readonly shards: Pick<ShardNames, 'count' | 'prefix'>
   readonly scheduler: Pick<Scheduler, 'state'>
 }
 
-/** Asks Redis how the models are doing. */
+/** Asks Redis how the models are doing. @internal */
 export class Status {
   readonly #calls: OpenCalls
   readonly #models: readonly StatusModel[]

@@ -25,6 +25,7 @@ import { type ModelStatus, type ParkedRecord, Status } from './status.js'
 /** Ms after its deadline that a close or a drain may still take to say what is left. */
 const GRACE = 1000
 
+/** @internal */
 interface WriteBehindContext {
   readonly events: Events
   readonly models: readonly CachedModel[]

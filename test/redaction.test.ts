@@ -1,5 +1,6 @@
 /** What the library passes on of an error of another library. */
 
+import { runInNewContext } from 'node:vm'
 import { Redis } from 'ioredis'
 import { describe, expect, test } from 'vitest'
 import { redact } from '../src/index.js'
@@ -51,6 +52,7 @@ describe('an error of another library', () => {
     ],
     ['one whose code is a text', Object.assign(new Error(TEXT), { code: TEXT, name: TEXT }), /^Error; its message/],
     ['a line that looks like a place in the code', new Error(`x\n    at ${TEXT} (y)`), /^Error; its message/],
+    ['one of another context, which Jest has', runInNewContext('new TypeError(text)', { text: TEXT }), /^TypeError; its message/],
     ['what is no error', { password: REDIS_PASSWORD }, /^something that is no error/],
   ])('%s is reported by its class, its code and its place', (_, error, message) => {
     const redacted = redact(error)

@@ -16,7 +16,7 @@ export interface SqlClient {
   $transaction?(statements: never): Promise<unknown>
 }
 
-/** One kind of SQL database. */
+/** One kind of SQL database. @internal */
 export interface Dialect {
   /**
    * Serves the tables of one model.
@@ -31,7 +31,7 @@ export interface Dialect {
   mayChange(sql: string): boolean
 }
 
-/** Persists batches of one model, voids them, and reads rows together with the ledger. */
+/** Persists batches of one model, voids them, and reads rows together with the ledger. @internal */
 export interface Database {
   /**
    * Learns what has to be known of the driver. To be awaited before `prepare`.
@@ -77,25 +77,27 @@ export interface Database {
   snapshot(ledgerShard: string, keys: readonly string[]): Promise<RowSnapshot>
 }
 
-/** The pending change of one record, on its way into its row. */
+/** The pending change of one record, on its way into its row. @internal */
 export interface RowChange {
   readonly key: string
   readonly change: RecordChange | CopiedChange
 }
 
+/** @internal */
 declare const PREPARED: unique symbol
 
-/** A batch that is ready to be persisted. Only the dialect that made it knows what is in it. */
+/** A batch that is ready to be persisted. Only the dialect that made it knows what is in it. @internal */
 export interface Prepared {
   readonly [PREPARED]?: never
 }
 
-/** A batch, and the one after which it comes. */
+/** A batch, and the one after which it comes. @internal */
 export interface BatchHead {
   readonly id: string
   readonly previous: string | null
 }
 
+/** @internal */
 export type PersistOutcome =
   /** The rows are in the database now; updates and deletes of missing rows count no row. */
   | { readonly outcome: 'applied'; readonly rows: number }
@@ -106,9 +108,10 @@ export type PersistOutcome =
   /** The ledger is where neither this batch nor the one before it has left it. */
   | { readonly outcome: 'elsewhere'; readonly ledger: string | null }
 
+/** @internal */
 export type VoidOutcome = Exclude<PersistOutcome, { outcome: 'applied' }>
 
-/** Rows, and the ledger of the same moment. */
+/** Rows, and the ledger of the same moment. @internal */
 export interface RowSnapshot {
   readonly ledger: string | null
   /** In the order of the keys, without rows that hold what the model cannot. `values` are stored texts; a missing row has none. */
@@ -117,7 +120,7 @@ export interface RowSnapshot {
   readonly unreadable: ReadonlyMap<string, PersistError>
 }
 
-/** The database as the start sees it, before any batch is sent. */
+/** The database as the start sees it, before any batch is sent. @internal */
 export interface Server {
   /**
    * Compares the tables of the models, and their ledgers, with what the statements need.
@@ -136,10 +139,10 @@ export interface Server {
   describeRefusal(error: unknown, step: 'inspect' | 'bind', models: readonly Model[]): Promise<string>
 }
 
-/** Gives the row in which a ledger says whose it is. */
+/** Gives the row in which a ledger says whose it is. @internal */
 export type IdentityRows = (ledger: Ledger, shard: string) => IdentityRow
 
-/** A row of a ledger that holds a random id, and the place where that id was made. */
+/** A row of a ledger that holds a random id, and the place where that id was made. @internal */
 export interface IdentityRow {
   read(): Promise<{ readonly here: Place; readonly found: LedgerIdentity | undefined }>
   /** Does nothing if the row is there. The first of several processes decides, so that the row has to be read again afterwards. */
@@ -148,7 +151,7 @@ export interface IdentityRow {
   replace(old: string, identity: LedgerIdentity): Promise<void>
 }
 
-/** Where a ledger is. A copy of the ledger is elsewhere. */
+/** Where a ledger is. A copy of the ledger is elsewhere. @internal */
 export interface Place {
   /** What replicas share, and other servers have another of; '' where it is not to be had. */
   readonly system: string
@@ -157,6 +160,7 @@ export interface Place {
   readonly table: string
 }
 
+/** @internal */
 export interface LedgerIdentity {
   readonly id: string
   /** Where the id was made. */

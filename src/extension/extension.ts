@@ -11,6 +11,7 @@ export type Extension = (client: unknown) => {
   $extends: { extArgs: Types.Extensions.InternalArgs<unknown, unknown, Record<never, never>, unknown> }
 }
 
+/** @internal */
 interface ExtensionContext {
   readonly models: readonly (InterceptedModel & PassThroughModel)[]
   readonly barrier: Pick<Barrier, 'flush' | 'flushRecord'>
@@ -37,6 +38,7 @@ interface Client extends IsolationClient {
   readonly _extensions?: { getAllComputedFields(model: string): object | undefined }
 }
 
+/** @internal */
 export function createExtension(context: ExtensionContext): Extension {
   const extend = (client: Client) => {
     const { models, barrier, isClosed } = context

@@ -114,8 +114,9 @@ export type Increments<M extends Model> = {
 
 export type Select<M extends Model> = { [F in FieldOf<M> as F['name']]?: boolean | undefined }
 
-export type Selected<M extends Model, S extends Select<M> | undefined> =
-  S extends Select<M> ? { [N in keyof Row<M> as N extends keyof S ? (S[N] extends true ? N : never) : never]: Row<M>[N] } : Row<M>
+export type Selected<M extends Model, S extends Select<M> | undefined> = S extends undefined
+  ? Row<M>
+  : { [N in keyof Row<M> as N extends keyof S ? (S[N] extends true ? N : never) : never]: Row<M>[N] }
 
 export interface UpsertArgs<M extends Model, C extends Create<M> = Create<M>, U extends Update<M> = Update<M>> {
   where: Where<M>

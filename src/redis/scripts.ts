@@ -1,24 +1,8 @@
 /** The Lua scripts, as commands of a connection. */
-import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
+import { LUA } from './lua-texts.js'
 
-const SCRIPTS = [
-  'write',
-  'claim',
-  'acknowledge',
-  'split',
-  'park',
-  'forgive',
-  'reindex',
-  'read',
-  'load',
-  'pending',
-  'due',
-  'status',
-  'hold',
-  'share',
-] as const
-type Script = (typeof SCRIPTS)[number]
+type Script = keyof typeof LUA
 type Arguments = readonly (string | number | Buffer)[]
 export type Commands = {
   [S in `writeBehind_${Script}`]: (prefix: string, ...args: Arguments) => Promise<unknown>
@@ -39,24 +23,6 @@ export type ClaimedReply = [
 ]
 
 export function defineScripts(redis: Redis): Redis & Commands {
-  for (const [script, lua] of TEXTS) redis.defineCommand(`writeBehind_${script}`, { numberOfKeys: 1, lua })
+  for (const [script, lua] of Object.entries(LUA)) redis.defineCommand(`writeBehind_${script}`, { numberOfKeys: 1, lua })
   return redis as Redis & Commands
-}
-
-/** The constants of the stored format, by name: see format.lua. */
-const CONSTANTS = new Map(
-  [...readLua('include/format').matchAll(/^local ([A-Z_]+) = (.+)$/gm)].map(([, name, value]) => [name as string, value as string]),
-)
-
-/** Read once, because each connection defines all of them. */
-const TEXTS = SCRIPTS.map((script) => [script, assemble(script)] as const)
-
-/** The text of a script, with the texts of `lua/include` where it names them, and the values of the constants where it names those. */
-function assemble(name: string): string {
-  const text = readLua(name).replace(/^ *-- include ([\w-]+)$/gm, (_, included) => assemble(`include/${included}`))
-  return text.replace(/\b[A-Z][A-Z_]+\b/g, (word) => CONSTANTS.get(word) ?? word)
-}
-
-function readLua(name: string): string {
-  return readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8')
 }

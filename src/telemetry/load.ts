@@ -1,12 +1,12 @@
 /** Loads what writes spans, each if the application has installed the optional package that it needs. */
+import { OpenTelemetry } from './open-telemetry.js'
 import { type QueueTelemetry, withoutKeys } from './queue-telemetry.js'
 import type { Telemetry } from './telemetry.js'
 
 /** Needs @opentelemetry/api. */
 export async function loadTelemetry(): Promise<Telemetry | undefined> {
   try {
-    const { OpenTelemetry } = await import('./open-telemetry.js')
-    return new OpenTelemetry()
+    return new OpenTelemetry(await import('@opentelemetry/api'))
   } catch (error) {
     return unlessMissing(error)
   }

@@ -1,5 +1,6 @@
-/** The only module that uses OpenTelemetry. It is loaded only if that is installed, because OpenTelemetry is optional. */
-import { type Attributes, context, type Link, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+/** The only module that uses OpenTelemetry. It imports only types of it, because OpenTelemetry is optional. */
+import type * as OpenTelemetryApi from '@opentelemetry/api'
+import type { Attributes, Link, Span } from '@opentelemetry/api'
 import { WriteBehindError } from '../errors.js'
 import { messageOf } from '../redaction.js'
 import { type FlushedBatch, MAX_TRACES, type Origin, type Telemetry, type WriteCall, type WriteSpan } from './telemetry.js'
@@ -7,14 +8,21 @@ import { type FlushedBatch, MAX_TRACES, type Origin, type Telemetry, type WriteC
 const TRACEPARENT = /00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2}) /g
 
 export class OpenTelemetry implements Telemetry {
-  readonly #tracer = trace.getTracer('write-behind')
+  readonly #api: typeof OpenTelemetryApi
+  readonly #tracer: OpenTelemetryApi.Tracer
+
+  constructor(api: typeof OpenTelemetryApi) {
+    this.#api = api
+    this.#tracer = api.trace.getTracer('write-behind')
+  }
 
   origin(): Origin | undefined {
-    const span = trace.getActiveSpan()
+    const span = this.#api.trace.getActiveSpan()
     return span?.isRecording() ? span.spanContext() : undefined
   }
 
   write({ model, shard, operations, writes, origins }: WriteCall): WriteSpan | undefined {
+    const { ROOT_CONTEXT, SpanKind, trace } = this.#api
     const [first, ...others] = distinct(origins)
     const parent = first === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, first)
     const attributes = attributesOf('write', 'send', model, shard, operations)
@@ -22,10 +30,11 @@ export class OpenTelemetry implements Telemetry {
     const options = { kind: SpanKind.PRODUCER, attributes, links: others.map((each) => ({ context: each })) }
     const span = this.#tracer.startSpan('write-behind.write', options, parent)
     if (!span.isRecording()) return undefined
-    return { traces: [span.spanContext(), ...others].map(toTraceparent).join(''), end: (failure) => end(span, failure) }
+    return { traces: [span.spanContext(), ...others].map(toTraceparent).join(''), end: (failure) => this.#end(span, failure) }
   }
 
   async flush(flushed: FlushedBatch, run: () => Promise<{ rows: number; parked: number }>): Promise<void> {
+    const { SpanKind, context, trace } = this.#api
     const { model, shard, batch, records, writes, traces } = flushed
     const attributes = {
       ...attributesOf('flush', 'process', model, shard, records),
@@ -36,11 +45,19 @@ export class OpenTelemetry implements Telemetry {
     try {
       const { rows, parked } = await context.with(trace.setSpan(context.active(), span), run)
       span.setAttributes({ 'write_behind.rows': rows, 'write_behind.parked': parked })
-      end(span)
+      this.#end(span)
     } catch (error) {
-      end(span, error as Error)
+      this.#end(span, error as Error)
       throw error
     }
+  }
+
+  #end(span: Span, failure?: Error): void {
+    if (failure !== undefined) {
+      span.setAttribute('error.type', failure instanceof WriteBehindError ? failure.code : failure.name)
+      span.setStatus({ code: this.#api.SpanStatusCode.ERROR, message: messageOf(failure) })
+    }
+    span.end()
   }
 }
 
@@ -54,14 +71,6 @@ function attributesOf(name: string, type: string, model: string, shard: number, 
     'messaging.destination.partition.id': String(shard),
     'messaging.batch.message_count': records,
   }
-}
-
-function end(span: Span, failure?: Error): void {
-  if (failure !== undefined) {
-    span.setAttribute('error.type', failure instanceof WriteBehindError ? failure.code : failure.name)
-    span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(failure) })
-  }
-  span.end()
 }
 
 /** Each span once, and at most as many as a batch can have links. */

@@ -2,7 +2,7 @@
  * node test/environment/run.mjs <entry.ts | command | generate | test> [arguments…]
  *
  * Runs a command of this project on a machine that may have nothing but Node: installs the npm packages and generates the Prisma client
- * when they are missing or out of date; `generate` does that in any case. `test` checks the code and runs all tests; with arguments it runs
+ * when they are missing or out of date; `generate` does that in any case, and puts the Lua scripts into TypeScript. `test` checks the code and runs all tests; with arguments it runs
  * only vitest, and passes them on. Nothing but Node's own modules may be imported here.
  *
  * The command is a process group of its own, so that a Ctrl-C reaches it once, from here, however many of npm, the shell and the terminal
@@ -32,7 +32,7 @@ function main([name, ...rest]) {
 
   if (!packagesAreInstalled()) installPackages()
   if (name === 'generate' || !clientIsGenerated()) generateClients()
-  if (name === 'generate') return
+  if (name === 'generate') return inlineScripts()
   if (name === 'test') run('sh', ['-c', rest.length === 0 ? 'npm run check && exec vitest run' : 'exec vitest run "$@"', name, ...rest])
   else if (name.endsWith('.ts')) run(process.execPath, ['--import', 'tsx', name, ...rest])
   else run(name, rest)
@@ -81,6 +81,10 @@ function generateClients() {
     )
   }
   utimesSync('generated', begun, begun)
+}
+
+function inlineScripts() {
+  step('the Lua scripts into src/redis/lua-texts.ts', [process.execPath, '--import', 'tsx', 'src/redis/lua/inline.ts'])
 }
 
 function step(title, [command, ...rest], env = process.env) {

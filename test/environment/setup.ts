@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { textsOf } from '../../src/redis/lua/inline.js'
 import { startEnvironment } from './environment.js'
 import { applyMigrations } from './migrations.js'
 import { query } from './postgres.js'
@@ -13,8 +16,11 @@ declare module 'vitest' {
   }
 }
 
+const REDIS = join(import.meta.dirname, '../../src/redis')
+
 /** One environment for all test files: `inject('redisUrl')`, `inject('databaseUrl')`, `inject('template')`. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  checkScripts()
   const { redisUrl, databaseUrl, stop } = await startEnvironment()
   const template = await createTemplate(databaseUrl)
   project.provide('redisUrl', redisUrl)
@@ -24,6 +30,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await query(databaseUrl, `drop database "${template}"`)
     await stop()
   }
+}
+
+/** @throws Error if a script was changed since `npm run generate` */
+function checkScripts(): void {
+  if (readFileSync(join(REDIS, 'lua-texts.ts'), 'utf8') !== textsOf(REDIS))
+    throw new Error('src/redis/lua-texts.ts: expected the scripts of src/redis/lua, found others; run `npm run generate`')
 }
 
 /** Copying a database costs PostgreSQL a third of what it costs to make an empty one and to migrate it. */

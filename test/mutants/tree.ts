@@ -1,6 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inlineScripts } from '../../src/redis/lua/inline.js'
 import type { Edit } from './mutant.js'
 
 const COPIED = ['src', 'dashboard', 'docs', 'test', 'generated', 'prisma', 'package.json', 'tsconfig.json', 'vitest.config.ts']
@@ -25,10 +26,16 @@ export class Tree {
         source.replace(find, () => replace),
       )
     }
+    this.#inlineScripts()
   }
 
   mend(edits: readonly Edit[]): void {
     for (const { file } of edits) cpSync(file, join(this.path, file))
+    this.#inlineScripts()
+  }
+
+  #inlineScripts(): void {
+    inlineScripts(join(this.path, 'src/redis'))
   }
 
   remove(): void {
