@@ -16,7 +16,11 @@ const ALONE = [
 ]
 
 /** Machines that run tests are busy, and their hosts may take most of their time: impatience is no test of the library. */
-const PATIENCE = { expect: { poll: { timeout: Number(process.env.POLL_TIMEOUT ?? 60_000) } }, testTimeout: 300_000, hookTimeout: 300_000 }
+const PATIENCE = {
+  expect: { poll: { timeout: Number(process.env.POLL_TIMEOUT ?? 60_000) } },
+  testTimeout: Number(process.env.TEST_TIMEOUT ?? 300_000),
+  hookTimeout: 300_000,
+}
 
 export default defineConfig({
   test: {
