@@ -4,6 +4,7 @@ import { runInNewContext } from 'node:vm'
 import { Redis } from 'ioredis'
 import { describe, expect, test } from 'vitest'
 import { redact } from '../src/index.js'
+import { startRedis } from './environment/redis.js'
 import { connections, failing, hear, NUMBER, namespace, REDIS_PASSWORD, redis, redisUrl, said, TEXT, user, useSinks } from './sinks.js'
 
 useSinks()
@@ -90,4 +91,15 @@ describe('a reply from within a script', () => {
     hear(redact(error))
     expect(redact(error).message).toMatch(/^NOPERM: Redis refused a command/)
   })
+})
+
+test('a reply of Redis that quotes nothing is passed on word by word', async () => {
+  const server = await startRedis()
+  const replica = new Redis(server.url)
+  await replica.config('SET', 'replica-serve-stale-data', 'no')
+  await replica.replicaof('127.0.0.1', '1')
+  const refusal = await replica.get('key').catch((error: Error) => error)
+  expect(redact(refusal).message).toBe("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.")
+  replica.disconnect()
+  await server.stop()
 })

@@ -1,7 +1,7 @@
 /** Tries a step of a flush again while Redis or the database is away. */
 import { PersistError, TimeoutError, UnavailableError, WriteBehindError } from '../errors.js'
 import type { Events } from '../events.js'
-import { isOwnFault } from '../redis/failed-call.js'
+import { isFault } from '../redis/failed-call.js'
 import { isReply, isTurnedAway, named } from '../redis/refusal.js'
 import { within } from './deadline.js'
 
@@ -47,5 +47,5 @@ export class OutageRetry {
 /** Whether the failure may pass by itself. So may a command that Redis turns away, because it lacks replicas or its disk is full. */
 function isOutage(error: WriteBehindError, cause: unknown): boolean {
   if (error instanceof PersistError) return error.code === 'OUTAGE'
-  return error instanceof UnavailableError && !isOwnFault(cause) && (!isReply(cause) || isTurnedAway(cause))
+  return error instanceof UnavailableError && !isFault(cause) && (!isReply(cause) || isTurnedAway(cause))
 }

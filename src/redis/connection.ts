@@ -4,7 +4,7 @@ import type { Events } from '../events.js'
 import { OwnError } from '../redaction.js'
 import { type Connector, persistent } from './connector.js'
 
-/** Options of the application's connection that are about reaching Redis. Every other one is ours, or ioredis' default. */
+/** The options that are copied from the application's connection, because they say how to reach Redis. All others are ours, or ioredis' defaults. */
 const REACHING = [
   'host',
   'port',
@@ -32,18 +32,18 @@ const REACHING = [
   'protocol',
 ] as const satisfies readonly (keyof RedisOptions)[]
 
-/** Ms. A smaller one of the application's would cut connections that are slow to come. */
+/** Ms. The application's own timeout may be too short for a slow connection. */
 const CONNECT_TIMEOUT = 10_000
-/** Ms. A Sentinel that accepts connections and says nothing would otherwise be waited for for ever. */
+/** Ms. Without it, a Sentinel that accepts connections and never answers would be waited for for ever. */
 const SENTINEL_TIMEOUT = 5000
 
 /**
- * Replies that do not pass on this connection: Redis was demoted and keeps the connection, or it is cut off from the others, which may have another
- * primary now. A new connection asks the name, or the Sentinels, again.
+ * Replies that will not change on this connection. Redis was demoted and keeps the connection, or it is cut off from the other servers, which may
+ * have another primary now. A new connection resolves the name, or asks the Sentinels, again.
  */
 const MOVED_ON = /(^|-)(READONLY|MASTERDOWN|NOREPLICAS|UNBLOCKED)\b/
 
-/** Each option that could end a connection of ours, cut a command of ours short, or change what a reply of ours looks like. */
+/** The options that could end our connections, cut our commands short, or change the form of the replies. */
 const OURS = {
   role: 'master',
   retryStrategy: retryDelay,
@@ -73,12 +73,12 @@ const OURS = {
 
 const problems = new WeakMap<Redis, Error>()
 
-/** Why the connection is not there, as far as it is known. */
+/** Why the connection is not open, if that is known. */
 export function problemOf(redis: Redis): Error | undefined {
   return problems.get(redis)
 }
 
-/** Opens a connection of ours to the Redis that the application's one reaches. */
+/** Opens a connection to the same Redis as the application's connection. */
 export type Connect = (overrides: Partial<RedisOptions>) => Redis
 
 /**
@@ -101,13 +101,13 @@ export function connectLike(redis: Redis, events: Events, opened: Redis[]): Conn
   }
 }
 
-/** Redis says "max number of clients reached" and closes the connection, which mostly is all that is seen of it. */
+/** Redis says "max number of clients reached" and closes the connection. Mostly only the end of the connection arrives. */
 function explain({ status }: Redis, error: Error & { code?: string }): Error {
   if (status !== 'connect' || !(error.code === 'EPIPE' || error.code === 'ECONNRESET')) return error
   return turnedAway(error)
 }
 
-/** Of a connection that Redis closes before it has answered, there may be no error at all. */
+/** If Redis closes a connection before it has answered, there may be no error at all. */
 function noteWhenTurnedAway(connection: Redis): void {
   let isUnanswered = false
   connection.on('connect', () => {
@@ -141,11 +141,11 @@ function checkConnection(redis: Redis): void {
     throw new ConfigurationError("redis: expected a connection to the primary, got the option role: 'slave'; a replica takes no writes")
 }
 
-/** Undefined options are ioredis' defaults. */
+/** ioredis uses its default for an option that is undefined. */
 function reachingOptions(given: RedisOptions): Partial<RedisOptions> {
   const taken = Object.fromEntries(REACHING.map((name) => [name, given[name]]))
   const connectTimeout = Math.max(given.connectTimeout ?? 0, CONNECT_TIMEOUT)
-  // A connector of the application's may have options of its own.
+  // The application's connector may have options that only it knows.
   if (given.Connector) return { ...taken, connectTimeout, Connector: persistent(given.Connector as Connector, retryDelay) as never }
   const others = Object.fromEntries(Object.keys(given).map((name) => [name, undefined]))
   return { ...others, ...taken, connectTimeout }

@@ -11,7 +11,7 @@ export type Connector = new (
   disconnect(): void
 }
 
-/** The connector, but it tries again where it would fail: ioredis ends a connection for good whose connector fails once. */
+/** The same connector, but it tries again when it fails, because ioredis ends a connection for good when its connector fails once. */
 export function persistent(Given: Connector, delay: (attempt: number) => number): Connector {
   return class extends Given {
     #isWanted = false

@@ -2,7 +2,7 @@ import { WriteBehindError } from '../errors.js'
 import { OwnError } from '../redaction.js'
 import { isReply, isTurnedAway, named } from './refusal.js'
 
-/** A call was not answered within the connection's timeout. `sent`: Redis may have carried it out. */
+/** Redis did not answer the call within the timeout. If it was `sent`, Redis may have carried it out. */
 export class NoAnswer extends OwnError {
   readonly sent: boolean
 
@@ -14,26 +14,22 @@ export class NoAnswer extends OwnError {
   }
 }
 
-/** A call is not to be sent now, but maybe later. */
+/** The call must not be sent now, but perhaps later. */
 export class NotYet extends OwnError {}
 
 const NOT_WRITTEN = /isn't writeable/
 
-/** A fault of this library's, or of what it was given: to repeat the call would say the same later. */
+/** Whether the call failed by a fault of this library or of its arguments. It would fail in the same way again. */
 export function isFault(error: unknown): boolean {
   return error instanceof RangeError || error instanceof TypeError || error instanceof ReferenceError
 }
 
-/** Whether it makes no sense to send the call again. */
+/** Whether the call would fail again if it were repeated. */
 export function isFinal(error: unknown): boolean {
-  return isOwnFault(error) || error instanceof WriteBehindError || (isReply(error) && !isTurnedAway(error))
+  return isFault(error) || error instanceof WriteBehindError || (isReply(error) && !isTurnedAway(error))
 }
 
+/** Whether Redis may have got the call. */
 export function mayHaveArrived(error: unknown): boolean {
   return !isReply(error) && !(error instanceof NotYet) && !NOT_WRITTEN.test((error as Error).message)
-}
-
-/** Of the library, or of what it was given: it fails the same way whenever it is tried. */
-export function isOwnFault(error: unknown): boolean {
-  return error instanceof TypeError || error instanceof RangeError
 }

@@ -1,9 +1,9 @@
 /**
- * The bytes of what is stored: lua/include/format.lua has the same names for the scripts, docs/format.md the table. Positions count from 0, and what
- * ends in `_END` is not included.
+ * The positions of bytes in stored values. lua/include/format.lua has the same names for the scripts, and docs/format.md has the table. Positions count
+ * from 0. A part ends before its `_END`.
  */
 
-/** A packed change: when it is due (from 0), when it was first written, its state, the flag of its view, its extras, then its fields. */
+/** A packed change: when it is due (from 0), when it was first written, its state, the flag of its cached row, its extras, then its fields. */
 export const DUE_END = 13
 export const SINCE = 13
 export const SINCE_END = 26

@@ -1,24 +1,23 @@
 /**
- * Names in Redis. None of ours has a `:`. BullMQ joins by it whatever a job says of queues, parents and ids, so that a job could name any key that
- * has one: only the keys of its queues do. All keys of a shard share its prefix, whose braces put them into one slot of a cluster; the scripts
- * append `view/<key>`, `packed`, `pend/<key>`, `dirty`, `batch`, `acked`, `parked`, `writer/<id>`, `stats`, `lease/<key>`, `hold/<key>`, `holds`,
- * `epoch`, `traces`. A namespace has no `/`.
+ * Names of keys in Redis. No key of ours contains a `:`, because BullMQ builds names of keys with `:` from the queue, the parent and the id that a job
+ * names. So a job can name no key but those of BullMQ itself. All keys of a shard begin with its prefix, and the braces in it put them into one slot of
+ * a cluster. docs/format.md lists what the scripts append. A namespace contains no `/`.
  */
 export function shardPrefix(namespace: string, model: string, shard: number): string {
   return `{${namespace}/${model}/${shard}}/`
 }
 
-/** Hash: model → number of shards its records were spread over. */
+/** A hash: model → the number of shards over which its records are spread. */
 export function shardCountsKey(namespace: string): string {
   return `{${namespace}}/shards`
 }
 
-/** Hash: which database and ledgers the namespace belongs to. BullMQ cannot name it. */
+/** A hash: the database and the ledgers to which the namespace is bound. BullMQ cannot name it. */
 export function identityKey(namespace: string): string {
   return `{${namespace}}/identity`
 }
 
-/** Prefix of BullMQ's keys; the braces keep a queue in one slot. */
+/** The prefix of BullMQ's keys. Its braces keep a queue in one slot of a cluster. */
 export function queuePrefix(namespace: string): string {
   return `{${namespace}}:queues`
 }
@@ -28,7 +27,7 @@ export function ledgerShard(namespace: string, model: string, shard: number): st
   return `${namespace}:${model}:${shard}`
 }
 
-/** The row of the ledger that says what the namespace is bound to: a shard's has two colons. */
+/** The row of the ledger that says to which Redis the namespace is bound. It has one colon, and the row of a shard has two. */
 export function identityShard(namespace: string): string {
   return `${namespace}:identity`
 }

@@ -1,9 +1,9 @@
-/** Reads what the scripts return: lists and numbers become the named outcomes of replies.ts. */
+/** Turns the lists and numbers that the scripts return into the named outcomes of replies.ts. */
 import type { Batch, CachedRow, Refusal, WriteReply } from './replies.js'
 import type { ClaimedReply } from './scripts.js'
 import { countRecords, unpackTexts } from './unpack.js'
 
-/** Nothing refused, nothing named. */
+/** The most frequent reply. */
 const ALL_WELL: WriteReply = { shardWasClean: false, clean: [], refused: new Map(), rows: new Map() }
 const ALL_WELL_FROM_CLEAN: WriteReply = { ...ALL_WELL, shardWasClean: true }
 

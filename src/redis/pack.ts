@@ -1,16 +1,16 @@
 /**
- * Packs what cmsgpack unpacks: see write.lua. Packed values are texts of a character a byte; joining those, and encoding them once, is much
- * faster than writing each into its place.
+ * Packs the argument of write.lua, which unpacks it with cmsgpack. Packed values are strings with one character for each byte, because it is much faster
+ * to join such strings and encode them once than to write each value into its place.
  */
 import type { Operation, Shape } from '../change/operation.js'
 import type { WriteLimits } from './replies.js'
 
 const NOT_ASCII = /[^\0-\x7f]/
 const DOUBLE = Buffer.alloc(8)
-/** Heads of texts of so many bytes. */
+/** The heads of texts, by their number of bytes. */
 const SHORT_TEXTS = Array.from({ length: 32 }, (_, size) => String.fromCharCode(0xa0 + size))
 
-/** Limits and shapes come again in nearly every call. */
+/** Nearly every call has the same limits and shapes as one before. */
 const packedLimits = new WeakMap<WriteLimits, string>()
 const packedShapes = new WeakMap<Shape, string>()
 

@@ -4,12 +4,12 @@ import { identityKey, queuePrefix, shardCountsKey, shardPrefix } from './keys.js
 import { isReply } from './refusal.js'
 import type { RetryingConnection } from './retrying-connection.js'
 
-/** Stands in a command for a key. */
+/** The place of a key in a command. */
 const KEY = '<key>'
 
 /**
- * Every command that the scripts of this library and of BullMQ 6.7 call, and those that both send themselves, as one that Redis would take.
- * `test/redis/permissions.test.ts` compares it with the scripts.
+ * Every command that this library and BullMQ 6.7 use, in their scripts and outside of them. Each has arguments that Redis accepts.
+ * `test/redis/permissions.test.ts` compares the list with the scripts.
  */
 const COMMANDS: readonly string[] = [
   'append <key> v; bzpopmin <key> 0; client setname x; copy <key> <key>; del <key>; dump <key>; eval return 1 <key>; evalsha x 1 <key>; exists <key>',
@@ -24,13 +24,13 @@ const COMMANDS: readonly string[] = [
   'zremrangebyscore <key> 0 1; zrevrange <key> 0 0; zrevrangebyscore <key> 1 0; zscore <key> v; zmscore <key> v',
 ].flatMap((line) => line.split('; '))
 
-/** Asked in the middle of a transaction that is given up, they do nothing. */
+/** These do nothing within a transaction that is discarded. */
 const TRANSACTION = ['multi', 'exec', 'discard']
 
-/** As rules of an ACL name them. */
+/** The names of the commands in the rules of an ACL. */
 export const COMMAND_NAMES: readonly string[] = [...TRANSACTION, ...COMMANDS.map(nameOf)]
 
-/** Takes away nothing, and nothing of it is lost, even where it is carried out. */
+/** Commands that do no harm even if Redis carries them out. */
 const TOUCH: readonly string[] = ['hget <key> :none', 'hdel <key> :none']
 
 interface Denied {
@@ -39,10 +39,10 @@ interface Denied {
 }
 
 /**
- * A script that may not run one of its commands stops half-way. Redis looks at rights when it queues a command of a transaction, and what is
- * discarded does nothing: so this asks for all commands in one round trip, whatever the user may ask of `ACL`.
- * @throws UnsafeRedisError naming what the user may not do, and the rule that lets it
- * @throws UnavailableError
+ * Checks that the user may run every command, because a script that may not run one of its commands stops half-way. It queues all commands in a
+ * transaction and discards it: Redis checks the rights when it queues a command. So one round trip is enough, and the user needs no right to `ACL`.
+ * @throws UnsafeRedisError that names what the user may not do, and the rule that allows it
+ * @throws UnavailableError when Redis does not answer in time
  */
 export async function checkPermissions(redis: Redis, connection: RetryingConnection, namespace: string): Promise<void> {
   const { commands, keys } = await connection.ask(undefined, () => probe(redis, namespace))
@@ -55,7 +55,7 @@ export async function checkPermissions(redis: Redis, connection: RetryingConnect
   )
 }
 
-/** Asks again on each new connection of the connection. Calls that need a right which is gone fail by themselves: this tells which one it is. */
+/** Checks again whenever the connection was opened anew. A call that lacks a right fails by itself, and this reports which right it is. */
 export function watchPermissions(
   redis: Redis,
   connection: RetryingConnection,
@@ -70,7 +70,7 @@ export function watchPermissions(
 }
 
 async function probe(redis: Redis, namespace: string): Promise<Denied> {
-  // Without a transaction they are errors, and harmless.
+  // If there was no transaction, these commands fail, which does no harm.
   const ends = await sendAll(redis, ['exec', 'discard'])
   if (ends.commands.length > 0) return ends
   const transaction = await sendAll(redis, ['multi', 'discard'])
@@ -81,14 +81,14 @@ async function probe(redis: Redis, namespace: string): Promise<Denied> {
   return sendAll(redis, ['multi', ...touched, ...asked, 'discard'])
 }
 
-/** In one turn, so that nothing comes between them. */
+/** Sends them in one turn of the event loop, so that no other command comes between them. */
 async function sendAll(redis: Redis, commands: readonly string[]): Promise<Denied> {
   const replies = await Promise.all(commands.map((command) => send(redis, command)))
   const denied = commands.filter((_, n) => isDenied(replies[n]) && !isAboutKeys(replies[n]))
   return { commands: [...new Set(denied.map(nameOf))], keys: replies.some((reply) => isDenied(reply) && isAboutKeys(reply)) }
 }
 
-/** What Redis answers, if it is an error. */
+/** The reply, if it is an error. */
 async function send(redis: Redis, text: string): Promise<string | undefined> {
   const [name = '', ...args] = text.split(' ')
   try {
@@ -100,7 +100,7 @@ async function send(redis: Redis, text: string): Promise<string | undefined> {
   }
 }
 
-/** Of an EXEC it is said behind that of the transaction. */
+/** If the command is EXEC, the reason follows the error of the transaction. */
 function isDenied(reply: string | undefined): boolean {
   return reply !== undefined && /^(EXECABORT .*)?\bNOPERM\b/.test(reply)
 }

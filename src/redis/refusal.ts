@@ -1,18 +1,18 @@
 import { OwnError } from '../redaction.js'
 
-/** Words with which Redis turns a command away before it does anything, and which pass by themselves. */
+/** Refusals for a state of Redis that passes by itself. Redis has not begun the command. */
 const PASSING = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOREPLICAS|UNBLOCKED)\b/
 
-/** Beginnings of replies with which Redis refuses a command that it has not begun. */
+/** Other refusals of commands that Redis has not begun. */
 const REFUSED_UNREAD =
   /^(NOPERM|NOAUTH|WRONGPASS|DENIED|MOVED|ASK|CROSSSLOT|NOSCRIPT|NOPROTO|OOM|ERR (max number of clients|unknown command|protocol error|error compiling script))\b/i
 
-/** Redis adds it to what went wrong within a script, which may have done a part of its work. */
+/** Redis adds this to an error within a script. The script may have done a part of its work. */
 const WITHIN_A_SCRIPT = /\bscript: ?[0-9a-f]{40}|user_script/
 
 const CLUSTER = 'this Redis is a node of a Redis Cluster, which is not supported'
 
-/** What the replies mean, by their beginnings. */
+/** The meaning of each reply, by its beginning. */
 const MEANINGS: readonly (readonly [beginning: string, meaning: string])[] = [
   ['NOPERM', 'the user lacks a right in Redis that the call needs'],
   ['NOAUTH', 'Redis wants a password, and got none'],
@@ -23,7 +23,7 @@ const MEANINGS: readonly (readonly [beginning: string, meaning: string])[] = [
   ['CROSSSLOT', CLUSTER],
   ['CLUSTERDOWN', CLUSTER],
   ['TRYAGAIN', CLUSTER],
-  ['WRONGTYPE', 'a key holds what this library did not put there'],
+  ['WRONGTYPE', 'a key holds a value that this library did not store'],
   ['NOSCRIPT', 'Redis does not have the script any more'],
   ['OOM', 'Redis is out of memory (maxmemory)'],
   ['READONLY', 'this Redis is a replica, and takes no writes'],
@@ -41,7 +41,7 @@ const MEANINGS: readonly (readonly [beginning: string, meaning: string])[] = [
   ["ERR The user executing the script can't", 'the user lacks a right in Redis that the call needs'],
 ]
 
-/** What Redis itself answered; anything else is the connection's failure. */
+/** Whether Redis itself answered with this error. If not, the connection has failed. */
 export function isReply(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError'
 }
@@ -50,20 +50,20 @@ export function isTurnedAway(error: unknown): error is Error {
   return isReply(error) && PASSING.test(error.message) && !WITHIN_A_SCRIPT.test(error.message)
 }
 
-/** Whether the reply says that nothing was done. */
+/** Whether Redis says that it has done nothing. */
 export function isRefusedUnread(error: unknown): boolean {
   return isTurnedAway(error) || (isReply(error) && REFUSED_UNREAD.test(error.message) && !WITHIN_A_SCRIPT.test(error.message))
 }
 
-/** ioredis hangs the call's arguments on its errors: values of rows, which have no place in a log. */
+/** Removes the arguments of the call, which ioredis attaches to its errors, because values of rows must not get into a log. */
 export function withoutArguments<E>(error: E): E {
   if (isReply(error)) Reflect.deleteProperty(error, 'command')
   return error
 }
 
-/** A reply of Redis in words of ours, since its own may quote what was sent. */
+/** An error reply of Redis in words of this library, because the original may quote what was sent. */
 export class RedisRefusal extends OwnError {
-  /** Whether the reply says that nothing was done. */
+  /** Whether Redis says that it has done nothing. */
   readonly isUnread: boolean
 
   constructor(reply: Error) {
@@ -76,7 +76,7 @@ export class RedisRefusal extends OwnError {
   }
 }
 
-/** The error in words that may be shown: those of a reply are. */
+/** The error in words that may be shown. */
 export function named(error: unknown): unknown {
   return isReply(error) ? new RedisRefusal(error) : error
 }

@@ -1,31 +1,31 @@
-/** What the store takes, and what it answers: named outcomes instead of Redis' lists and numbers. */
+/** The arguments and the named outcomes of the store. */
 
-/** What the store needs of a policy to place a write. Times in ms. */
+/** The limits of a policy that a write needs. Times are ms. */
 export interface WriteLimits {
   readonly debounce: number
   readonly maxWait: number
-  /** Most dirty records of one shard. */
+  /** The highest number of dirty records in one shard. */
   readonly maxDirty: number
-  /** Most bytes of one write; twice as many may wait for a flush of one record. */
+  /** The highest number of bytes of one write. The pending change of a record may have twice as many. */
   readonly maxBytes: number
   /** Whether the reply names the records that were clean. */
   readonly nameClean: boolean
 }
 
 export interface WriteReply {
-  /** The shard had nothing due: somebody has to set an alarm. */
+  /** The shard had no due record, so an alarm must be set. */
   readonly shardWasClean: boolean
-  /** Positions, in the call, of records that were clean; only with `nameClean`. */
+  /** The positions, in the call, of the records that were clean. Empty without `nameClean`. */
   readonly clean: readonly number[]
   readonly refused: ReadonlyMap<number, Refusal>
-  /** By position, what a conditional operation is answered with. */
+  /** The answers to conditional operations, by position. */
   readonly rows: ReadonlyMap<number, readonly string[]>
 }
 
-/** Why an operation was not done. The last three: its condition does not hold, or the view does not know. */
+/** Why an operation was not done. The last three mean that its condition does not hold, or that no cached row tells. */
 export type Refusal = 'backlog' | 'overflow' | 'size' | 'unreadable' | 'there' | 'missing' | 'unknown'
 
-/** As Redis holds them: unpacked they are thousands of texts, which the garbage collector would copy while the batch waits for its turn. */
+/** The records of a batch as Redis holds them. Unpacked they are thousands of texts, and the garbage collector would copy those while the batch waits. */
 export interface PackedRecords {
   readonly keys: Buffer
   readonly changes: Buffer
@@ -34,27 +34,27 @@ export interface PackedRecords {
 export interface Batch {
   readonly id: string
   readonly previous: string | null
-  /** Writes accepted since the claim before this one. */
+  /** Writes that were accepted since the claim before this one. */
   readonly writes: number
-  /** Traceparents of those writes, the first ones, each ended by a space. */
+  /** The traceparents of the first of these writes, each followed by a space. */
   readonly traces: string
-  /** Records in it. */
+  /** Number of records. */
   readonly size: number
-  /** See unpack.ts. */
+  /** unpack.ts reads it. */
   readonly packed: PackedRecords
-  /** How often it was claimed under this id, this time included, or since it was forgiven. */
+  /** How often it was claimed under this id, including this claim. The count begins anew when the batch is forgiven. */
   readonly tries: number
-  /** What is known of its records, in their order, if they were set apart from a refused batch for it. */
+  /** Why each record is refused, in the order of the records, if they were set apart from a refused batch. */
   readonly reasons: readonly string[] | undefined
 }
 
-/** Of one batch. A record whose change has more bytes is a batch of its own. */
+/** The limits of one batch. A record whose change has more bytes is a batch of its own. */
 export interface BatchLimits {
   readonly records: number
   readonly bytes: number
 }
 
-/** What to claim: what is due at a time (ms by Redis' clock), what was first written until a time, or given records, parked ones too. */
+/** Which records to claim: those that are due at a time (ms by Redis' clock), those first written until a time, or given ones, even if they are parked. */
 export type ClaimTarget =
   | { readonly due: number }
   | { readonly before: number }
@@ -65,33 +65,33 @@ export type ClaimReply = { readonly batch: Batch } | NothingClaimed
 
 export interface NothingClaimed {
   readonly batch: undefined
-  /** Ms until the next record may be due; undefined: none is dirty. */
+  /** Ms until the next record may be due; `undefined` if none is dirty. */
   readonly wait: number | undefined
-  /** Records that seemed due, and are due later since they were written again. */
+  /** Records that the index had as due, and that are due later, because they were written again. */
   readonly putOff: number
-  /** There were so many of them that not all have been looked at: claim again. */
+  /** There were too many of them to look at all, so claim again. */
   readonly isMore: boolean
 }
 
 export interface AcknowledgeReply {
-  /** Time of the acknowledgement, ms by Redis' clock. */
+  /** When the batch was acknowledged, ms by Redis' clock. */
   readonly now: number
-  /** Ms until the shard has to be flushed next; undefined: it is clean. */
+  /** Ms until the shard must be flushed again; `undefined` if it is clean. */
   readonly wait: number | undefined
-  /** Records written since they were claimed, with the ms until they are due; only with `nameDirty`. */
+  /** The records that were written since the claim, with the ms until they are due. Empty without `nameDirty`. */
   readonly stillDirty: readonly { readonly key: string; readonly wait: number }[]
   readonly unparked: readonly string[]
 }
 
-/** Stored texts by field, in the order they were asked for; `missing`: there is no such row. */
+/** The stored texts of the fields, in the order in which they were asked for; `missing` if there is no such row. */
 export type CachedRow = readonly string[] | 'missing'
 
-/** There is no view; who loads the row may store one, as long as Redis keeps the lease. */
+/** There is no cached row. The reader may load the row and cache it, as long as Redis keeps the lease. */
 export interface Lease {
   readonly lease: string
 }
 
-/** Rows of one shard as the database holds them, and the ledger of the same moment. */
+/** Rows of one shard, and the ledger, at one moment in the database. */
 export interface Snapshot {
   readonly ledger: string | null
   readonly rows: readonly SnapshotRow[]
@@ -99,16 +99,16 @@ export interface Snapshot {
 
 export interface SnapshotRow {
   readonly key: string
-  /** Stored texts of the fields asked for, in their order; `undefined`: no such row. */
+  /** The stored texts of the fields that were asked for, in their order; `undefined` if there is no such row. */
   readonly values: readonly string[] | undefined
 }
 
 export interface LoadReply {
-  /** `moved`: the ledger is none that Redis knows of; `adopted`: and Redis, which has forgotten it, goes on from it. */
+  /** `moved`: Redis does not know this ledger, so read again. `adopted`: Redis has forgotten its ledger, and goes on from this one. */
   readonly outcome: 'known' | 'moved' | 'adopted'
-  /** For the next try. */
+  /** The next try passes it on. */
   readonly state: string
-  /** `undefined` in place of a record that has to be read again. */
+  /** `undefined` in place of a record that must be read again. */
   readonly rows: readonly (CachedRow | undefined)[]
 }
 
@@ -119,18 +119,18 @@ export interface ParkedEntry {
   readonly reason: string
 }
 
-/** From the text that the store holds. */
+/** Reads the stored text of an entry. */
 export function toParkedEntry(key: string, entry: string): ParkedEntry {
   const [attempts, since, ...reason] = entry.split(' ')
   return { key, attempts: Number(attempts), since: new Date(Number(since)), reason: reason.join(' ') }
 }
 
-/** Changes as flat lists of their fields, empty where there is none. */
+/** Changes as flat lists of their fields. A list is empty if there is no such change. */
 export interface PendingReply {
   readonly claimed: readonly string[]
   readonly pending: readonly string[]
   readonly parked: ParkedEntry | undefined
-  /** There is a change that cannot be read. */
+  /** Whether there is a change that cannot be read. */
   readonly isUnreadable: boolean
 }
 
@@ -138,7 +138,7 @@ export interface ShardStatus {
   readonly dirty: number
   readonly parked: number
   readonly inFlight: boolean
-  /** Earliest due time (ms) of what is not parked. */
+  /** When the first record that is not parked is due, ms by Redis' clock. */
   readonly firstDue: number | undefined
   readonly writes: number
   readonly rows: number

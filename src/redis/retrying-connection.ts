@@ -5,8 +5,8 @@ import { isFault, isFinal, mayHaveArrived, NoAnswer } from './failed-call.js'
 import { named, withoutArguments } from './refusal.js'
 
 /**
- * Bytes a ms that the slowest way to Redis carries. What was handed to the operating system is under way for so long; nobody can see when
- * the last of it leaves.
+ * Bytes a ms of the slowest link to Redis. Nobody can see when the operating system has sent the last byte that it was given, so this speed tells how
+ * long a call may be under way.
  */
 const SLOWEST = 256
 
@@ -15,7 +15,7 @@ export function disconnect(redis: Redis): void {
   if (redis.status !== 'end') redis.disconnect()
 }
 
-/** Something that was sent, and waits for its answer. Times are by performance.now(). */
+/** A call that was sent and waits for its answer. Times are by performance.now(). */
 interface Attempt {
   deadline: number
   readonly since: number
@@ -24,32 +24,32 @@ interface Attempt {
 }
 
 /**
- * A connection for calls that may be repeated: it repeats them until Redis answers or the timeout has passed. ioredis' own queues are
- * off, because what lies in them is sent long after its caller was told that it failed.
+ * Repeats a call until Redis answers or the timeout has passed. So only calls that may be repeated go through it. ioredis' own queues are off, because
+ * ioredis would send the calls in them long after their callers were told that they failed.
  *
- * A connection that owes an answer, and is silent for a third of the timeout, is given up, and another one made. The times are about
- * silence and not about size: they begin when what was sent can have left, and go on while an answer comes in.
+ * If the connection owes an answer and is silent for a third of the timeout, it is closed and opened again. Only silence counts, not size: the time begins
+ * when the bytes that were sent can have left, and it begins anew whenever a part of an answer comes in.
  */
 export class RetryingConnection {
-  /** Options of the connection, with which a connection can keep its promise. */
+  /** The options that the ioredis connection must have. */
   static readonly OPTIONS = { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, lazyConnect: true } as const
 
   readonly #redis: Redis
   readonly #timeout: number
   readonly #silence: number
-  /** Attempts under way, each with a connection that may be lost. */
+  /** The attempts that wait for their answers. */
   readonly #underWay = new Set<Attempt>()
   #bytesUnderWay = 0
-  /** When an attempt was answered last, and what the connection had received at the last look. */
+  /** When the last answer came, and how many bytes had come in at the last look. */
   #answeredAt = 0
   #lookedAt = 0
   #received = 0
   #wasLate = false
   #movedAt = Number.NEGATIVE_INFINITY
-  /** Of the first thing to be looked at: one for all attempts, since nearly every one is answered long before. */
+  /** Fires at the earliest deadline. One timer serves all attempts, because nearly all are answered long before it fires. */
   #timer: NodeJS.Timeout | undefined
   #firesAt = Number.POSITIVE_INFINITY
-  /** Calls that wait for the connection: told whether it is there. */
+  /** Calls that wait for the connection. Each is told whether it is open. */
   readonly #waiting = new Set<(ready: boolean) => void>()
   #closed = false
   #refusal: Error | undefined
@@ -68,13 +68,13 @@ export class RetryingConnection {
     })
   }
 
-  /** Calls under way. */
+  /** The number of calls in flight. */
   get load(): number {
     return this.#underWay.size
   }
 
   /**
-   * @param before is called before each attempt, when the connection is there; what it throws ends the call, but for NotYet
+   * @param before is called before each attempt, when the connection is open. An error of it ends the call, unless it is NotYet
    * @throws NoAnswer when Redis did not answer in time
    * @throws ioredis' ReplyError when it answered with one
    * @throws ConfigurationError when calls are refused
@@ -93,7 +93,7 @@ export class RetryingConnection {
       } catch (failure) {
         if (isFault(failure)) throw failure
         const error = withoutArguments(failure)
-        // Of a call that may have been carried out before, a refusal says nothing.
+        // The refusal is about this attempt. An earlier one may have been carried out.
         if (isFinal(error)) throw sent ? new NoAnswer(sent, error) : error
         sent ||= mayHaveArrived(error)
         cause = error
@@ -104,9 +104,9 @@ export class RetryingConnection {
   }
 
   /**
-   * As `call`, of what changes nothing that would be counted twice.
-   * @param model that it is about; `undefined`: all of them
-   * @throws UnavailableError
+   * Calls something that may be carried out twice without harm.
+   * @param model the model that the call is about; `undefined` if it is about all
+   * @throws UnavailableError when Redis does not answer in time
    */
   async ask<T>(model: string | undefined, send: () => Promise<T>): Promise<T> {
     try {
@@ -116,12 +116,12 @@ export class RetryingConnection {
     }
   }
 
-  /** From now on nothing is sent any more: this Redis is not the application's. */
+  /** Sends nothing from now on, because this Redis belongs to another application. */
   refuse(error: ConfigurationError): void {
     this.#refusal = error
   }
 
-  /** Before the connection is ended: ioredis does not say that one has ended which it was about to open again. */
+  /** Must be called before the connection is ended, because ioredis reports no end of a connection that it was about to open again. */
   close(): void {
     this.#closed = true
     this.#tell(false)
@@ -171,16 +171,16 @@ export class RetryingConnection {
     if (this.#firesAt <= time) return
     clearTimeout(this.#timer)
     this.#firesAt = time
-    // It is the connection that keeps the process alive.
+    // The timer need not keep the process alive, because the connection does.
     this.#timer = setTimeout(() => this.#look(), msUntil(time)).unref()
   }
 
-  /** Ends attempts whose time has passed, and a connection that is silent. */
+  /** Ends the attempts whose deadline has passed, and the connection if it is silent. */
   #look(): void {
     const now = performance.now()
     const isLate = now - this.#firesAt > this.#silence / 4
     this.#firesAt = Number.POSITIVE_INFINITY
-    // A process that stood still looks before it has read what came meanwhile.
+    // If the process was stopped for a while, this timer fires before the answers that came meanwhile are read.
     this.#wasLate = isLate && !this.#wasLate
     if (this.#wasLate) {
       this.#lookAt(now + this.#silence / 4)
@@ -203,7 +203,7 @@ export class RetryingConnection {
     else this.#lookAt(Math.min(next, silentAt))
   }
 
-  /** Whether what was sent still leaves this process, or a part of an answer has come since the last look. */
+  /** Whether bytes of a call still leave this process, or a part of an answer has come in since the last look. */
   #isMoving(): boolean {
     const { writableLength = 0, bytesRead = 0 } = this.#redis.stream ?? {}
     const isComing = bytesRead !== this.#received && this.#answeredAt < this.#lookedAt
@@ -211,7 +211,7 @@ export class RetryingConnection {
     return isComing || writableLength > 0
   }
 
-  /** Node's timer sees how much of what was sent has left; it runs out when nothing moves. */
+  /** The timeout of the socket sees bytes leave. It runs out when none does. */
   #watchSocket(): void {
     const { stream } = this.#redis
     this.#received = stream.bytesRead

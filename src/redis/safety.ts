@@ -7,37 +7,37 @@ import { isReply } from './refusal.js'
 import type { RetryingConnection } from './retrying-connection.js'
 import { assess, type Findings } from './server-info.js'
 
-/** Ms before a connection to a replica is given up for another one, which may reach the primary. */
+/** Ms before a connection to a replica is opened again. The new one may reach the primary. */
 const REPLICA_PAUSE = 500
 
 export interface SafetyContext {
-  /** The connection by which Redis is looked at again and again. */
+  /** The connection for the regular checks. */
   readonly redis: Redis
   readonly connection: RetryingConnection
   readonly events: Events
-  /** Whether writes stop where an eviction policy may lose them. */
+  /** What happens to writes while Redis may evict them. */
   readonly onUnsafeRedis: 'stop' | 'warn'
-  /** Ms between two looks. */
+  /** Ms between two checks. */
   readonly interval: number
 }
 
-/** What is known of the server at the other end of a connection. */
+/** The server at the other end of a connection. */
 interface End {
-  /** A look that writes by this connection wait for: the connection is new. */
+  /** The check of a new connection. Writes by this connection wait for it. */
   look: Promise<void> | undefined
   isReplica: boolean
 }
 
 /**
- * Looks at what Redis says of itself: at the start, on every new connection, and every few seconds. Where it would lose what it is given, writes
- * are refused before they are sent, until it is safe again; flushes go on. What cannot be told, or can be wanted, is a warning.
+ * Checks what Redis says about itself: at the start, on every new connection, and every few seconds. While Redis could lose writes, they are refused
+ * before they are sent. Flushes go on. If Redis does not tell something, or if a setting may be intended, there is only a warning.
  */
 export class Safety implements Service {
   readonly #context: SafetyContext
   readonly #ends = new Map<RetryingConnection, End>()
   #problem: string | undefined
   #evicted: number | undefined
-  /** Redis writes down each refusal of a right (ACL LOG): it is asked for its configuration until it refuses. */
+  /** False once Redis has refused to tell its configuration. It is not asked again then, because each refusal gets into its ACL LOG. */
   #tellsConfig = true
   readonly #warned = new Set<string>()
   readonly #looks = new Set<Promise<void>>()
@@ -50,16 +50,16 @@ export class Safety implements Service {
   }
 
   /**
-   * Looks once, and from then on again and again.
+   * Checks Redis once, and regularly from then on.
    * @throws UnsafeRedisError if this Redis would lose dirty data, or cannot run the scripts
-   * @throws UnavailableError
+   * @throws UnavailableError when Redis does not answer in time
    */
   start(): Promise<void> {
     this.#starting ??= this.#start()
     return this.#starting
   }
 
-  /** Looks no more, and resolves when the looks under way have ended. */
+  /** Ends the regular checks. Resolves when the checks in flight have ended. */
   async stop(): Promise<void> {
     this.#stopped = true
     clearInterval(this.#timer)
@@ -77,7 +77,7 @@ export class Safety implements Service {
     if (!this.#stopped) this.#timer = setInterval(() => this.#lookAgain(), interval).unref()
   }
 
-  /** Has each new connection of the connection looked at before it carries writes. */
+  /** Checks Redis whenever this connection was opened anew, before it carries writes. */
   watch(redis: Redis, connection: RetryingConnection): void {
     const end: End = { look: undefined, isReplica: false }
     this.#ends.set(connection, end)
@@ -91,8 +91,9 @@ export class Safety implements Service {
   }
 
   /**
-   * Before a write is sent; a promise: it has to wait.
-   * @throws UnsafeRedisError
+   * Must be called before a write is sent.
+   * @returns a promise if the write must wait for a check
+   * @throws UnsafeRedisError when Redis could lose the write
    */
   beforeWrite(connection: RetryingConnection, model: string): Promise<void> | undefined {
     const end = this.#ends.get(connection)
@@ -118,7 +119,7 @@ export class Safety implements Service {
     return look
   }
 
-  /** Never throws: a Redis that does not answer takes no writes either. */
+  /** Never throws, because a Redis that does not answer takes no writes either. */
   async #tryToLook(redis: Redis, connection: RetryingConnection, end: End): Promise<void> {
     try {
       const findings = await this.#ask(redis, connection)
@@ -157,7 +158,7 @@ export class Safety implements Service {
     for (const warning of warnings) this.#warn(warning)
   }
 
-  /** Once. */
+  /** Warns once about each thing. */
   #warn(warning: string): void {
     if (this.#warned.has(warning)) return
     this.#warned.add(warning)
@@ -170,7 +171,7 @@ export class Safety implements Service {
   }
 }
 
-/** What Redis does not tell this user is not known; anything else is no answer. */
+/** `undefined` if Redis refuses to tell this user. Other errors are thrown. */
 async function orNothing<T>(question: Promise<T>): Promise<T | undefined> {
   return question.catch((error: Error) => {
     if (isReply(error) && /^(NOPERM|ERR)\b/.test(error.message)) return undefined

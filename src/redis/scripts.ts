@@ -10,7 +10,7 @@ export type Commands = {
   writeBehind_claimBuffer(prefix: string, ...args: Arguments): Promise<ClaimedReply | [null, number | null, number, 1 | null]>
 }
 
-/** The batch's fields, as claim.lua returns them. */
+/** The fields of a batch, as claim.lua returns them. */
 export type ClaimedReply = [
   id: Buffer,
   previous: Buffer | null,

@@ -1,23 +1,23 @@
-/** Scripts declare what they need in their first line, which older servers do not read. */
+/** Older servers cannot read the first line of the scripts, which declares what a script needs. */
 const OLDEST_VERSION = 7
 
-/** What is wrong with a Redis, in words. */
+/** What is wrong with a Redis. Each finding is a sentence. */
 export interface Findings {
-  /** The protocol does not work with it. */
+  /** Why the library cannot work with it. */
   readonly problem: string | undefined
-  /** It is a replica. */
+  /** Says that it is a replica. */
   readonly replica: string | undefined
-  /** It may evict what is not in the database yet. */
+  /** Says that it may evict changes that are not in the database yet. */
   readonly eviction: string | undefined
-  /** What is unsafe but can be wanted, and what cannot be told. */
+  /** Settings that are unsafe and may be intended, and things that Redis does not tell. */
   readonly warnings: readonly string[]
-  /** Keys that it has evicted since its start. */
+  /** The number of keys that it has evicted since its start. */
   readonly evicted: number | undefined
 }
 
 /**
- * @param info what INFO says; `undefined`: the user may not ask
- * @param settings what CONFIG GET says, likewise
+ * @param info the reply to INFO; `undefined` if the user may not ask
+ * @param settings the reply to CONFIG GET; `undefined` if the user may not ask
  */
 export function assess(info: string | undefined, settings: ReadonlyMap<string, string> | undefined): Findings {
   const fields = new Map((info ?? '').split('\r\n').map((line) => line.split(':', 2) as [string, string]))

@@ -25,20 +25,23 @@ import { type Times, Topology } from './topology.js'
 const FORGET_AFTER = 60_000
 
 /**
- * The one module that speaks Redis: a method a script, named like it. `prefix` is that of the shard's keys.
- * Every method rejects with ioredis' own errors.
+ * Calls the scripts: each has a method of its name. `prefix` is the prefix of the shard's keys. Every method rejects with ioredis' own
+ * errors.
  */
 export class Store {
   readonly #redis: Redis & Commands
   readonly #topology: Topology
 
-  /** @param redis a connection of its own: scripts are defined on it. */
+  /** @param redis a connection that nobody else uses, because the scripts are defined on it */
   constructor(redis: Redis) {
     this.#redis = defineScripts(redis)
     this.#topology = new Topology(redis)
   }
 
-  /** `writes`: calls of the application that the operations stand for; `traces`: traceparents of their spans, each ended by a space. */
+  /**
+   * @param writes the number of calls of the application for which the operations stand
+   * @param traces the traceparents of their spans, each followed by a space
+   */
   async write(
     prefix: string,
     writer: string,
@@ -53,8 +56,8 @@ export class Store {
   }
 
   /**
-   * @param newId beginning of the id of a new batch; Redis adds the time
-   * @param debounce the policy's, ms; spares `before` a look at records that are due a debounce later
+   * @param newId the beginning of the id of a new batch; Redis adds the time
+   * @param debounce ms of the policy. With `before`, it spares a look at records that are due more than a debounce later
    */
   async claim(prefix: string, newId: string, { records, bytes }: BatchLimits, target: ClaimTarget, debounce = 0): Promise<ClaimReply> {
     const [what, time] = 'due' in target ? ['due', target.due] : 'before' in target ? ['before', target.before] : ['keys', 0]
@@ -73,7 +76,7 @@ export class Store {
     return { batch: toBatch(reply) }
   }
 
-  /** `undefined`: the batch is not in flight any more. */
+  /** Resolves to `undefined` if the batch is not in flight any more. */
   async acknowledge(
     prefix: string,
     id: string,
@@ -95,8 +98,8 @@ export class Store {
   }
 
   /**
-   * @param apart positions in the batch, from 0, of the records that are to wait for their turn; left out: the second half
-   * @param reasons what is known of these, in the order of `apart`: the claim of their group returns it
+   * @param apart the positions in the batch, from 0, of the records that wait for their turn. By default, the second half
+   * @param reasons why these are refused, in the order of `apart`. The claim of their group returns it
    */
   async split(prefix: string, id: string, newId: string, apart: readonly number[] = [], reasons: readonly string[] = []): Promise<void> {
     await this.#redis.writeBehind_split(prefix, id, newId, apart.length, ...apart, ...reasons)
@@ -105,7 +108,7 @@ export class Store {
   /**
    * Parks all records of the batch.
    * @param reasons one for all records, or one for each in the order of the batch
-   * @returns undefined: the batch is not in flight any more
+   * @returns `undefined` if the batch is not in flight any more
    */
   async park(
     prefix: string,
@@ -118,12 +121,12 @@ export class Store {
     return pairs(reply).map(([key, attempts]) => ({ key: key as string, attempts: attempts as number }))
   }
 
-  /** Has the claims of the batch count from nothing again, if it is in flight. */
+  /** Sets the count of claims of the batch back to 0, if the batch is in flight. */
   async forgive(prefix: string, id: string): Promise<void> {
     await this.#redis.writeBehind_forgive(prefix, id)
   }
 
-  /** @param newLease never used before, for views that are not there */
+  /** @param newLease a new id. It names the leases of the rows that are not cached */
   async read(
     prefix: string,
     newLease: string,
@@ -139,8 +142,8 @@ export class Store {
   }
 
   /**
-   * @param leases of the snapshot's rows, in their order; given before the snapshot was taken
-   * @param lastState of the reply to the last try, '' for the first
+   * @param leases the leases of the rows, in their order. They must be older than the snapshot
+   * @param lastState the state that the last try replied; '' for the first try
    */
   async load(
     prefix: string,
@@ -159,7 +162,7 @@ export class Store {
     return { outcome, state, rows: rows.map(toCachedRow) }
   }
 
-  /** What of a record is not in the database yet. */
+  /** Resolves to the changes of a record that are not in the database yet. */
   async pending(prefix: string, key: string): Promise<PendingReply> {
     type Reply = [claimed: string[], pending: string[], parked: string | null, isUnreadable: 0 | 1]
     const [claimed, pending, parked, isUnreadable] = (await this.#redis.writeBehind_pending(prefix, key)) as Reply
@@ -167,34 +170,34 @@ export class Store {
   }
 
   /**
-   * Drops views, and lets none be made until the release, or until the TTL has passed (ms).
-   * @param keys of the shard; left out: all
-   * @returns those of the keys that are dirty
+   * Drops cached rows, and lets none be cached until the release, or until the TTL has passed (ms).
+   * @param keys records of the shard. By default, all
+   * @returns the records among them that are dirty
    */
   async hold(prefix: string, id: string, ttl: number, keys: readonly string[] = []): Promise<string[]> {
     return (await this.#redis.writeBehind_hold(prefix, 'hold', id, ttl, ...keys)) as string[]
   }
 
-  /** Drops the views again: the hold may have expired. */
+  /** Ends a hold. Drops the cached rows once more, because the hold may have expired. */
   async release(prefix: string, id: string, keys: readonly string[] = []): Promise<void> {
     await this.#redis.writeBehind_hold(prefix, 'release', id, 0, ...keys)
   }
 
-  /** Drops views, and keeps loads that are under way from storing theirs. */
+  /** Drops cached rows, and keeps the loads in flight from caching theirs. */
   async invalidate(prefix: string, keys: readonly string[]): Promise<void> {
     await this.#redis.writeBehind_hold(prefix, 'invalidate', '', 0, ...keys)
   }
 
-  /** How often the batch in flight was claimed. */
+  /** Resolves to the batch in flight, and how often it was claimed. */
   async inFlight(prefix: string): Promise<{ id: string; tries: number } | undefined> {
     const [id, tries] = await this.#redis.hmget(`${prefix}batch`, 'id', 'tries')
     return id == null ? undefined : { id, tries: Number(tries) }
   }
 
   /**
-   * Puts changes into the index that are not in it, of a part of those that are packed, or of those of parked records.
-   * @param cursor where to go on: '0' at first
-   * @returns where to go on, '0' at the end
+   * Puts changes that are missing in the dirty index into it. Looks at a part of the packed changes, or of the changes of parked records.
+   * @param cursor where to go on; '0' at first
+   * @returns where to go on; '0' at the end
    */
   async reindex(prefix: string, what: 'packed' | 'parked', cursor: string, count: number): Promise<string> {
     return ((await this.#redis.writeBehind_reindex(prefix, what, cursor, count)) as [string, number])[0]
@@ -204,18 +207,18 @@ export class Store {
     return (await this.inFlight(prefix))?.id === id
   }
 
-  /** When a dirty record is due, ms by Redis' clock (Infinity: it is parked); undefined if it is clean. */
+  /** Resolves to the time at which a dirty record is due, ms by Redis' clock; Infinity if it is parked, `undefined` if it is clean. */
   async due(prefix: string, key: string): Promise<number | undefined> {
     const due = (await this.#redis.writeBehind_due(prefix, key)) as string | null
     return due === null ? undefined : due === 'inf' ? Number.POSITIVE_INFINITY : Number(due)
   }
 
-  /** The record with a pending change that is due first. */
+  /** Resolves to the record whose pending change is due first. */
   async firstDirty(prefix: string): Promise<string | undefined> {
     return (await this.#redis.zrange(`${prefix}dirty`, '0', '0'))[0]
   }
 
-  /** Whether other records wait until the batch in flight, which is of these, has ended. */
+  /** Whether other records wait for the end of the batch in flight, which has these records. */
   async doOthersWait(prefix: string, keys: readonly string[]): Promise<boolean> {
     const dirty = await this.#redis.zrangebyscore(`${prefix}dirty`, '-inf', '(inf', 'LIMIT', 0, keys.length + 1)
     // An empty list has one byte.
@@ -231,7 +234,7 @@ export class Store {
     return entry === null ? undefined : toParkedEntry(key, entry)
   }
 
-  /** About so many that are parked. @returns undefined in place of the cursor: there are no others */
+  /** Resolves to about this many parked records, and the cursor to go on from, which is `undefined` at the end. */
   async parkedPage(prefix: string, cursor: string, size: number): Promise<{ entries: ParkedEntry[]; cursor: string | undefined }> {
     const [next, flat] = await this.#redis.hscan(`${prefix}parked`, cursor, 'COUNT', size)
     return { entries: pairs(flat).map(([key, entry]) => toParkedEntry(key, entry)), cursor: next === '0' ? undefined : next }
@@ -248,22 +251,22 @@ export class Store {
     return { dirty, parked, inFlight: inFlight === 1, firstDue: firstDue == null ? undefined : Number(firstDue), writes, rows, batches }
   }
 
-  /** What all processes know of a field: the value given, if nobody gave one before, or if that is to be replaced. */
+  /** Agrees with all processes on the value of a field. The first value counts, unless it is to be replaced. */
   async share(key: string, field: string, value: string, replaces = false): Promise<string> {
     return (await this.#redis.writeBehind_share(key, field, value, replaces ? 1 : 0)) as string
   }
 
-  /** The time in ms by the clock that says when the records of the shard are due. */
+  /** Resolves to the time in ms by the clock that decides when the records of the shard are due. */
   now(prefix: string): Promise<number> {
     return this.#topology.now(prefix)
   }
 
-  /** The same for all shards, at one moment. */
+  /** Resolves to the same for all shards, asked once. */
   times(): Promise<Times> {
     return this.#topology.times()
   }
 
-  /** Not at once: a call that was sent twice may still be on its way over the connection that broke. */
+  /** Lets the number expire after a while, because a copy of a call may still be on its way over a connection that broke. */
   async forgetWriter(prefix: string, writer: string): Promise<void> {
     await this.#redis.pexpire(`${prefix}writer/${writer}`, FORGET_AFTER)
   }

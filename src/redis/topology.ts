@@ -1,11 +1,11 @@
 import type { Redis } from 'ioredis'
 
-/** The time in ms by the clock of the node that holds a shard, given the prefix of the shard's keys. */
+/** Takes the prefix of a shard's keys. Returns the time in ms by the clock of the node that holds the shard. */
 export type Times = (prefix: string) => number
 
 /**
- * Which node of Redis holds a shard, and whose clock counts for it. A record is due by the clock of the node that holds it; the time of one node says
- * nothing about another. There is one node today, which holds all shards: this is the one place that will choose among several.
+ * Knows which node of Redis holds a shard, and asks the clock of that node. A record is due by the clock of the node that holds it, and another node may
+ * have another time. Today there is one node, which holds all shards. Only this class would have to choose among several.
  */
 export class Topology {
   readonly #node: Redis
@@ -14,12 +14,12 @@ export class Topology {
     this.#node = redis
   }
 
-  /** By the clock of the node that holds the shard. */
+  /** Resolves to the time in ms by the clock of the node that holds the shard. */
   now(_prefix: string): Promise<number> {
     return timeOf(this.#node)
   }
 
-  /** The clocks of all nodes, asked once. */
+  /** Asks the clocks of all nodes once. */
   async times(): Promise<Times> {
     const now = await timeOf(this.#node)
     return () => now

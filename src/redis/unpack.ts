@@ -1,6 +1,6 @@
 /**
- * Reads what cmsgpack packs of texts: see claim.lua. The texts of changes are left where they are: most are copied into the statement from
- * there, and never become strings. It runs for every row flushed, and so looks at bytes: strings cut out of a string take more than twice as long.
+ * Reads texts that claim.lua has packed with cmsgpack. The texts of changes stay where they are, because most are copied into the statement from there
+ * and never become strings. This runs for every flushed row, so it looks at bytes: to cut strings out of a string takes more than twice as long.
  */
 import { STATE_LENGTH } from '../change/change-reader.js'
 import type { RawTexts } from '../change/copy.js'
@@ -11,32 +11,32 @@ const NOT_ASCII = /[\x80-\xff]/
 const STATE = /^[uicdr]/
 const ZERO = '0'.charCodeAt(0)
 
-/** Bytes are not what a script packs: they are damaged, or somebody else's. */
+/** The bytes were not packed by a script of this library, or they are damaged. */
 export class UnreadableChangeError extends Error {
-  /** @param key of the record, where it is known */
+  /** @param key the key of the record, if it is known */
   constructor(readonly key?: string) {
     super('the change in Redis cannot be read')
   }
 }
 
-/** What the changes of the same fields have in common. */
+/** What all changes of the same fields have in common. */
 export interface ChangeHead {
-  /** The state and the flags: see write.lua. */
+  /** The state and the flags (docs/format.md). */
   readonly state: string
-  /** Of the other fields. */
+  /** The names of the other fields. */
   readonly names: readonly string[]
 }
 
 export interface UnpackedRecord {
   readonly key: string
-  /** Time of the first write, ms by Redis' clock. */
+  /** When the record was first written, ms by Redis' clock. */
   readonly since: number
   readonly head: ChangeHead
-  /** Of its texts, one for each name. */
+  /** The positions of its texts, one for each name. */
   readonly first: number
 }
 
-/** Texts that lie in bytes. Strings are cut out of one, if they are ASCII: that is faster than to decode them one by one. */
+/** Texts within bytes. If all are ASCII, they are cut out of one string, because that is faster than to decode each. */
 export class PackedTexts implements RawTexts {
   readonly bytes: Buffer
   readonly #bounds: number[] = []
@@ -58,7 +58,7 @@ export class PackedTexts implements RawTexts {
     this.#bounds.push(from, to)
   }
 
-  /** Leaves the first texts. */
+  /** Skips the first texts. */
   cut(count: number): void {
     this.#bounds.length = 2 * count
   }
@@ -70,15 +70,15 @@ export class PackedTexts implements RawTexts {
     return NOT_ASCII.test(text) ? this.bytes.toString('utf8', from, to) : text
   }
 
-  /** Of a record's change. */
+  /** Reads the change of a record. */
   of({ first, head }: UnpackedRecord): string[] {
     return head.names.map((_, n) => this.at(first + n))
   }
 }
 
 /**
- * A batch's records, in its order: see packed.lua.
- * @param skip told of a record that cannot be read, which is left out; without it that is thrown
+ * Reads the records of a batch, in their order.
+ * @param skip is told of a record that cannot be read, which is left out then. Without it, such a record is an error
  * @throws UnreadableChangeError
  */
 export function unpackRecords({ keys, changes }: PackedRecords, skip?: Skip): { records: UnpackedRecord[]; texts: PackedTexts } {
@@ -99,7 +99,7 @@ export function unpackRecords({ keys, changes }: PackedRecords, skip?: Skip): { 
       const since = reader.number(SINCE_END - SINCE)
       const head = heads.next(reader)
       for (let left = head.names.length; left > 0; left--) reader.skipText(texts)
-      // What claims to be longer, or shorter, than it is would be read as another record's.
+      // If a change is longer or shorter than it says, a part of another record would be read.
       if (reader.position !== end) throw new UnreadableChangeError()
       records.push({ key: keyTexts.at(n), since, head, first })
     } catch (error) {
@@ -116,7 +116,7 @@ export function unpackRecords({ keys, changes }: PackedRecords, skip?: Skip): { 
 
 type Skip = (position: number, error: UnreadableChangeError) => void
 
-/** Reads what changes begin with: mostly one begins as the one before. */
+/** Reads the beginnings of changes. Mostly a change begins like the one before. */
 class HeadReader {
   readonly #changes: Buffer
   readonly #known = new Map<string, ChangeHead>()
@@ -143,7 +143,7 @@ class HeadReader {
   }
 }
 
-/** Of each record of a batch, bytes of its change. */
+/** Returns the number of bytes of each change of a batch. */
 export function changeSizes({ changes }: PackedRecords): number[] {
   const reader = new Reader(changes)
   return Array.from({ length: reader.listSize() }, () => {
@@ -160,12 +160,12 @@ function readHead(bytes: Buffer): ChangeHead {
   return head
 }
 
-/** How many records they are. */
+/** Returns the number of records. */
 export function countRecords({ keys }: PackedRecords): number {
   return new Reader(keys).listSize()
 }
 
-/** A list of texts. */
+/** Reads a list of texts. */
 export function unpackTexts(bytes: Buffer): string[] {
   return new Reader(bytes).strings()
 }
@@ -188,7 +188,7 @@ class Reader {
 
   listSize(): number {
     const size = this.#size(0x90, 0x9f, 0xdb)
-    // Each element has a byte at least: a list cannot be longer than what is left.
+    // Each element has at least one byte, so the list cannot have more elements than there are bytes left.
     this.#require(size)
     return size
   }
@@ -208,7 +208,7 @@ class Reader {
     return this.#bytes.toString('utf8', this.#position - size, this.#position)
   }
 
-  /** Of so many digits. */
+  /** Reads a number with this many digits. */
   number(size: number): number {
     this.#require(size)
     let number = 0
@@ -225,14 +225,14 @@ class Reader {
     this.#position += size
   }
 
-  /** Adds where the next text lies. */
+  /** Adds the position of the next text. */
   skipText(texts: PackedTexts): void {
     const size = this.textSize()
     texts.push(this.#position, this.#position + size)
     this.#position += size
   }
 
-  /** Goes past what lies between these positions, if it comes again. */
+  /** Skips the bytes between these positions if they come again. */
   skipRepeated(from: number, to: number): boolean {
     for (let at = from; at < to; at++) {
       if (this.#bytes[at] !== this.#bytes[this.#position + at - from]) return false
@@ -245,7 +245,7 @@ class Reader {
     if (this.#position + size > this.#bytes.length) throw new UnreadableChangeError()
   }
 
-  /** A size is in the head byte if that lies between `least` and `most`; else in 1, 2 or 4 bytes, whose heads count from `wide`. */
+  /** Reads a size. It is in the head byte if that lies between `least` and `most`. Otherwise it follows in 1, 2 or 4 bytes, whose heads count from `wide`. */
   #size(least: number, most: number, wide: number): number {
     const head = this.#bytes[this.#position++]
     if (head === undefined) throw new UnreadableChangeError()

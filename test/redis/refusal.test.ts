@@ -66,7 +66,7 @@ describe('an error of Redis', () => {
     const failure = await failureOf(cache.flush())
     expect(failure).toMatchObject({
       code: 'UNAVAILABLE',
-      message: expect.stringContaining('WRONGTYPE: a key holds what this library did not put there'),
+      message: expect.stringContaining('WRONGTYPE: a key holds a value that this library did not store'),
     })
     for (const key of await redis.keys('*dirty')) await redis.del(key)
   })

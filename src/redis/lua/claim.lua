@@ -52,7 +52,7 @@ end
 -- A change that cannot be read is kept apart until it is known to be in the database.
 local function apart(key) return what == 'keys' and redis.call('HGET', prefix .. 'unreadable', key) end
 
--- Removes from the index what a write left that stopped half-way: a member without a change. The view goes too, since it may have followed that write.
+-- Removes a member without a change from the index. A write that stopped half-way has left it. Its view goes too, because it may show that write.
 local function dropRemainder(key, change)
   if change then redis.call('HDEL', packedKey, key) end
   if redis.call('ZSCORE', dirtyKey, key) then
@@ -98,7 +98,7 @@ local function firstDue(keys)
   return first or string.format('%.0f', now)
 end
 
--- Records that are taken in the order of the index are mostly its head, which one command removes.
+-- Records that are claimed in the order of the index are mostly its first members, and one command removes those.
 local function leaveIndex(keys)
   local size = #keys
   if what ~= 'keys' and redis.call('ZRANK', dirtyKey, keys[size]) == size - 1 then
@@ -119,7 +119,7 @@ local stats = redis.call('HMGET', statsKey, 'writes', 'claimed')
 local writes = string.format('%.0f', (tonumber(stats[1]) or 0) - (tonumber(stats[2]) or 0))
 local traces = redis.call('GET', prefix .. 'traces')
 local acked = redis.call('GET', prefix .. 'acked')
--- An id must not come twice. ioredis sends a call again after a broken connection, maybe when the batch that it made has gone.
+-- No id may come twice. After a broken connection ioredis sends the call again, perhaps when the batch of the first call has ended already.
 local id = newId .. '.' .. time[1] .. '.' .. time[2]
 local packedKeys, packedChanges = cmsgpack.pack(keys), cmsgpack.pack(changes)
 local batch = { 'id', id, 'writes', writes, 'claimed', stats[1] or '0', 'keys', packedKeys, 'changes', packedChanges, 'tries', '1', 'due', firstDue(keys) }

@@ -35,7 +35,7 @@ local persisted, outcome = {}, 'moved'
 if batch[1] and ledger == batch[1] then
   outcome = 'known'
   for _, key in ipairs(cmsgpack.unpack(batch[2])) do persisted[key] = true end
--- After 'deletes:' the rows are gone that the batch replaces: its changes can be laid over them as if nothing was done.
+-- If the ledger says 'deletes:', the rows that the batch replaces are gone. Its changes can be laid over what is left, as if nothing had been done.
 elseif ledger == acked or (batch[1] and (ledger == 'void:' .. batch[1] or ledger == 'deletes:' .. batch[1])) then
   outcome = 'known'
 elseif not batch[1] and lastState == state then

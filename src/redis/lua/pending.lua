@@ -1,6 +1,6 @@
 #!lua flags=no-writes
 --[[
-  Tells what of a record is not in the database yet.
+  Returns the changes of a record that are not in the database yet.
 
   KEYS[1]  prefix of the shard's keys
   ARGV[1]  key of the record

@@ -1,7 +1,8 @@
 #!lua
 --[[
-  Takes writes of one shard. Each record's operation is applied to its pending change, and to its view where there is one, and the record is put
-  into the dirty index. The script runs for every write: it makes no call, no table and no function that the records of the call do not need.
+  Takes writes of one shard. It applies each operation to the pending change of its record, and to the record's view if there is one, and puts the record
+  into the dirty index. A view is a cached row (the key `view/<key>`). The script runs for every write, so it makes no call, no table and no function that
+  the records of the call do not need.
 
   The states of a record in Redis:
     clean     it has no change: it is in neither `packed` nor `pend/<key>`, nor in the index. Its view, if there is one, expires.
@@ -56,12 +57,12 @@ local debounce, maxWait, maxDirty, maxBytes, nameClean, writer, sequence, writes
 local SEQUENCE_TTL = '3600000'
 -- Bytes of traceparents that a shard keeps until its next claim.
 local MAX_TRACES = 32 * 56
--- Redis searches a hash of up to 512 fields and a sorted set of up to 128 members from the beginning, unless a member has more than 64 bytes: then it
--- makes a table, and keeps it. A member of LONG_SIZE spaces comes and goes for that when more records than MAX_SEARCHED become dirty.
--- No key has a space.
+-- Redis searches a hash of up to 512 fields, and a sorted set of up to 128 members, from the beginning. It makes a table of either when a member has
+-- more than 64 bytes, and keeps the table. So once more than MAX_SEARCHED records are dirty, this script adds a member of LONG_SIZE spaces to both, and
+-- removes it again. No key of a record has a space.
 local MAX_SEARCHED, LONG_SIZE = 32, 65
--- A record that is written again may be due later than a debounce from then: by MAX_SLACK ms and by SLACK_SHARE of a debounce at most. So most writes to
--- a record that is written all the time leave its time as it is.
+-- A record that is written again may be due somewhat later than a debounce after this write: by at most MAX_SLACK ms, and at most SLACK_SHARE of a
+-- debounce. So most writes to a busy record need not change its due time.
 local MAX_SLACK, SLACK_SHARE = 100, 1 / 8
 
 local writerKey, dirtyKey, packedKey = prefix .. 'writer/' .. writer, prefix .. 'dirty', prefix .. 'packed'
@@ -76,8 +77,8 @@ end
 call('SET', writerKey, cmsgpack.pack(sequence), 'PX', SEQUENCE_TTL)
 
 -- include now
--- Times become texts once, and are compared as texts, which have the same number of digits: Lua would convert a number each time. A record that is
--- written now is due at `soonest` if it was clean, else at `latest` or somewhat before; and maxWait after its first write if that was before `late`.
+-- Times are compared as texts, because Lua would convert a number each time. All have the same number of digits. A record that is written now is due
+-- at `soonest` if it was clean. Otherwise it is due between `soonest` and `latest`, or maxWait after its first write if that was before `late`.
 local slack = math.min(MAX_SLACK, math.floor(debounce * SLACK_SHARE))
 local nowText, soonest, latest = format('%d', now), format('%d', now + debounce), format('%d', now + debounce + slack)
 local late = format('%d', math.max(1e12, now + debounce + slack - maxWait))

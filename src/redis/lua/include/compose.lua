@@ -1,11 +1,11 @@
 -- Makes the functions for all operations that do not simply follow a packed change of their shape: `compose` does an operation to a change that is
 -- a hash, or that becomes one, and to a view; `followPacked` only to a view. A call makes them only when it needs them, because these thirty functions
--- cost as much as several commands. `given` are the values of write.lua that they need, because a function that holds those itself is dearer still.
+-- cost as much as several commands. `given` are the values of write.lua that they need, because a function that holds the values itself costs even more.
 local function composition(given)
   local call, sub, named, prefix = redis.call, string.sub, given.named, given.prefix
   local rowNames, rows, nowText = given.rowNames, given.rows, given.nowText
   local soonest, latest, late, maxWait = given.soonest, given.latest, given.late, given.maxWait
-  -- So many bytes may wait for a flush of one record: twice the largest write.
+  -- The pending change of one record may have this many bytes: twice the largest write.
   local maxWaiting = 2 * given.maxBytes
   local enter
   -- include bounds

@@ -24,8 +24,8 @@ local function rowOf(view)
   return #rowNames == 0 and {} or call('HMGET', view, unpack(rowNames))
 end
 
--- '1' and the row if the view says that the row is there, '0' if it says that the row is missing, false if it says nothing: there is no view, it is
--- of an earlier epoch (hold.lua), or it lacks a field because the model got that field later.
+-- Returns '1' and the row if the view says that the row is there, and '0' if it says that the row is missing. Returns false if there is no view, if it is
+-- of an earlier epoch (hold.lua), or if it lacks a field because the model got that field later.
 local function presence(view)
   local said = call('HMGET', view, '~', '@')
   if (said[2] or '') ~= epoch then return false end

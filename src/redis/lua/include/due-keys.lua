@@ -1,7 +1,7 @@
 -- Finds the records that are due. Needs `dirtyKey`, `packedKey`, `batchSize` and `isParked`, and the includes packed and in-parts.
 
--- Later writes may have put a record off that the index has as due. It moves to the time at which it is due now; then as many records as a batch
--- may still take are looked at, so many times at most.
+-- The index may have a record as due that later writes have put off. Such a record moves to its new time in the index. The script then looks at as many
+-- other records as the batch can still take, and does so at most MAX_LOOKS times.
 local MAX_LOOKS = 5
 -- How many records were put off, and whether there may be more of them.
 local putOff, isMore = 0, false
