@@ -73,6 +73,7 @@ describe('npm start', () => {
       namespace,
     })
     await database.query('begin')
+    await database.query("set local lock_timeout = '30s'")
     await database.query('lock table "Counter" in exclusive mode')
     await application.counter.increment({ name: 'held' }, { value: 1 })
     await application.close({ deadline: 0 })
