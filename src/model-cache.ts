@@ -162,7 +162,7 @@ export class ModelCache<M extends Model = Model> {
     return this.#inspect(where, (shard, key) => this.#inspector.isPersisted(shard, key))
   }
 
-  /** What of the record is not in the database yet; null if nothing is. */
+  /** The changes of the record that are not in the database yet; `null` if there are none. */
   async pending(where: Where<M>): Promise<PendingRecord<M> | null> {
     return this.#inspect(where, (shard, key) => this.#inspector.pending(shard, key) as Promise<PendingRecord<M> | null>)
   }
@@ -181,7 +181,7 @@ export class ModelCache<M extends Model = Model> {
     await this.#writer.stop()
   }
 
-  /** Not an async function: it would add a promise, and two turns, to every write. */
+  /** This is no async function, because that would add a promise and two turns of the event loop to every write. */
   #write(compile: () => Operation | undefined): Promise<void> {
     try {
       const operation = compile()

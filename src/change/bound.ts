@@ -1,7 +1,7 @@
 /**
- * What changes do to a value that is there, where it is not set: x → min(max(x + amount, lower), upper). Such functions compose to one of
- * their kind, whatever increments, maxima and minima came in whatever order; lua/bounds.lua does the same in Redis. A null stays null
- * until it meets a bound, which it becomes; from there on it is what has become of that bound.
+ * Increments, maxima and minima of a field as one function of its value: x → min(max(x + amount, lower), upper). Two such functions compose to a third
+ * one, in whatever order the calls came. lua/include/bounds.lua does the same in Redis. A null stays null under increments, and becomes the first bound
+ * that it meets. From then on it is a value like any other.
  */
 import { NULL } from '../model/codec.js'
 
@@ -9,12 +9,12 @@ export interface Adjustment {
   readonly amount: string | undefined
   readonly lower: string | undefined
   readonly upper: string | undefined
-  /** Of two bounds, whether a null becomes the upper one, because that came first. */
+  /** Whether a null becomes the upper bound, because that came first. Only if there are two bounds. */
   readonly upperFirst: boolean
 }
 
 const DECIMAL = /^-?\d+(?:\.\d+)?$/
-/** A sum outside 64 bits, which park.lua leaves as it is: no bound counts, so that the database sees it, and refuses it. */
+/** A sum outside 64 bits, which park.lua leaves as a text. No bound applies to it, so that the database gets it and refuses it. */
 const SUM = /\d\+/
 
 export function adjust(value: string, { amount, lower, upper, upperFirst }: Adjustment): string {
@@ -42,14 +42,14 @@ export function smaller(a: string, b: string): string {
   return isLess(b, a) ? b : a
 }
 
-/** Compares stored texts of one field: numbers, or times, which have one width. Doubles would be too narrow for most numbers. */
+/** Compares stored texts of one field. They are times, which all have one width, or numbers, most of which do not fit into a double. */
 export function isLess(a: string, b: string): boolean {
   if (DECIMAL.test(a) && DECIMAL.test(b)) return isLessDecimal(a, b)
   const [x, y] = [Number(a), Number(b)]
   return Number.isNaN(x) || Number.isNaN(y) ? a < b : x < y
 }
 
-/** A text that is no integer holds a sum outside 64 bits (park.lua): it stays readable, and the database refuses it. */
+/** A text that is no integer is a sum outside 64 bits (park.lua). It stays readable, and the database refuses it. */
 export function add(value: string, amount: string): string {
   if (value === NULL) return NULL
   if (value === '0') return amount

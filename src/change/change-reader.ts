@@ -1,4 +1,4 @@
-/** Reads a record's pending change from the fields that write.lua keeps (they are described there). */
+/** Reads the pending change of a record from its stored fields, which docs/format.md describes. */
 
 import { plainFields } from '../model/fields.js'
 import type { Field, Model } from '../model/model.js'
@@ -9,7 +9,7 @@ import { type Copy, learnCopy } from './copy.js'
 
 type PlainMark = '.' | '=' | '+'
 
-/** The pending change names a field that the model does not have: it was renamed or removed while the record was dirty. */
+/** The pending change names a field that the model lacks, because the field was renamed or removed while the record was dirty. */
 export class UnknownFieldError extends Error {
   constructor(readonly field: string) {
     super(`the model has no field ${field} any more`)
@@ -18,38 +18,38 @@ export class UnknownFieldError extends Error {
 
 const PREFIXES = ['=', '+', '!', '<=', '<+', '^', '_', '?', '<^', '<_', '<?'] as const
 const [SET, AMOUNT, BASE, SET_BEFORE, AMOUNT_BEFORE, LOWER, UPPER, UPPER_FIRST] = [0, 1, 2, 3, 4, 5, 6, 7]
-/** From the place of a bound to that of the bound before. */
+/** The distance from the place of a bound to that of the bound before. */
 const BEFORE = 3
 const NOTHING: readonly string[] = []
-/** Of the state and its flags, before the time of the first write: see write.lua. */
+/** Characters of the state and its flags, which come before the time of the first write. */
 export const STATE_LENGTH = 3
 
-/** What changes of the same fields have in common. */
+/** What all changes of the same fields have in common. */
 export interface Form {
-  /** One character: see write.lua. */
+  /** One character (docs/format.md). */
   readonly state: string
-  /** Of each text, in the scratch array. */
+  /** The place of each text in the scratch array. */
   readonly places: readonly number[]
-  /** Whether there is any bound; most changes have none. */
+  /** Whether there is a bound. Most changes have none. */
   readonly bounded: boolean
-  /** Of each field of the model, as far as no bound decides. */
+  /** The mark of each field of the model, without regard to bounds. */
   readonly marks: readonly PlainMark[]
   readonly pattern: string
 }
 
-/** Forms kept; a model that meets more combinations of fields makes some anew. */
+/** Forms that are kept. A model with more combinations of fields makes some of them again. */
 const MAX_KEPT = 500
 
-/** Reads pending changes of one model. It works on one scratch array, since it may run for every record flushed. */
+/** Reads pending changes of one model. It works on one scratch array, because it may run for every record that is flushed. */
 export class ChangeReader {
   readonly #fields: readonly Field[]
   readonly #starts: readonly string[]
-  /** Field of a pending change → its place in the scratch array: prefixes one after the other, in each the fields of the model. */
+  /** Field of a pending change → its place in the scratch array, which has the fields of the model once for each prefix. */
   readonly #places = new Map<string, number>()
   readonly #scratch: (string | undefined)[]
   readonly #forms = new Map<string, Form>()
   readonly #copies = new WeakMap<Form, Copy | undefined>()
-  /** Of the change that is read now. */
+  /** The form of the change that is read now. */
   #form: Form = { state: '', places: [], bounded: false, marks: [], pattern: '' }
 
   constructor(model: Model) {
@@ -62,9 +62,9 @@ export class ChangeReader {
   }
 
   /**
-   * @param content flat: names and values, the state and the time of the first write under `~`
-   * @returns with that time, ms by Redis' clock
-   * @throws UnknownFieldError if the change has a field that the model has not (any more)
+   * @param content a flat list of names and values. The value of `~` is the state and the time of the first write
+   * @returns the change, and that time in ms by Redis' clock
+   * @throws UnknownFieldError if the change has a field that the model lacks
    */
   readContent(content: readonly string[]): { change: RecordChange; since: number } {
     const names = content.filter((_, n) => n % 2 === 0)
@@ -76,9 +76,9 @@ export class ChangeReader {
   }
 
   /**
-   * What changes have in common that have these fields.
-   * @param state its first character counts
-   * @throws UnknownFieldError if the model has not one of them (any more)
+   * Returns what all changes with these fields have in common.
+   * @param state only its first character counts
+   * @throws UnknownFieldError if the model lacks one of the fields
    */
   form(state: string, names: readonly string[]): Form {
     const id = state[0] + names.join()
@@ -90,7 +90,7 @@ export class ChangeReader {
     return form
   }
 
-  /** @param texts of the form's fields, in their order */
+  /** @param texts the texts of the fields of the form, in their order */
   read(form: Form, texts: readonly string[]): RecordChange {
     this.#form = form
     for (let n = 0; n < form.places.length; n++) this.#scratch[form.places[n] as number] = texts[n]
@@ -101,7 +101,7 @@ export class ChangeReader {
     }
   }
 
-  /** How changes of the form are passed on; undefined if they have to be read. */
+  /** Tells how changes of the form are copied into rows; `undefined` if they must be read. */
   copyOf(form: Form): Copy | undefined {
     if (!this.#copies.has(form))
       this.#copies.set(form, form.bounded ? undefined : learnCopy(form.places.length, this.#fields, (texts) => this.read(form, texts)))
@@ -153,7 +153,7 @@ export class ChangeReader {
     return { kind, insert, pattern, values, regular }
   }
 
-  /** Whether the field is bounded, and not set before or since. */
+  /** Whether the field is bounded and not set. */
   #isAdjusted(n: number): boolean {
     if (this.#slot(SET, n) !== undefined || this.#slot(SET_BEFORE, n) !== undefined) return false
     return [LOWER, UPPER, LOWER + BEFORE, UPPER + BEFORE].some((prefix) => this.#slot(prefix, n) !== undefined)
@@ -186,7 +186,7 @@ export class ChangeReader {
     return this.#slot(AMOUNT, n) !== undefined || this.#slot(AMOUNT_BEFORE, n) !== undefined ? '+' : '.'
   }
 
-  /** What came before, then what came since. */
+  /** Composes the earlier function with the later one. */
   #value(n: number): string {
     const set = this.#slot(SET, n)
     if (set !== undefined) return set
@@ -224,7 +224,7 @@ function pushOperands(values: string[], operands: readonly Operand[], { amount, 
   }
 }
 
-/** Whether one bound is all, and what is inserted is that bound. */
+/** Whether there is only one bound, and the inserted value is that bound. */
 function followsBound(mark: Mark, { amount, lower, upper }: Adjustment, inserted: string): boolean {
   if (amount !== undefined) return false
   return (mark === '^' && inserted === lower) || (mark === '_' && inserted === upper)

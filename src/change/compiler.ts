@@ -15,7 +15,7 @@ interface Changes {
   readonly sets: string[]
   readonly incrementNames: string[]
   readonly increments: (number | bigint)[]
-  /** With their marks. */
+  /** The names with their marks. */
   readonly boundNames: string[]
   readonly bounds: string[]
 }
@@ -24,14 +24,14 @@ const NO_NAMES: readonly string[] = []
 
 /**
  * Checks the arguments of a call against its model and turns them into an operation. Nothing invalid gets past it. It runs for every
- * write: arrays beside each other instead of maps, and plans instead of work done again.
+ * write, so it uses parallel arrays instead of maps, and keeps plans instead of repeating work.
  */
 export class Compiler {
   readonly #model: Model
   readonly #keys: KeyEncoder
   readonly #fields: Fields
   readonly #shapes: Shapes
-  /** Whether `{ max }` and `{ min }` are taken beside the forms that Prisma has. */
+  /** Whether `{ max }` and `{ min }` are allowed besides the forms of Prisma. */
   readonly #takesBounds: boolean
   readonly #calls: Readonly<Record<FieldsCallName, FieldsCall>>
 
@@ -49,7 +49,7 @@ export class Compiler {
     return this.#keys.encode(where)
   }
 
-  /** @param row takes the stored texts of the whole row to insert */
+  /** @param row gets the stored texts of the whole row to insert */
   upsert(args: { where: unknown; create: unknown; update: unknown }, row?: string[]): Operation {
     this.#only(args, ['where', 'create', 'update'])
     const key = this.key(args.where)
@@ -63,7 +63,7 @@ export class Compiler {
     return { key, shape, values }
   }
 
-  /** `undefined`: the call changes nothing. */
+  /** @returns `undefined` if the call changes nothing */
   update(args: { where: unknown; data: unknown }): Operation | undefined {
     this.#only(args, ['where', 'data'])
     const key = this.key(args.where)
@@ -74,7 +74,7 @@ export class Compiler {
     return { key, shape, values: [...sets, ...increments, ...bounds] }
   }
 
-  /** Sets every field; the key is the data's, or filled by its defaults. */
+  /** Sets every field. The key comes from the data, or from its defaults. */
   create(args: { data: unknown }): Operation {
     this.#only(args, ['data'])
     const data = this.#arguments(args.data, 'data')
@@ -85,7 +85,7 @@ export class Compiler {
     return { key, shape: this.#shapes.intern('create', this.#fields.names, NO_NAMES, NO_NAMES), values }
   }
 
-  /** The same operation, done if the view meets the condition, and answered with the row. */
+  /** The same operation on a condition: it is done only if the cached row meets the condition, and its answer is the row. */
   conditional({ key, shape, values }: Operation, condition: Condition, row: readonly string[] = NO_NAMES): Operation {
     return { key, shape: this.#shapes.conditional(shape, condition, this.#fields.names), values: [...values, ...row] }
   }
@@ -95,7 +95,7 @@ export class Compiler {
     return { key: this.key(args.where), shape: this.#shapes.intern('delete', NO_NAMES, NO_NAMES, NO_NAMES), values: [] }
   }
 
-  /** An upsert whose inserted row holds the defaults, and the amounts on top of them. */
+  /** An upsert whose inserted row has the defaults plus the amounts. */
   increment(where: unknown, amounts: unknown): Operation {
     return this.#calls.increment.compile(this.key(where), amounts)
   }
@@ -104,7 +104,7 @@ export class Compiler {
     return this.#calls.decrement.compile(this.key(where), amounts)
   }
 
-  /** An upsert whose inserted row holds the values, and defaults in the other fields; as are those of max and min. */
+  /** An upsert whose inserted row has the values, and the defaults in the other fields. `max` and `min` make the same row. */
   set(where: unknown, values: unknown): Operation {
     return this.#calls.set.compile(this.key(where), values)
   }
@@ -129,7 +129,7 @@ export class Compiler {
       if ((field.list || field.type !== 'Json') && isPlainObject(value)) this.#change(changes, field, value)
       else this.#set(changes, field, encode(this.#model, field, value))
     }
-    // As Prisma does: what names no field leaves @updatedAt alone, but not what sets the key to what it is.
+    // Like Prisma: an update that names no field does not touch @updatedAt, but one that sets the key to the same value does.
     if (isEmpty) return changes
     for (const field of this.#fields.updatedAt) {
       if (!changes.setNames.includes(field.name) && !changes.boundNames.some((name) => name.slice(1) === field.name))
@@ -182,7 +182,7 @@ export class Compiler {
     return value
   }
 
-  /** What the inserted row has that does not follow from the changes: see Shape.bases. */
+  /** The inserted values that do not follow from the changes (Shape.bases). */
   #addBases(
     { setNames, sets, incrementNames, increments, boundNames, bounds }: Changes,
     create: Record<string, unknown>,
@@ -208,7 +208,7 @@ export class Compiler {
     }
   }
 
-  /** An inserted row counts on like any other, and so cannot start beyond the bound that came with it. */
+  /** Later increments change the inserted row, too, so its value must not lie beyond the bound of the same call. */
   #checkBound(field: Field, inserted: string, name: string, bound: string): void {
     const [pick, side] = name.startsWith(BOUND_MARKS.max) ? [larger, 'least'] : [smaller, 'most']
     if (inserted !== NULL && pick(inserted, bound) === inserted) return
@@ -216,7 +216,7 @@ export class Compiler {
     throw new InvalidInputError(this.#model.name, field.name, `in create at ${side} what update sets as its bound (${bound})`, got)
   }
 
-  /** The data; a key field may be in it, if it says what `where` says. */
+  /** The data. It may contain a key field with the same value as `where`. */
   #given(given: unknown, argument: string, where: unknown, key: string): Record<string, unknown> {
     const { name: model, key: keyNames } = this.#model
     const data = this.#arguments(given, argument)
@@ -244,7 +244,7 @@ export class Compiler {
   }
 }
 
-/** Whether an inserted value has to be said: it is not what the row would hold anyway. */
+/** Whether an inserted value must be stored, because it is not the value that the row would have anyway. */
 function isBase(field: Field, value: string): boolean {
   return value !== startOf(field)
 }

@@ -1,6 +1,6 @@
 /**
- * Most changes are only passed on: each of their texts goes into the row as it is, and which one goes where is the same for all changes
- * of a form. It is learned once, and then no text is looked at but for its length.
+ * Copies the texts of most changes into the rows of the statement as they are. All changes of a form have each text at the same place of the row. So
+ * the places are found out once for each form, and afterwards only the length of a text is looked at.
  */
 
 import { NULL } from '../model/codec.js'
@@ -8,38 +8,39 @@ import type { Field } from '../model/model.js'
 import { rangeOf } from '../model/scalars.js'
 import { type ChangeShape, type RecordChange, textsOf } from './change.js'
 
-/** UTF-8 texts, as they came: where each of them begins, and where it ends. */
+/** UTF-8 texts as they came, with the position where each begins and ends. */
 export interface RawTexts {
   readonly bytes: Buffer
   readonly bounds: readonly number[]
 }
 
-/** What changes come to whose texts are passed on. */
+/** How the changes of one form are copied. */
 export interface Copy extends ChangeShape {
-  /** Of each text of the change, which of the row's it becomes (see textsOf). */
+  /** For each text of the change, the text of the row that it becomes (textsOf). */
   readonly places: readonly (number | undefined)[]
-  /** Of each text of the change, most bytes: a number that has more may be too large to be inserted, which takes a look. */
+  /** For each text of the change, its highest number of bytes. A longer number may be too large to be inserted, so it must be read. */
   readonly longest: readonly number[]
-  /** The row's other texts. */
+  /** The other texts of the row. */
   readonly constants: readonly { readonly place: number; readonly text: string }[]
 }
 
-/** A change that is passed on. */
+/** A change that is copied. */
 export interface CopiedChange {
   readonly copy: Copy
   readonly texts: RawTexts
-  /** Of its texts. */
+  /** The texts of the change. */
   readonly first: number
 }
 
 /**
- * @param count of the texts of a change
- * @param fields that changes are about
- * @param read what a change of these texts comes to. What depends on the texts themselves has to come out as no text of theirs, or not regular
- * @returns nothing if changes of this form are more than passed on
+ * Finds out how changes of a form are copied.
+ * @param count the number of texts of a change
+ * @param fields the fields that the changes are about
+ * @param read makes a change of such texts. If its result depends on the texts, it must return a text that is none of them, or a change that is not regular
+ * @returns `undefined` if changes of this form cannot be copied
  */
 export function learnCopy(count: number, fields: readonly Field[], read: (texts: readonly string[]) => RecordChange): Copy | undefined {
-  // Of all texts only a null begins with NUL: where these come out as they are, whatever else is there would.
+  // Only a null begins with NUL. So these texts are no values, and if they come out as they are, all other texts would, too.
   const samples = Array.from({ length: count }, (_, n) => NULL + n)
   const change = read(samples)
   const { kind, pattern, regular } = change
@@ -60,7 +61,7 @@ export function learnCopy(count: number, fields: readonly Field[], read: (texts:
   return { kind, pattern, regular, places, longest, constants }
 }
 
-/** Whether no number of the change may be too large. */
+/** Whether no number of the change can be too large. */
 export function fitsCopy({ longest }: Copy, { bounds }: RawTexts, first: number): boolean {
   for (let n = 0; n < longest.length; n++) {
     const at = 2 * (first + n)

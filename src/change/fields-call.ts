@@ -18,16 +18,16 @@ import { BOUND_MARKS, type Operation, type Shape, type Shapes } from './operatio
 
 export type FieldsCallName = 'set' | 'increment' | 'decrement' | 'max' | 'min'
 
-/** All of a call but its values, for calls that name the same fields. */
+/** What all calls that name the same fields have in common. */
 interface Plan {
   readonly fields: readonly Field[]
   readonly touched: readonly Field[]
-  /** Those of the fields whose inserted value is not the default and then the operation: see Shape.bases. */
+  /** The fields whose inserted value is not the default with the operation applied to it (Shape.bases). */
   readonly based: readonly Field[]
-  /** Other fields, that an inserted row fills with something else than a constant default. */
+  /** The other fields that an inserted row fills, and not with a constant default. */
   readonly filled: readonly Field[]
   readonly shape: Shape
-  /** Number of values. */
+  /** The number of values. */
   readonly size: number
 }
 
@@ -52,7 +52,7 @@ const REQUIRE: Readonly<Record<FieldsCallName, Require>> = {
 }
 const NO_NAMES: readonly string[] = []
 
-/** A call that changes some fields of a row by values of its own, and inserts the row when it is missing: an upsert in short. */
+/** A call that gives values for some fields, and inserts the row if it is missing: a short form of an upsert. */
 export class FieldsCall {
   readonly #name: FieldsCallName
   readonly #model: Model
@@ -75,7 +75,7 @@ export class FieldsCall {
     if (!isArguments(given))
       throw new InvalidInputError(this.#model.name, undefined, `the fields to ${this.#name} to be an object`, describe(given))
     const { fields, touched, based, filled, shape, size } = this.#planOf(given)
-    // Of its size from the beginning: one that grows takes room for sixteen more.
+    // It has its full size from the beginning, because an array that grows takes room for sixteen more.
     const values: Values = Array(size)
     const now = Date.now()
     let n = 0
@@ -132,13 +132,13 @@ export class FieldsCall {
         return { based: [], shape: this.#shapes.intern('upsert', [...sets, ...names], NO_NAMES, filled.map(nameOf)) }
       case 'increment':
       case 'decrement': {
-        // Nothing plus an amount is null: they start from 0.
+        // Null plus an amount would be null, so these fields start from 0.
         const based = fields.filter((field) => startOf(field) === NULL)
         return { based, shape: this.#shapes.intern('upsert', sets, names, [...based, ...filled].map(nameOf)) }
       }
       case 'max':
       case 'min': {
-        // Null becomes the bound: only what starts elsewhere has to be said.
+        // Null becomes the bound, so only another start must be stored.
         const mark = BOUND_MARKS[this.#name]
         const based = fields.filter((field) => startOf(field) !== NULL)
         const bounds = names.map((name) => mark + name)
@@ -157,7 +157,7 @@ export class FieldsCall {
   }
 }
 
-/** Of a row that is missing, what is added to has to be known. */
+/** Checks that an inserted row has a value for each field that is incremented. */
 function requireStart(model: Model, field: Field, name: FieldsCallName): void {
   requireCounter(model, field)
   if (field.default?.kind !== 'foreign') return

@@ -1,52 +1,52 @@
 /**
- * A write, checked and in stored text, as it goes to Redis. Operations on one record compose in Redis (write.lua) into its
- * pending change; see docs/protocol.md, "What a change is".
+ * An operation is a write that was checked and turned into stored texts. In Redis, write.lua composes the operations on a record into its pending
+ * change (docs/protocol.md, "What a change is").
  */
 
 import { isInt64 } from '../model/scalars.js'
 import { larger, smaller } from './bound.js'
 
 /**
- * What an operation does with a row that is missing: `update` nothing, `upsert` and `create` insert it; `delete` removes a row that is
- * there. To a `create` a row that is there is the database's to refuse.
+ * `update` does nothing if the row is missing. `upsert` and `create` insert it then. `delete` removes the row if it is there. If a `create` meets a row,
+ * the database refuses it.
  */
 export type OperationKind = 'update' | 'upsert' | 'create' | 'delete'
 
-/** What the view must say for an operation to be done: that the row is there, that it is missing, or either, as long as it knows. */
+/** The operation is done only if the cached row says that the row is there, that it is missing, or (`known`) one of both. */
 export type Condition = 'there' | 'missing' | 'known'
 
-/** The names of what an operation carries; operations of one shape are sent under one header, and can be added up. */
+/** The kind of an operation and the names of its fields. Operations of one shape are sent under one header, and two of one record may be folded. */
 export interface Shape {
   readonly id: string
   readonly kind: OperationKind
-  /** Fields set. */
+  /** The fields that are set. */
   readonly sets: readonly string[]
-  /** Fields incremented. */
+  /** The fields that are incremented. */
   readonly increments: readonly string[]
   /**
-   * Fields whose inserted value is not "default, then this operation": a set field's other insert value, or the number from
-   * which increments start.
+   * The fields whose inserted value is not the default with this operation applied to it: a set field that is inserted with another value, or the number
+   * from which increments start.
    */
   readonly bases: readonly string[]
-  /** Fields bounded, behind a mark: `^name` is at least the value, `_name` at most. */
+  /** The fields that are bounded, each after a mark: `^name` raises to at least the value, `_name` lowers to at most the value. */
   readonly bounds: readonly string[]
   /** Whether a field that can be incremented is set. */
   readonly setsCounter: boolean
-  /** Whether two operations of this shape on one record add up to one. */
+  /** Whether two operations of this shape on one record can be folded into one. */
   readonly foldable: boolean
-  /** The operation is done on a condition, and answered with the row: after it, or, of a delete, before it. */
+  /** The condition of the operation. The answer to it is the row after it, or the row before a delete. */
   readonly asks?: Asking
 }
 
 export interface Asking {
   readonly condition: Condition
-  /** Largest value of each incremented field. */
+  /** The largest value of each incremented field. */
   readonly limits: readonly string[]
   /** The fields of the row, in the order of its values. */
   readonly row: readonly string[]
 }
 
-/** See Shape.bounds. */
+/** The marks of Shape.bounds. */
 export const BOUND_MARKS = { max: '^', min: '_' } as const
 
 const NO_NAMES: readonly string[] = []
@@ -54,18 +54,18 @@ const NO_NAMES: readonly string[] = []
 export interface Operation {
   readonly key: string
   readonly shape: Shape
-  /** Values of sets, then increments, bases and bounds, in the order of the shape; of a conditional upsert then the whole row to insert. */
+  /** The values of sets, increments, bases and bounds, in the order of the shape. In a conditional upsert, the whole row to insert follows. */
   readonly values: (string | number | bigint)[]
 }
 
-/** Shapes are interned per model, so that comparing two is comparing references. */
+/** Interns the shapes of a model, so that two shapes are compared by reference. */
 export class Shapes {
   readonly #byId = new Map<string, Shape>()
-  /** The last one of each kind, which is mostly asked for again. */
+  /** The last shape of each kind, because mostly the same one is asked for again. */
   readonly #last = new Map<OperationKind, Shape>()
   readonly #counters: ReadonlyMap<string, string>
 
-  /** @param counters names of the fields that can be incremented, and their largest values */
+  /** @param counters the names of the fields that can be incremented, with their largest values */
   constructor(counters: Iterable<readonly [string, string]>) {
     this.#counters = new Map(counters)
   }
@@ -105,7 +105,7 @@ export class Shapes {
     return shape
   }
 
-  /** The same shape under a condition. Each write of it is answered with the row as it left it, so that no two add up. */
+  /** The same shape under a condition. Each write has an answer of its own, so two such writes are never folded. */
   conditional(shape: Shape, condition: Condition, row: readonly string[]): Shape {
     const id = `${condition}|${shape.id}`
     let asking = this.#byId.get(id)
@@ -118,7 +118,7 @@ export class Shapes {
   }
 }
 
-/** Adds `later` to `earlier`, an operation on the same record that is not sent yet. `false`: they have to be sent one by one. */
+/** Folds `later` into `earlier`, an operation on the same record that was not sent yet. Returns `false` if they must be sent one by one. */
 export function fold(earlier: Operation, later: Operation): boolean {
   const { shape, values } = earlier
   if (shape !== later.shape || !shape.foldable) return false

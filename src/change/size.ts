@@ -1,11 +1,11 @@
-/** What one write, and what waits of one record, may take: more than a worker can carry would stop every worker that tries. */
+/** Limits of one write and of the pending change of one record, because a change that is too large for a worker would stop every worker. */
 import { InvalidInputError } from '../errors.js'
 import type { Operation } from './operation.js'
 
-/** Bytes of UTF-8 that a character of JavaScript's takes at most. */
+/** The highest number of UTF-8 bytes for one character of a JavaScript string. */
 const MAX_OF_A_CHARACTER = 3
 
-/** In characters, without the numbers. */
+/** The size in characters, without the numbers. */
 export function sizeOf({ key, values }: Operation): number {
   let size = key.length
   for (const value of values) if (typeof value === 'string') size += value.length
@@ -19,7 +19,7 @@ export function checkSize(model: string, operation: Operation, most: number): vo
   if (bytes > most) throw new InvalidInputError(model, undefined, `at most ${most} bytes in one write (maxRecordSize)`, `${bytes} bytes`)
 }
 
-/** What was expected, and what came. */
+/** The words of the error: what was expected, and what came. */
 export function tooMuchWaiting(most: number): [expected: string, got: string] {
   return [
     `at most ${2 * most} bytes of a record to wait for its flush (twice maxRecordSize)`,

@@ -22,7 +22,7 @@ type InputValue<F extends Field> = F['list'] extends true
     ? Scalar<F, 'input'> | ScalarTypes[F['type']]['null']
     : Scalar<F, 'input'>
 
-/** The fields that have such an arithmetic. */
+/** The fields of this arithmetic. */
 type With<F extends Field, A extends Arithmetic> = F['list'] extends true
   ? never
   : ScalarTypes[F['type']]['arithmetic'] extends A
@@ -169,6 +169,6 @@ export interface PendingRecord<M extends Model> {
   readonly max: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, 'output'> }
   /** Upper bounds of them. */
   readonly min: { readonly [F in PlainField<M> as Comparable<F> extends never ? never : F['name']]?: Scalar<F, 'output'> }
-  /** What was written since the record was claimed. */
+  /** The changes that were written after the record was claimed. */
   readonly next?: PendingRecord<M>
 }

@@ -18,7 +18,7 @@ export function encode(model: Named, field: Field, value: unknown): string {
   try {
     return encodeElements(model, field, value, encodeScalar)
   } catch (error) {
-    // What only looks like a value may throw anything when it is looked at.
+    // An object that only looks like a value may throw anything.
     throw error instanceof InvalidInputError ? error : invalid(model, field, describeType(field), value)
   }
 }
@@ -27,7 +27,7 @@ export function encode(model: Named, field: Field, value: unknown): string {
 export function encodeElements(model: Named, field: Field, value: unknown, encodeElement: Scalar['encode']): string {
   if (!field.list) return encodeElement(model, field, value)
   if (!Array.isArray(value)) throw invalid(model, field, `a list of ${describeType(field)}`, value)
-  // By index, since holes are no values, and the list may have methods of its own.
+  // It goes by index, because a hole is no value, and the list may have methods of its own.
   const texts: string[] = []
   for (let n = 0; n < value.length; n++) texts.push(encodeElement(model, field, value[n]))
   return JSON.stringify(texts)
@@ -72,7 +72,7 @@ export function decode(field: Field, text: string): unknown {
   return decodeScalar(field, text)
 }
 
-/** By a switch, as in encodeScalar. */
+/** It is a switch, like encodeScalar. */
 function decodeScalar(field: Field, text: string): unknown {
   switch (field.type) {
     case 'String':

@@ -3,7 +3,7 @@ import { invalid } from './describe.js'
 import type { Field, Model } from './model.js'
 
 const { getTime, toISOString } = Date.prototype
-/** As strict as Prisma: seconds, an hour below 24, a colon in the offset. */
+/** It is as strict as Prisma: seconds are required, an hour is below 24, an offset has a colon. */
 const ISO_DATE_TIME = /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
 
 /** @throws InvalidInputError if the database could not hold the moment */

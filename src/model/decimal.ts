@@ -5,7 +5,7 @@ import type { Field, Model } from './model.js'
 const DEFAULT_PRECISION = 65
 const DEFAULT_SCALE = 30
 
-/** Most digits behind the point of a number: a text that has more is no number to PostgreSQL. */
+/** The highest number of digits after the point. PostgreSQL takes no number with more. */
 const MAX_FRACTION = 16_383
 /** Largest exponent of a Decimal from another copy of the library. A larger number may take more memory than there is when it is written down. */
 const MAX_EXPONENT = 150_000
@@ -42,7 +42,7 @@ export function writtenDecimal(value: Decimal): string | undefined {
   return typeof text === 'string' ? text : undefined
 }
 
-/** Whether its methods are the library's, so that it is the number that it says. */
+/** Whether its methods are those of decimal.js. Otherwise its text may be another number. */
 function isOwn(value: Decimal): boolean {
   return Object.getPrototypeOf(value) === Decimal.prototype && !Object.hasOwn(value, 'toFixed') && !Object.hasOwn(value, 'decimalPlaces')
 }

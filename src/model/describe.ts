@@ -1,4 +1,4 @@
-/** What error messages say of fields and values. */
+/** Describes fields and values in error messages. */
 import { Decimal } from '@prisma/client/runtime/client'
 import { InvalidInputError } from '../errors.js'
 import type { Field, Model } from './model.js'
@@ -20,7 +20,7 @@ export function describe(value: unknown): string {
   }
 }
 
-/** What the object says of itself. Asking it may throw, and the answer need not be true. */
+/** The tag that the object gives itself. To ask for it may throw, and the answer need not be true. */
 function describeObject(value: object): string {
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `the Date ${value.toISOString()}`
   if (Decimal.isDecimal(value)) return `the Decimal ${value}`

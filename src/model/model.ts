@@ -3,7 +3,7 @@
  * read from the database at run time.
  */
 
-/** What a scalar type is, scalars.ts says. */
+/** scalars.ts says what each scalar type is. */
 export type ScalarType = 'String' | 'Boolean' | 'Int' | 'BigInt' | 'Float' | 'Decimal' | 'DateTime' | 'Json' | 'Bytes' | 'Enum'
 
 /** A kind of database, as a Prisma schema names it. */
@@ -50,7 +50,7 @@ export interface Field {
 
 /** A table in the database. */
 export interface TableName {
-  /** Unquoted; left out: the table is found on the search path. */
+  /** Unquoted. Without it, the table is found on the search path. */
   readonly schema?: string
   /** Unquoted. */
   readonly table: string
@@ -69,7 +69,7 @@ export interface Relation {
   readonly to: string
   readonly fields?: readonly string[]
   readonly references?: readonly string[]
-  /** With these: at most one row refers to a row, so that a row which comes to refer to it may take it from another row. */
+  /** Whether at most one row refers to a row. Then a row that begins to refer to it may take it from another row. */
   readonly single?: true
 }
 
@@ -90,7 +90,7 @@ export interface Model extends TableName {
   /** Fields of Prisma's client that are left out: cached rows lack them, and an insert leaves them to the database. */
   readonly omitted?: readonly string[]
   readonly ledger: Ledger
-  /** The relations of the whole schema; left out where it has none. */
+  /** The relations of the whole schema, if it has any. */
   readonly relations?: Relations
 }
 

@@ -44,7 +44,7 @@ export interface Scalar {
   readonly decode: (field: Field, text: string) => unknown
   readonly arithmetic: Arithmetic
   readonly integer?: IntegerType
-  /** Whether a key may have it: each value has one text only. */
+  /** Whether a key may have this type, because each value has only one text. */
   readonly canBeKey: boolean
   /** The value that a constant in the schema stands for, as a caller would give it. */
   readonly ofConstant: (constant: Constant) => unknown
@@ -64,7 +64,7 @@ type Table = {
 
 interface IntegerType {
   readonly range: (field: Field) => IntegerRange
-  /** Whether a call may give the value, as what is set or as an amount. */
+  /** Whether a call may give the value, as a value to set or as an amount. */
   readonly takes: (field: Field, value: unknown) => value is number | bigint
 }
 
@@ -190,7 +190,7 @@ export function isComparable({ type, list }: Field): boolean {
   return !list && SCALARS[type].arithmetic !== 'none'
 }
 
-/** What a counter holds. */
+/** The smallest and the largest value of a counter. */
 export function rangeOf(field: Field): IntegerRange {
   return integerOf(field).range(field)
 }
@@ -215,7 +215,7 @@ export function isInt64(value: number | bigint): boolean {
   return value >= -INT64.limit && value < INT64.limit
 }
 
-/** A number that left 64 bits while its record was parked is kept as a sum of such numbers (park.lua). */
+/** If a number left 64 bits while its record was parked, it is stored as a sum of such numbers (park.lua). */
 export function decodeSum(text: string): bigint {
   return text.split('+').reduce((total, term) => total + BigInt(term), 0n)
 }

@@ -22,7 +22,7 @@ export function encodeText(model: Pick<Model, 'name'>, field: Field, value: unkn
   return value
 }
 
-/** As the database writes it. */
+/** The text as the database writes it. */
 function encodeUuid(model: Pick<Model, 'name'>, field: Field, value: string): string {
   if (!UUID.test(value)) throw invalid(model, field, 'a UUID', value)
   const hex = value.toLowerCase().replaceAll('-', '')

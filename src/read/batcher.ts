@@ -4,7 +4,7 @@ interface Request<V> {
   reject(error: unknown): void
 }
 
-/** The answers in the order of the keys; an error is that of one request. */
+/** The answers in the order of the keys. An error is the answer to one request. */
 type Run<V> = (shard: number, keys: readonly string[]) => Promise<readonly (V | Error)[]>
 
 interface Gathering<V> {
@@ -13,17 +13,17 @@ interface Gathering<V> {
 }
 
 /**
- * Answers single requests in groups: the requests of one turn of the event loop, per shard, together, and equal keys once. Where
- * `joins` is on, a request also joins an equal one that is under way.
+ * Gathers single requests into groups: one group for each shard and turn of the event loop, in which each key is once. With `joins`, a request also
+ * joins an equal one that is in flight.
  */
 export class Batcher<V> {
   readonly #run: Run<V>
   readonly #most: number
   readonly #open = new Map<number, Gathering<V>>()
-  /** Requests of groups that are under way, if they can be joined. */
+  /** The requests in flight, if they can be joined. */
   readonly #joinable: Map<number, Map<string, Request<V>>> | undefined
 
-  /** @param most requests in one group */
+  /** @param most the highest number of requests in one group */
   constructor(run: Run<V>, joins: boolean, most: number) {
     this.#run = run
     this.#most = most

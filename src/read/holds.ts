@@ -6,20 +6,20 @@ import type { ShardNames } from '../redis/keys.js'
 import type { RetryingConnection } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
 
-/** Keys in one call: it bounds how long one script holds Redis up. */
+/** Keys in one call. This bounds how long one script holds up Redis. */
 const MAX_IN_A_CALL = 500
 
-/** Keys of records of the model, or all of them. */
+/** The keys of some records of the model, or all records. */
 export type Scope = readonly string[] | 'all'
 
 export interface Hold {
-  /** Those of the keys that had changes which are not in the database; for a scope of keys. */
+  /** The keys of the scope that have changes which are not in the database. Empty if the scope is all records. */
   readonly dirty: readonly string[]
-  /** Drops the views again. Never throws: without Redis it emits a `failure`, and the hold expires by itself. */
+  /** Ends the hold, and drops the cached rows again. Never throws: if Redis is away, it emits a `failure`, and the hold expires by itself. */
   release(): Promise<void>
   /**
-   * In place of a release, when the statement failed. If the statement may have been carried out, or may be yet, this drops the views and lets the
-   * hold expire by itself. Never throws.
+   * Ends the hold after the statement failed. If the database may have carried out the statement, or may still do so, this drops the cached rows and lets
+   * the hold expire by itself. Never throws.
    */
   fail(error: unknown): Promise<void>
 }
@@ -30,28 +30,27 @@ export interface HoldsContext {
   readonly store: Store
   readonly connection: RetryingConnection
   readonly events: Events
-  /** When a hold expires whose holder has died, ms. Longer than a statement takes. */
+  /** Ms after which a hold expires if its holder has died. Longer than a statement takes. */
   readonly ttl: number
   /** Tells what a failure of the database means. */
   classify(error: unknown): Failure
-  /** Makes the views of records anew after a release; left out: the next read does. */
+  /** Caches the rows again after a release. Without it, the next read does. */
   readonly load?: ((keys: readonly string[]) => Promise<void>) | undefined
 }
 
-/** Part of a scope that one call takes; `keys` of a whole shard are none. */
+/** A part of a scope, for one call. `keys` is empty if the part is a whole shard. */
 interface Piece {
   readonly prefix: string
   readonly keys: readonly string[]
 }
 
 /**
- * Statements that change rows outside of write-behind run between a hold and its release. At both ends the views of these rows are dropped,
- * and between them Redis gives no lease: reads answer from the database, and store nothing. So a view is only ever made of a row that was
- * read when no hold was open, and that none was opened for since; whoever writes, however many, and wherever one of them is paused.
+ * A hold fences a statement that changes rows outside of write-behind. Its beginning and its release drop the cached rows of these records. Between them
+ * Redis gives no lease, so reads answer from the database and cache nothing. So a row is cached only if no hold was open when it was read, and none was
+ * opened since. This is true for any number of writers, wherever one of them is paused.
  *
- * A hold that is never released expires. Whatever its statement did until then, the next lease is given after it. Only a statement that
- * is committed after the expiry, of a holder that dies before its release, leaves a view of the row as it
- * was before, until that view's TTL.
+ * A hold that is never released expires. Leases are given again from then on, and see what the statement has done by then. One case is left: the holder
+ * dies, and its statement is committed after the hold has expired. Then the old row may stay cached until its TTL.
  */
 export class Holds {
   readonly #context: HoldsContext
@@ -61,8 +60,8 @@ export class Holds {
   }
 
   /**
-   * @returns when no view of the scope can be made any more
-   * @throws UnavailableError the statement must not run then: others might keep views of the rows before it
+   * Resolves when no row of the scope can be cached any more.
+   * @throws UnavailableError the statement must not run then, because others might keep the old rows in the cache
    */
   async hold(scope: Scope): Promise<Hold> {
     const { store, ttl } = this.#context
@@ -75,8 +74,8 @@ export class Holds {
   }
 
   /**
-   * Runs a statement under a hold, which is prolonged if nobody can say whether the statement was carried out.
-   * @throws UnavailableError before the statement; else what the statement throws
+   * Runs a statement under a hold. The hold is prolonged if nobody can say whether the statement was carried out.
+   * @throws UnavailableError before the statement, and whatever the statement throws
    */
   async during<T>(scope: Scope, statement: (hold: Hold) => Promise<T>): Promise<T> {
     const hold = await this.hold(scope)
@@ -91,8 +90,8 @@ export class Holds {
   }
 
   /**
-   * Drops views; loads that are under way store none.
-   * @throws UnavailableError
+   * Drops cached rows. Loads in flight do not cache theirs.
+   * @throws UnavailableError when Redis does not answer in time
    */
   async invalidate(keys: readonly string[]): Promise<void> {
     await this.#each(this.#pieces(keys), (piece) => this.#context.store.invalidate(piece.prefix, piece.keys))

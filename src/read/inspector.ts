@@ -18,7 +18,7 @@ export interface InspectorContext {
   readonly shards: ShardNames
 }
 
-/** Tells what of a record is not in the database yet. */
+/** Reads the changes of a record that are not in the database yet. */
 export class Inspector {
   readonly #context: InspectorContext
   readonly #fields: readonly Field[]

@@ -11,10 +11,10 @@ import type { RetryingConnection } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
 import { Batcher } from './batcher.js'
 
-/** A load that finds the ledger moved this often in a row gives up, after some seconds; each try takes one statement and one call. */
+/** A load gives up when the ledger has moved this often in a row, which takes some seconds. Each try takes one statement and one call. */
 const MAX_LOADS = 100
 const LONGEST_PAUSE = 50
-/** A load that takes longer than this, ms, only answers. */
+/** Ms. A load that takes longer answers, but does not cache the row. */
 const LEASE_TTL = 10_000
 
 export interface ReaderContext {
@@ -23,7 +23,7 @@ export interface ReaderContext {
   readonly connection: RetryingConnection
   readonly ttl: { readonly view: number; readonly missing: number }
   readonly shards: ShardNames
-  /** @returns the rows in the order of the keys, without those that cannot be read, which have an error by key */
+  /** @returns the rows that can be read, in the order of the keys, and an error by key for each of the others */
   snapshot(shard: number, keys: readonly string[]): Promise<Snapshot & { readonly unreadable: ReadonlyMap<string, Error> }>
   onAdopted(shard: number, ledger: string | null): void
 }
@@ -35,10 +35,10 @@ interface Wanted {
 }
 
 /**
- * Reads views, and loads those that are not there: from the database, with what it does not have yet laid over it.
+ * Reads cached rows. If one is missing, it loads the row from the database and applies the changes that are not in the database yet.
  *
- * A miss comes with a lease, and misses under one lease share one load. The lease ends with the first statement that changes the row
- * outside of write-behind, so that a later miss has another lease and a load of its own, which sees that statement.
+ * A miss comes with a lease, and misses under one lease share one load. The first statement that changes the row outside of write-behind ends the lease.
+ * So a later miss has another lease and a load of its own, which sees that statement.
  */
 export class Reader {
   readonly #context: ReaderContext
@@ -53,19 +53,19 @@ export class Reader {
     this.#context = context
     this.#fields = plainFields(context.model).map((field) => ({ name: field.name, start: startOf(field) }))
     this.#names = this.#fields.map(({ name }) => name)
-    // A look at the views may be over when the next one comes: nobody joins it.
+    // A read of cached rows is too short to be joined.
     this.#views = new Batcher((shard, keys) => this.#read(shard, keys), false, recordsInACall(1))
     this.#loads = new Batcher((shard, requests) => this.#loadAll(shard, requests), true, recordsInACall(this.#names.length + 3))
   }
 
-  /** Values of the fields that are not the key, in the order of the model. */
+  /** The stored texts of the fields that are not in the key, in the order of the model. */
   find<R>(shard: number, key: string, toRow: (view: CachedRow) => R): Promise<R> {
     return this.#views
       .get(shard, key)
       .then((found) => (isLease(found) ? this.#loads.get(shard, `${found.lease} ${key}`).then(toRow) : toRow(found)))
   }
 
-  /** Makes the views of records that have none. */
+  /** Caches the rows of the records that are not cached. */
   async load(keys: readonly string[]): Promise<void> {
     const { count } = this.#context.shards
     await Promise.all(keys.map((key) => this.find(shardOf(key, count), key, () => undefined)))
@@ -73,7 +73,7 @@ export class Reader {
 
   #read(shard: number, keys: readonly string[]): Promise<(CachedRow | Lease)[]> {
     const { store, shards } = this.#context
-    // A read that is sent again has another name: the first one may arrive when the lease that it gave was dropped.
+    // Each attempt has a name of its own, because the first one may arrive after its lease was dropped.
     return this.#ask(() => store.read(shards.prefix(shard), `${this.#id}.${++this.#reads}`, LEASE_TTL, this.#names, keys))
   }
 
@@ -117,7 +117,7 @@ function isLease(found: CachedRow | Lease): found is Lease {
   return typeof found === 'object' && !Array.isArray(found)
 }
 
-/** A request of a load is a lease and a key, neither of which has a space. */
+/** The request for a load is a lease, a space and a key. Neither contains a space. */
 function toWanted(request: string): Wanted {
   const space = request.indexOf(' ')
   return { lease: request.slice(0, space), key: request.slice(space + 1), answer: undefined }

@@ -11,7 +11,7 @@ export interface DirectWriterContext {
   readonly model: Model
   readonly database: { write(change: RowChange): Promise<void> }
   readonly holds: { during<T>(scope: Scope, statement: (hold: Hold) => Promise<T>): Promise<T> }
-  /** Flushes what another process has written behind of a record. */
+  /** Flushes a record that a process with the strategy `write-behind` has written. */
   flush(key: string): Promise<void>
 }
 
@@ -45,7 +45,7 @@ export class DirectWriter {
     return writing
   }
 
-  /** Resolves when no write is under way. */
+  /** Resolves when no write is in flight. */
   async stop(): Promise<void> {
     await Promise.allSettled(this.#underWay)
   }

@@ -7,9 +7,9 @@ const MAX_KEYS = 250
 export type Owned = readonly string[] | 'all'
 
 /**
- * The records of one shard that this process has written and that may not be in the database yet. It may name records that are, because a
- * writer only learns of a flush when a later write finds the shard clean. It never lacks one that is not, except records that the database
- * refuses.
+ * The records of one shard that this process has written and that may not be in the database yet. Some may already be there, because a writer
+ * learns of a flush only when a later write finds the shard clean. Except for refused records, no record is missing here that is not in the
+ * database.
  */
 export class OwnRecords {
   readonly #keys = new Set<string>()
