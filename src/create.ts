@@ -6,6 +6,8 @@ import { ConfigurationError } from './errors.js'
 import { createEvents, type Events } from './events.js'
 import { Barrier } from './flush/barrier.js'
 import { Semaphore } from './flush/semaphore.js'
+import { describe } from './model/describe.js'
+import { isObject } from './model/key.js'
 import type { Model, Models } from './model/model.js'
 import type { ModelCache } from './model-cache.js'
 import { type Options, type Policy, type ResolvedOptions, type ResolvedPolicy, resolveOptions, resolvePolicy } from './options.js'
@@ -59,6 +61,7 @@ export type Cache<M extends Models, P extends Policies<M>> = WriteBehind<Pick<M,
  * @throws PersistError, TimeoutError when records of a model whose strategy was changed could not be flushed
  */
 export async function createWriteBehind<const M extends Models, const P extends Policies<M>>(setup: Setup<M, P>): Promise<Cache<M, P>> {
+  checkSetup(setup)
   const { prisma, redis, models, policies, ...given } = setup
   const options = resolveOptions(given)
   const resolved = Object.entries(policies).map(([name, policy]) => ({ name, policy: resolvePolicy(models, name, policy ?? {}) }))
@@ -78,6 +81,20 @@ export async function createWriteBehind<const M extends Models, const P extends 
     for (const service of services) void service.stop()
     throw redact(error)
   }
+}
+
+/** @throws ConfigurationError that names the part, what it expects, and what it got. Connections checks `redis` */
+function checkSetup(setup: Partial<Record<keyof Setup<Models, Policies<Models>>, unknown>>): void {
+  const expect = (isMet: boolean, part: string, expected: string, got: unknown) => {
+    if (!isMet) throw new ConfigurationError(`${part}: expected ${expected}, got ${describe(got)}`)
+  }
+  expect(isObject(setup), 'createWriteBehind', '{ prisma, redis, models, policies }', setup)
+  const { prisma, models, policies } = setup
+  expect(typeof (prisma as Partial<SqlClient> | undefined)?.$queryRawUnsafe === 'function', 'prisma', 'a Prisma client', prisma)
+  expect(isObject(models), 'models', 'the models of the generated file', models)
+  expect(isObject(policies), 'policies', 'an object with a policy for each model to cache', policies)
+  for (const [name, policy] of Object.entries(policies as object))
+    expect(policy === undefined || isObject(policy), `policies.${name}`, 'an object', policy)
 }
 
 interface Assembly<M extends Models> {

@@ -15,3 +15,15 @@ test.each([
   const refused = createWriteBehind({ prisma: counters.database.prisma, redis, models, ...options })
   await expect(refused).rejects.toMatchObject({ code: 'CONFIGURATION', message: expect.stringMatching(message) })
 })
+
+test.each([
+  [undefined, /^createWriteBehind: expected \{ prisma, redis, models, policies \}, got undefined$/],
+  [{}, /^prisma: expected a Prisma client, got undefined$/],
+  [{ prisma: {} }, /^prisma: expected a Prisma client, got /],
+  [{ prisma: { $queryRawUnsafe() {} } }, /^models: expected the models of the generated file, got undefined$/],
+  [{ prisma: { $queryRawUnsafe() {} }, models }, /^policies: expected an object with a policy for each model to cache, got undefined$/],
+  [{ prisma: { $queryRawUnsafe() {} }, models, policies: { counter: 5 } }, /^policies\.counter: expected an object, got 5$/],
+  [{ prisma: { $queryRawUnsafe() {} }, models, policies: { counter: {} } }, /^redis: expected a connection of ioredis, got undefined$/],
+])('a setup that lacks a part is refused: %j', async (setup, message) => {
+  await expect(createWriteBehind(setup as never)).rejects.toMatchObject({ code: 'CONFIGURATION', message: expect.stringMatching(message) })
+})

@@ -179,4 +179,11 @@ export const START: readonly Mutant[] = [
     'this.#stopped = true\n    clearTimeout(this.#timer)',
     'void this.#timer',
   ),
+  mutant(
+    'a policy that is no object counts as the defaults',
+    'options',
+    'create.ts',
+    'expect(policy === undefined || isObject(policy),',
+    'expect(policy !== null,',
+  ),
 ]
