@@ -16,14 +16,16 @@ test.each([
   await expect(refused).rejects.toMatchObject({ code: 'CONFIGURATION', message: expect.stringMatching(message) })
 })
 
+const prisma = { $queryRawUnsafe() {} }
+
 test.each([
-  [undefined, /^createWriteBehind: expected \{ prisma, redis, models, policies \}, got undefined$/],
-  [{}, /^prisma: expected a Prisma client, got undefined$/],
-  [{ prisma: {} }, /^prisma: expected a Prisma client, got /],
-  [{ prisma: { $queryRawUnsafe() {} } }, /^models: expected the models of the generated file, got undefined$/],
-  [{ prisma: { $queryRawUnsafe() {} }, models }, /^policies: expected an object with a policy for each model to cache, got undefined$/],
-  [{ prisma: { $queryRawUnsafe() {} }, models, policies: { counter: 5 } }, /^policies\.counter: expected an object, got 5$/],
-  [{ prisma: { $queryRawUnsafe() {} }, models, policies: { counter: {} } }, /^redis: expected a connection of ioredis, got undefined$/],
-])('a setup that lacks a part is refused: %j', async (setup, message) => {
+  ['nothing', undefined, /^createWriteBehind: expected \{ prisma, redis, models, policies \}, got undefined$/],
+  ['no client', {}, /^prisma: expected a Prisma client, got undefined$/],
+  ['another client', { prisma: {} }, /^prisma: expected a Prisma client, got /],
+  ['no models', { prisma }, /^models: expected the models of the generated file, got undefined$/],
+  ['no policies', { prisma, models }, /^policies: expected an object with a policy for each model to cache, got undefined$/],
+  ['a policy that is a number', { prisma, models, policies: { counter: 5 } }, /^policies\.counter: expected an object, got 5$/],
+  ['no connection', { prisma, models, policies: { counter: {} } }, /^redis: expected a connection of ioredis, got undefined$/],
+])('a setup with %s is refused', async (_, setup, message) => {
   await expect(createWriteBehind(setup as never)).rejects.toMatchObject({ code: 'CONFIGURATION', message: expect.stringMatching(message) })
 })
