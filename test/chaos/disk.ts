@@ -38,17 +38,30 @@ export async function unmount(folder: string): Promise<void> {
 
 /** Fills the disk to the last block. Redis writes meanwhile, so the last blocks are taken one by one. */
 export async function fill(folder: string): Promise<void> {
-  const { bsize, bavail } = await statfs(folder)
+  const { bsize } = await statfs(folder)
   const ballast = await open(join(folder, BALLAST), 'w')
   try {
-    const large = Math.max(0, bavail - MARGIN)
-    if (large > 0) await run('fallocate', ['-l', String(bsize * large), join(folder, BALLAST)])
+    const large = await allocate(folder, bsize)
     const block = Buffer.alloc(bsize)
     for (let n = large; ; n++) await ballast.write(block, 0, bsize, n * bsize)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
   } finally {
     await ballast.close()
+  }
+}
+
+/** Takes most blocks at once, and resolves to their number. If Redis has written more than the margin meanwhile, it tries again. */
+async function allocate(folder: string, bsize: number): Promise<number> {
+  for (;;) {
+    const blocks = (await statfs(folder)).bavail - MARGIN
+    if (blocks <= 0) return 0
+    try {
+      await run('fallocate', ['-l', String(bsize * blocks), join(folder, BALLAST)])
+      return blocks
+    } catch (error) {
+      if (!String((error as { stderr?: string }).stderr).includes('No space left')) throw error
+    }
   }
 }
 
