@@ -122,12 +122,19 @@ function toFailure(error: unknown): { status: number; message: string } {
   return isTheirs ? { status, message: 'The request is malformed.' } : { status: 500, message: 'The request failed.' }
 }
 
-/** Answers at once when Redis is away, because Bull Board's own commands would wait for Redis silently. */
+/** Answers when Redis is away or goes away meanwhile, because Bull Board's own commands would wait for Redis silently. */
 function requireRedis(queues: DashboardOptions['cache']['queues']): RequestHandler {
   return async (_request, response, next) => {
     const client = await queues[0]?.backend.client
-    if (client === undefined || client.status === 'ready') return next()
-    response.status(503).type('text').send('Redis cannot be reached, or the cache is closed. Open /status to see what is wrong.')
+    if (client === undefined) return next()
+    const refuse = () => {
+      if (response.headersSent) response.destroy()
+      else response.status(503).type('text').send('Redis cannot be reached, or the cache is closed. Open /status to see what is wrong.')
+    }
+    if (client.status !== 'ready') return refuse()
+    client.once('close', refuse)
+    response.once('close', () => client.off('close', refuse))
+    next()
   }
 }
 

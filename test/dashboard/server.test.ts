@@ -1,7 +1,10 @@
+import { setTimeout } from 'node:timers/promises'
+import { Redis } from 'ioredis'
 import { describe, expect, test } from 'vitest'
 import { Dashboard } from '../../dashboard/server.js'
 import { ConfigurationError } from '../../src/index.js'
-import { CREDENTIALS, send, startCache, startDashboard, useDashboards } from './stage.js'
+import { startRedis } from '../environment/redis.js'
+import { CREDENTIALS, ending, send, startCache, startDashboard, useDashboards } from './stage.js'
 
 useDashboards()
 
@@ -12,6 +15,19 @@ test('the status of a closed cache says what is wrong', async () => {
   await cache.close()
   const { status, body } = await send(`${url}/status`)
   expect([status, JSON.parse(body)]).toEqual([503, { problem: 'the cache is closed' }])
+})
+
+test('a request that waits for Redis is answered when Redis goes away', async () => {
+  const server = await startRedis()
+  ending.push(() => server.stop())
+  const { cache } = await startCache({ redis: new Redis(server.url, { lazyConnect: true }) })
+  const url = await startDashboard({ cache })
+  expect((await send(`${url}/queues/api/queues`)).status).toBe(200)
+  await server.kill('SIGSTOP')
+  const waiting = send(`${url}/queues/api/queues`)
+  await setTimeout(500)
+  await server.kill('SIGKILL')
+  expect(await waiting).toMatchObject({ status: 503, body: expect.stringContaining('/status') })
 })
 
 describe('access', () => {

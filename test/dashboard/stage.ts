@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 import { text } from 'node:stream/consumers'
+import type { Redis } from 'ioredis'
 import { afterEach } from 'vitest'
 import { Dashboard, type DashboardOptions } from '../../dashboard/server.js'
 import { models } from '../../generated/write-behind.js'
@@ -21,8 +22,15 @@ export function useDashboards(): void {
   })
 }
 
+interface CacheOptions extends Options {
+  readonly database?: TestDatabase
+  /** By default the Redis of the environment. */
+  readonly redis?: Redis
+  readonly pageView?: Policy
+}
+
 /** A cache on a database of its own. Unless `options` say otherwise, only the job brings a change of a page view to the database. */
-export async function startCache({ database, ...options }: { database?: TestDatabase; pageView?: Policy } & Options = {}) {
+export async function startCache({ database, redis: server, ...options }: CacheOptions = {}) {
   const own = database ?? (await createDatabase())
   if (database === undefined) ending.push(() => own.drop())
   const { redis, namespace, clean } = createRedis()
@@ -30,7 +38,15 @@ export async function startCache({ database, ...options }: { database?: TestData
   const { pageView = { debounce: NEVER, maxWait: NEVER }, ...rest } = options
   const atOnce = { debounce: 0, maxWait: 1, shards: 1, attempts: 1, backoff: 10 }
   const policies = { counter: atOnce, reading: atOnce, pageView }
-  const cache = await createWriteBehind({ prisma: own.prisma, redis, models, policies, namespace, sweepInterval: NEVER, ...rest })
+  const cache = await createWriteBehind({
+    prisma: own.prisma,
+    redis: server ?? redis,
+    models,
+    policies,
+    namespace,
+    sweepInterval: NEVER,
+    ...rest,
+  })
   ending.push(() => cache.close({ deadline: 100 }))
   return { cache, database: own, namespace }
 }
