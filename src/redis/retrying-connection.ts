@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { type ConfigurationError, UnavailableError, WriteBehindError } from '../errors.js'
 import { problemOf } from './connection.js'
 import { isFault, isFinal, mayHaveArrived, NoAnswer } from './failed-call.js'
-import { named, withoutArguments } from './refusal.js'
+import { isReply, named, withoutArguments } from './refusal.js'
 
 /**
  * Bytes a ms of the slowest link to Redis. Nobody can see when the operating system has sent the last byte that it was given, so this speed tells how
@@ -85,7 +85,9 @@ export class RetryingConnection {
     let sent = false
     let cause: unknown
     for (;;) {
-      if (this.#redis.status !== 'ready' && !(await this.#ready(deadline))) throw new NoAnswer(sent, problemOf(this.#redis) ?? cause)
+      if (this.#redis.status !== 'ready' && !(await this.#ready(deadline))) {
+        throw new NoAnswer(sent, isReply(cause) ? cause : (problemOf(this.#redis) ?? cause))
+      }
       try {
         const pause = before?.()
         if (pause !== undefined) await pause
@@ -96,7 +98,8 @@ export class RetryingConnection {
         // The refusal is about this attempt. An earlier one may have been carried out.
         if (isFinal(error)) throw sent ? new NoAnswer(sent, error) : error
         sent ||= mayHaveArrived(error)
-        cause = error
+        // What Redis said says more than how the connection failed afterwards.
+        if (isReply(error) || !isReply(cause)) cause = error
       }
       await new Promise((resolve) => setTimeout(resolve, Math.min(50, msUntil(deadline))))
       if (performance.now() >= deadline) throw new NoAnswer(sent, cause)

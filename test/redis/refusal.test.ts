@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { WriteBehindError } from '../../src/index.js'
 import { type Caches, create, failureOf, open, opened, redis, server, still, useConnections } from './connections.js'
@@ -102,12 +103,25 @@ describe('an error of Redis', () => {
     const ended: string[] = []
     const write = failureOf(cache.counter.increment({ name: 'a' }, { value: 1 })).then((error) => ended.push('write') && error)
     const later = failureOf(cache.counter.findUnique({ where: { name: 'a' } }))
-      .then(() => new Promise((resolve) => setTimeout(resolve, 1000)))
+      .then(() => setTimeout(1000))
       .then(() => ended.push('later'))
     expect(await write).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('NOREPLICAS') })
     await later
     expect(ended).toEqual(['write', 'later'])
     await redis.config('SET', 'min-replicas-to-write', 0)
+  })
+
+  test('is the reason that is given, even if the connection is lost afterwards', async () => {
+    const cache = await create(open({ port: server.port }), still, { writeTimeout: 2000 })
+    await redis.config('SET', 'min-replicas-to-write', 1)
+    const write = failureOf(cache.counter.increment({ name: 'a' }, { value: 1 }))
+    await setTimeout(1000)
+    const kill = setInterval(() => void redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'), 5)
+    const failure = await write
+    clearInterval(kill)
+    await redis.config('SET', 'min-replicas-to-write', 0)
+    expect(failure).toBeInstanceOf(WriteBehindError)
+    expect(failure?.message).toContain('NOREPLICAS')
   })
 
   test('that refuses the password is named, and does not tell it', async () => {

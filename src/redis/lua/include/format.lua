@@ -1,8 +1,8 @@
--- The bytes of what is stored. docs/format.md has the table; src/redis/format.ts has the same names for TypeScript.
--- scripts.ts puts the values in the place of the names when it assembles a script: as local variables of write.lua they would be held by the
--- functions that use them, and a function costs the more the more variables it holds. Positions count from 1.
+-- The positions of bytes in stored values. docs/format.md has the tables, and src/redis/format.ts has the same names for TypeScript.
+-- inline.ts puts the values in the place of the names when it assembles a script. As local variables of write.lua they would be held by the functions
+-- that use them, and a function that holds more variables costs more. Positions count from 1.
 
--- A packed change: when it is due (1 to DUE_END), when it was first written, its state, the flag of its view, its extras, then its fields.
+-- A packed change: when it is due (1 to DUE_END), when it was first written, its state, the flag of its cached row, its extras, then its fields.
 local DUE_END = 13
 local SINCE = 14
 local SINCE_END = 26
