@@ -1,18 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
 /**
- * Tests that need a process of their own. They measure times, start processes, change what the whole process shares, or leave something behind.
+ * Tests that need a process of their own. They measure times, change what the whole process shares, or leave something behind.
  * All others share a few processes, because the imports of a file cost more than most files do.
  */
 const ALONE = [
-  'test/{bench,chaos,demo,equivalence,examples,failpoint-processes,failpoints,package,prefixes}.test.ts',
-  'test/{redaction,schedules,secrets,serverless,sizes,strategy-schedules}.test.ts',
-  'test/{dashboard,telemetry}/*.test.ts',
-  'test/extension/quacking.test.ts',
+  'test/{redaction,schedules,secrets,strategy-schedules}.test.ts',
+  'test/telemetry/*.test.ts',
   'test/flush/{crafted-jobs,queue-state,semaphore,sweeper,worker}.test.ts',
   'test/redis/{refusal,slow-connection}.test.ts',
   'test/start/{clock,confirmation}.test.ts',
-  'test/write/stopped-process.test.ts',
 ]
 
 /** Machines that run tests are busy, and their hosts may take most of their time: impatience is no test of the library. */
