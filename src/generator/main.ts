@@ -8,7 +8,7 @@ import { toModels } from './models.js'
 
 const LIBRARY = 'write-behind'
 
-// A default import, because the package is CommonJS whose names Node cannot see.
+// This is a default import, because the package is CommonJS, and Node cannot see its names.
 helper.generatorHandler({
   onManifest: () => ({ prettyName: 'write-behind models', defaultOutput: '../generated/write-behind.ts' }),
   onGenerate: generate,

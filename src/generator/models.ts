@@ -1,4 +1,4 @@
-/** Makes the library's models of Prisma's DMMF. It collects everything that cannot be written behind, and throws it as one error. */
+/** Turns Prisma's DMMF into the library's models. It collects everything that cannot be written behind, and throws it as one error. */
 import type { DMMF } from '@prisma/generator-helper'
 import type { Field, Ledger, Model, Models, Provider, Relations, ScalarType } from '../model/model.js'
 import { SCALARS } from '../model/scalars.js'
@@ -12,7 +12,7 @@ import { toRelations } from './relations.js'
 
 export interface Schema {
   readonly datamodel: DMMF.Datamodel
-  /** Text of the Prisma schema; the texts of all its files in one. */
+  /** The text of the Prisma schema. If it has several files, their texts are joined. */
   readonly text: string
   readonly provider: string | undefined
 }
@@ -37,7 +37,7 @@ interface Context {
 }
 
 const SELECT_MODELS = 'Without `models = ["…"]` in the generator block every model is cached; name there the ones to cache.'
-/** Functions of `@default(…)` whose values no column has as its default. */
+/** Functions of `@default(…)` that Prisma carries out itself, so that the column has no such default. */
 const MADE_BY_PRISMA: ReadonlySet<string> = new Set(['uuid', 'cuid', 'ulid', 'nanoid'])
 
 /** @throws ConfigurationError naming every `Model.field` that cannot be written behind. */
@@ -159,7 +159,7 @@ function refuseKeyField(model: DMMF.Model, field: Field, refuse: Refuse): void {
   refuse(`${model.name}.${field.name}`, `a key of type ${type} has no single text; use another type for the key, or leave the model out`)
 }
 
-/** Refuses fields that the DMMF does not show, because an insert could not fill them. */
+/** Refuses required fields that the DMMF does not show, because an insert could not fill them. */
 function refuseHiddenFields(model: DMMF.Model, { blocks, refuse }: Context): void {
   for (const [name, declaration] of blocks.get(model.name)?.fields ?? []) {
     const subject = `${model.name}.${name}`

@@ -16,7 +16,7 @@ const REFUSED_ROWS: Readonly<Record<string, string>> = {
     'a column that is NOT NULL gets no value, since only shard, batch and recent are written; give the others a default, or let them be null',
 }
 
-/** @param step that failed with `error` */
+/** @param step the step that failed with `error` */
 export async function describeRefusal(ask: Ask, error: unknown, step: 'inspect' | 'bind', models: readonly Model[]): Promise<string> {
   const code = classify(error).databaseCode ?? ''
   if (await refusesAll(ask, code))
@@ -28,7 +28,7 @@ export async function describeRefusal(ask: Ask, error: unknown, step: 'inspect' 
   return `The ledger: ${tables.join(' or ')} does not take the row that says whose it is: ${cause} (${code})`
 }
 
-/** A connection that is refused carries out no statement, not even one that needs nothing. */
+/** Whether the connection is refused. Then it carries out no statement, not even one that needs no rights. */
 async function refusesAll(ask: Ask, code: string): Promise<boolean> {
   try {
     await ask('select 1')
