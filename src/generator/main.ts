@@ -29,7 +29,7 @@ function outputOf({ output }: GeneratorOptions['generator']): string {
   if (!file) throw new ConfigurationError('the generator block needs an `output`')
   if (!/(?<!\.d)\.[cm]?ts$/.test(file))
     throw new ConfigurationError(
-      `generator option output: expected the name of a TypeScript file (.ts, .mts or .cts), as TypeScript is what is written into it; got ${JSON.stringify(basename(file))}`,
+      `generator option output: expected the name of a TypeScript file (.ts, .mts or .cts), because the generator writes TypeScript; got ${JSON.stringify(basename(file))}`,
     )
   return file
 }
