@@ -1,6 +1,6 @@
 import { OwnError } from '../redaction.js'
 
-/** Refusals for a state of Redis that passes by itself. Redis has not begun the command. */
+/** Refusals because of a state of Redis that passes without help. Redis has not begun the command. */
 const PASSING = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOREPLICAS|UNBLOCKED)\b/
 
 /** Other refusals of commands that Redis has not begun. */
