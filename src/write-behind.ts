@@ -194,7 +194,7 @@ export class WriteBehind<C extends Models = NoModels> {
     const left = await this.#left(grace)
     await Promise.allSettled(this.#models.map(({ scheduler }) => within(grace, scheduler.stop())))
     await Promise.allSettled(this.#models.map(({ worker }) => within(grace, worker.abandon())))
-    // Not waited for, because a Redis or a database that is away would hold up the close.
+    // The close does not wait for this, because a Redis or a database that is away would delay it.
     void stopAll(this.#services)
     return { flushed, ...left }
   }
@@ -205,7 +205,7 @@ export class WriteBehind<C extends Models = NoModels> {
   }
 }
 
-/** What a drain that succeeds has to report. */
+/** A drain that succeeds has no error to report. */
 function nothing(): undefined {}
 
 async function stopAll(services: readonly Stoppable[]): Promise<void> {

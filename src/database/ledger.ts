@@ -23,12 +23,12 @@ function holds({ batch, recent }: LedgerRow, id: string): boolean {
   return batch === id || recent.includes(id)
 }
 
-/** What the ledger holds when the rows that a batch replaces are deleted, and the rest of the batch is not written yet. */
+/** The text in the ledger when the rows that a batch replaces are deleted, and the other part of the batch is not written yet. */
 export function deletesId(id: string): string {
   return `deletes:${id}`
 }
 
-/** What the ledger holds when a batch was refused. */
+/** The text in the ledger when a batch was refused. */
 export function voidId(id: string): string {
   return `void:${id}`
 }

@@ -10,7 +10,7 @@ export interface Failure {
   readonly databaseCode: string | undefined
   /** The constraint that refuses the row. It is a name from the catalog, and never a value. */
   readonly constraint?: string | undefined
-  /** What an operator can do about it. It stands in the message. */
+  /** What an operator can do about it. The message contains it. */
   readonly hint?: string | undefined
   /** What the code means, if the text of an outage does not say it. */
   readonly explanation?: string | undefined

@@ -29,7 +29,7 @@ type Query = () => Promise<unknown>
  */
 export class PassThrough {
   readonly #barrier: Pick<Barrier, 'flush' | 'flushRecord'>
-  /** By their names in the Prisma schema. */
+  /** The models by their names in the Prisma schema. */
   readonly #models: ReadonlyMap<string, PassThroughModel>
 
   constructor(barrier: Pick<Barrier, 'flush' | 'flushRecord'>, models: readonly PassThroughModel[]) {

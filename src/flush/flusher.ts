@@ -68,9 +68,9 @@ type Step = 'settled' | { readonly findings: Findings } | { readonly ledger: str
  *   findings are only in this process: if it dies, the batch is in flight, and the next flusher finds them anew.
  * - **void.** The ledger holds `void:<id>`. From now on no statement can apply the batch, not even that of a worker which was paused before
  *   it sent it. If the process dies, the next statement meets the void id, and the batch is examined again.
- * - **divided.** Only some records are refused, or nobody can say which. Redis has put these records, or one half, behind the batch, and
- *   given the others a new id. Both parts are still claimed, and follow one after the other. A batch only becomes smaller, so that this
- *   ends. If the process dies, the next claim returns the part that is first.
+ * - **divided.** Only some records are refused, or nobody can say which. These records, or one half, now wait behind the batch, and the other records
+ *   go on under a new id. Both parts are still claimed, and follow one after the other. A batch only becomes smaller, so this ends. If the process
+ *   dies, the next claim returns the part that is first.
  * - **parked.** All records of the batch are refused. Each is a dead letter now: its change is a pending change again, composed with what
  *   was written since, and the reason is listed. It is claimed when its own job retries it, when a flush asks for it, or when it is written
  *   again. If the process dies on the way, the next script that changes the shard ends the move.

@@ -85,7 +85,7 @@ export interface Model extends TableName {
   readonly provider: Provider
   /** Names of the key fields, in the order of `@id` or `@@id`. */
   readonly key: readonly string[]
-  /** For a compound key, the name under which Prisma's `where` takes it: `device_metric`. */
+  /** For a compound key, its name in Prisma's `where`: `device_metric`. */
   readonly compoundKey?: string
   /** Every scalar and enum field, key fields included, in the order of the schema. Relations are left out. */
   readonly fields: readonly Field[]

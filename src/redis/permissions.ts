@@ -55,7 +55,10 @@ export async function checkPermissions(redis: Redis, connection: RetryingConnect
   )
 }
 
-/** Checks again whenever the connection was opened anew. A call that lacks a right fails by itself, and this reports which right it is. */
+/**
+ * Checks the rights again whenever the connection was opened anew. A call without a right fails in any case; this check reports which right is
+ * missing.
+ */
 export function watchPermissions(
   redis: Redis,
   connection: RetryingConnection,
