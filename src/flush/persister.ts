@@ -110,7 +110,10 @@ function persistErrorOf(error: unknown): PersistError {
   throw error
 }
 
-/** Whether the batch counts as refused. A batch that the server stops because it takes too long does so, because its parts may succeed. */
+/**
+ * Whether the batch counts as refused. If the server stops a batch of several records because it takes too long, it counts as refused, because its
+ * parts may succeed.
+ */
 function isRefusal(error: PersistError, { size }: Batch): boolean {
   return error.code === 'REFUSED' || (wasCancelled(error) && size > 1)
 }
