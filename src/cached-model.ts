@@ -22,14 +22,17 @@ import { Writer } from './write/writer.js'
 
 /** Options of the connections that BullMQ uses. */
 export const QUEUE_CONNECTION = {
-  /** Ms. A job whose connection has died holds its shard until the connection is given up. Longer than the 10 s that BullMQ blocks. */
+  /**
+   * Ms after which a dead connection is given up. Until then a job on this connection keeps its shard. The time must be longer than the 10 s for
+   * which BullMQ blocks.
+   */
   socketTimeout: 15_000,
 }
 
 /** A hold lasts for as long as this many statements may take. */
 const HOLD_STATEMENTS = 2
 
-/** All that serves one model. Each consumer declares the few members that it needs as an interface of its own. */
+/** All parts that serve one model. Each consumer declares the few members that it needs in an interface of its own. */
 export interface CachedModel {
   /** Name of the model's delegate: `pageView` for the model PageView. */
   readonly name: string
@@ -53,7 +56,7 @@ export interface Shared {
   readonly dialect: Dialect
   readonly options: ResolvedOptions
   readonly events: Events
-  /** Those of the application's calls. Flushes have one of their own, because the latency of the calls counts. */
+  /** The connections for the application's calls. Flushes have a connection of their own, because the latency of the calls counts. */
   readonly connections: Connections
   /** For flushes. */
   readonly store: Store

@@ -5,14 +5,15 @@ import { describe } from './model/describe.js'
 const DEADLINE = 10_000
 const DRAINS: readonly Drain[] = ['all', 'own', 'none']
 
-/** Which records a close flushes: those of all processes, those that this process has written, or none. */
+/** Which records a close flushes: the records of all processes, the records that this process has written, or none. */
 export type Drain = 'all' | 'own' | 'none'
 
 export interface CloseOptions {
   /**
    * Which records to flush before the connections are closed:
-   * - `all`: those of all processes
-   * - `own`: those that this process has written and that may not be in the database yet; of a shard with more than 250 of them, all records
+   * - `all`: the records of all processes
+   * - `own`: the records that this process has written and that may not be in the database yet. If a shard has more than 250 of them, all its records
+   *   are flushed
    * - `none`
    *
    * The others stay in Redis, and the workers flush them.

@@ -25,8 +25,8 @@ import { loadQueueTelemetry, loadTelemetry } from './telemetry/load.js'
 import { WriteBehind } from './write-behind.js'
 
 /**
- * How many claims are sent to Redis at the same time. Redis answers commands that arrived together when it has carried out the last of them, so that the
- * database would wait for the claims of all shards. Two keep Redis busy.
+ * How many claims are sent to Redis at the same time. If commands arrive together, Redis sends all answers only after the last command. So with more
+ * claims, the database would wait for the claims of all shards. Two claims keep Redis busy.
  */
 const CLAIMS_UNDER_WAY = 2
 
@@ -104,7 +104,7 @@ interface Assembly<M extends Models> {
   readonly options: ResolvedOptions
   readonly events: Events
   readonly connections: Connections
-  /** What was started, to be stopped by a close, or when the start fails. */
+  /** The parts that were started. A close stops them, and so does a start that fails. */
   readonly services: Stoppable[]
   readonly dialect: Dialect
 }

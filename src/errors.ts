@@ -1,6 +1,6 @@
 import { messageOf, OwnError } from './redaction.js'
 
-/** Codes are stable: match on them, not on messages. Each class has one code, except PersistError, which has the last three. */
+/** Codes are stable. Match on them, and not on messages. Each class has one code; only PersistError has three, the last ones in this list. */
 export type ErrorCode =
   | 'INVALID_INPUT'
   | 'CONFIGURATION'
@@ -42,7 +42,7 @@ export class WriteBehindError extends OwnError {
 
 /** The arguments of a call do not fit the model. Nothing was stored. */
 export class InvalidInputError extends WriteBehindError {
-  /** The field or argument that is wrong; `undefined` when it is the whole call. */
+  /** The field or argument that is wrong; `undefined` when the whole call is wrong. */
   readonly field: string | undefined
   readonly expected: string
   readonly got: string
@@ -136,8 +136,8 @@ export class TimeoutError extends WriteBehindError {
 }
 
 /**
- * A call in a transaction concerns records with writes that are not in the database yet, and these could not be flushed first, because the transaction
- * has locked rows that the flush waits for, or holds the last connection of the pool. Roll the transaction back, and flush before it begins.
+ * A call in a transaction concerns records with writes that are not in the database yet. They could not be flushed before the call: the transaction
+ * has locked rows for which the flush waits, or it has the last connection of the pool. Roll the transaction back, and flush before it begins.
  */
 export class TransactionBlockedError extends WriteBehindError {
   constructor(model: string, cause: unknown) {
@@ -168,7 +168,10 @@ export class PersistError extends WriteBehindError {
   }
 }
 
-/** For a record whose change in Redis is damaged, or was put there by somebody else. Nothing was stored. The change is kept as it is, and is parked. */
+/**
+ * The error for a record whose change in Redis is damaged, or was put there by somebody else. Nothing was stored. The change is kept as it is, and is
+ * parked.
+ */
 export function unreadableError(model: string, key: string | undefined): PersistError {
   return new PersistError('REFUSED', `${model}: the change in Redis cannot be read`, undefined, { model, key })
 }

@@ -8,7 +8,7 @@ export interface WrittenEvent {
   readonly shard: number
   /** How many records the call has changed. */
   readonly records: number
-  /** How many writes were accepted. Writes that were merged into one operation count one each. */
+  /** How many writes were accepted. Each write counts, also if several were folded into one operation. */
   readonly writes: number
 }
 
@@ -28,7 +28,10 @@ export interface FlushedEvent {
   readonly shard: number
   readonly batch: string
   readonly records: number
-  /** How many rows the statement wrote: fewer than `records` if updates or deletes found no row. If its answer was lost, the same as `records`. */
+  /**
+   * How many rows the statement wrote. There are fewer than `records` if updates or deletes found no row. If the answer of the statement was lost,
+   * this is `records`.
+   */
   readonly rows: number
   /** How many writes the shard accepted between the last claim and the claim of this batch. */
   readonly writes: number
@@ -61,7 +64,7 @@ export interface UnparkedEvent {
 export interface AdoptedEvent {
   readonly model: string
   readonly shard: number
-  /** The batch whose flush found it out; `undefined` if a read did. */
+  /** The batch whose flush found this out; `undefined` if a read found it out. */
   readonly batch: string | undefined
   /** Id of the last batch that is in the database; `null` if there is none. */
   readonly ledger: string | null
@@ -71,19 +74,23 @@ export interface AdoptedEvent {
 export interface FailureEvent {
   /**
    * What failed, and what happens next:
-   * - `schedule`: no job was made for a dirty shard; the sweeper finds the shard
-   * - `flush`: a flush job failed, and is tried again; or the flush of a close failed, and its records stay in Redis
+   * - `schedule`: no job could be made for a dirty shard; the sweeper finds the shard
+   * - `flush`: a flush job failed, and is tried again. Or the flush of a `close()` failed, and its records stay in Redis
    * - `sweep`: a sweep failed; the next one comes
    * - `redis`: a connection was lost; it is opened again
-   * - `queue`: a connection of BullMQ was lost, and is opened again; or the queue of a model is paused, limited or broken, which is said once
+   * - `queue`: a connection of BullMQ was lost, and is opened again. Or the queue of a model is paused, limited or broken; the event says this once
    * - `release`: a hold could not be released; it expires by itself
    * - `listener`: a listener of these events threw; it is not called again for this event
    * - `safety`: Redis may lose writes, or has lost some
-   * - `confirm`: the database could not be confirmed as the right one with a fitting schema; it is asked again, and nothing is flushed before
+   * - `confirm`: it is not confirmed that the database is the right one and fits the schema. The database is asked again, and nothing is flushed
+   *   before that
    */
   readonly step: 'schedule' | 'flush' | 'sweep' | 'redis' | 'queue' | 'release' | 'listener' | 'safety' | 'confirm'
   readonly model: string | undefined
-  /** An error of another library keeps its class, its code and its stack. It keeps its message only if that is known to contain no values. */
+  /**
+   * An error of another library keeps its class, its code and its stack. It keeps its message only if the library knows that this message contains no
+   * values.
+   */
   readonly error: WriteBehindError | Error
 }
 
@@ -100,8 +107,8 @@ export interface EventMap {
 export type Events = EventEmitter<EventMap>
 
 /**
- * An emitter whose listeners cannot break what they listen to. If a listener throws or rejects, the other listeners are still called, and its error is
- * emitted as a `failure` of the step `listener`. If nobody listens to `failure`, or that listener fails too, the error becomes a process warning.
+ * An emitter whose listeners cannot break the code that emits. If a listener throws or rejects, the other listeners are still called, and its error
+ * is emitted as a `failure` of the step `listener`. If nobody listens to `failure`, or that listener fails too, the error becomes a process warning.
  */
 export function createEvents(): Events {
   return new Guarded() as EventEmitter as Events

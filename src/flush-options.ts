@@ -11,19 +11,19 @@ const FLUSH_TIMEOUT = 30_000
 /** The models of a cache, where it does not matter which they are. */
 export type NoModels = Readonly<Record<never, Model>>
 
-/** What to flush: everything; with `model`, the name of its delegate, that model; with `key` too, that record. */
+/** What to flush. Without `model` everything is flushed; with `model` (the name of its delegate) that model; with `key`, too, that record. */
 export type FlushOptions<C extends Models = NoModels> = {
   /** Ms. @default 30000 */
   timeout?: number
 } & ({ model?: undefined; key?: undefined } | { [N in keyof C & string]: { model: N; key?: Where<C[N]> | undefined } }[keyof C & string])
 
-/** What a flush needs to know of a cached model to find it by its name. */
+/** What a flush must know of a cached model to find the model by its name. */
 interface NamedModel {
   readonly name: string
   readonly model: Model
 }
 
-/** One or all models, perhaps one record, and ms. */
+/** One model or all models, one record if a key was given, and the timeout in ms. */
 export interface FlushTarget<T> {
   readonly models: readonly T[]
   /** Given only with one model. */

@@ -60,7 +60,7 @@ export interface ModelCacheContext<M extends Model> {
  * - OutcomeUnknownError: the write may have been stored, or not
  *
  * Errors of a write with one of the other strategies:
- * - ParkedError, TimeoutError: an earlier write of the record, written behind, could not be flushed first; nothing is written
+ * - ParkedError, TimeoutError: an earlier write of the record, made with `write-behind`, could not be flushed first; nothing is written
  * - PersistError: the database refused the write, or its answer was lost
  */
 export class ModelCache<M extends Model = Model> {
@@ -121,20 +121,20 @@ export class ModelCache<M extends Model = Model> {
   }
 
   /**
-   * Raises Int, BigInt, Float, Decimal and DateTime fields to values that are larger: a high score, a last-seen. Null gives way to any
-   * value. A missing row is inserted with the values and the defaults; that needs a default, or null, in every other field.
+   * Raises Int, BigInt, Float, Decimal and DateTime fields to the given values, if these are larger: for a high score, or a last-seen time. A field
+   * that is null takes any value. A missing row is inserted with the values and the defaults; that needs a default, or null, in every other field.
    */
   max<B extends Bounds<M>>(where: Where<M>, values: Inserting<M, B, keyof Bounds<M>>): Promise<void> {
     return this.#write(() => this.#compiler.max(where, values))
   }
 
-  /** Lowers fields to values that are smaller, as `max` raises them: a best time, a first-seen. */
+  /** Lowers fields to the given values, if these are smaller, as `max` raises them: for a best time, or a first-seen time. */
   min<B extends Bounds<M>>(where: Where<M>, values: Inserting<M, B, keyof Bounds<M>>): Promise<void> {
     return this.#write(() => this.#compiler.min(where, values))
   }
 
   /**
-   * The row, all acknowledged writes included; null when it is missing.
+   * Returns the row with all acknowledged writes; null when the row is missing.
    * @throws PersistError when it has to be loaded and the database does not answer, or holds what the model cannot
    */
   findUnique<S extends Select<M> | undefined = undefined>(args: FindUniqueArgs<M, S>): Promise<Selected<M, S> | null> {
@@ -147,8 +147,8 @@ export class ModelCache<M extends Model = Model> {
   }
 
   /**
-   * The rows of some keys, in their order, all acknowledged writes included; null where a row is missing. Those that are not in Redis are
-   * loaded together. Not a snapshot: each row is as it was when it was read.
+   * Returns the rows of some keys, in the order of the keys, with all acknowledged writes; null for a row that is missing. Rows that are not in Redis
+   * are loaded together. The result is no snapshot: each row is as it was when it was read.
    * @throws PersistError when rows have to be loaded and the database does not answer, or holds what the model cannot
    */
   async findMany<S extends Select<M> | undefined = undefined>(args: FindManyArgs<M, S>): Promise<(Selected<M, S> | null)[]> {
@@ -168,7 +168,8 @@ export class ModelCache<M extends Model = Model> {
   }
 
   /**
-   * Drops the view, after somebody else has changed the row. Writes that are not in the database yet stay, and are laid over the row again.
+   * Drops the cached row. Call it after somebody else has changed the row. Writes that are not in the database yet stay, and are added to the row
+   * when it is loaded again.
    * @throws UnavailableError when Redis could not be reached
    */
   async invalidate(where: Where<M>): Promise<void> {

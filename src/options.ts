@@ -18,11 +18,11 @@ export interface Policy {
    */
   queries?: 'stale' | 'flush'
   /**
-   * Ms without a write after which a record is due to be flushed. A record that is written again and again may be due later by an eighth of that,
-   * at most 100 ms. If its shard has just been flushed, the flush waits for up to another debounce, at most 250 ms. @default 1000
+   * Ms: a record is due to be flushed when nobody has written it for this long. If it is written again and again, it may be due up to an eighth of a
+   * debounce later, at most 100 ms. If its shard has just been flushed, the flush waits for up to another debounce, at most 250 ms. @default 1000
    */
   debounce?: number
-  /** Ms after its first unflushed write at which a record is due at the latest. @default 5000 */
+  /** Ms: a record is due at the latest this long after its first unflushed write. @default 5000 */
   maxWait?: number
   /**
    * Number of shards of the model. The records of one shard are flushed in order, and different shards are flushed at the same time. Change it only while
@@ -30,21 +30,21 @@ export interface Policy {
    */
   shards?: number
   /**
-   * Highest number of records in a batch, which is one SQL statement. A batch has fewer if they take more than 4 MiB, or after statements that took
-   * longer than half a second. @default 1000
+   * Highest number of records in a batch, which is one SQL statement. A batch has fewer if its changes would take more than 4 MiB, or if earlier
+   * statements took longer than half a second. @default 1000
    */
   batchSize?: number
   /** Whether a dirty shard gets one job, or each dirty record one of its own, so that Bull Board shows every key. @default 'shard' */
   jobs?: 'shard' | 'record'
   /**
-   * Highest number of dirty records of the model, not counting those of batches in flight. Each shard takes its share, `maxDirty / shards`. A full shard
-   * refuses writes to records that have no pending change, with BacklogFullError. @default 1000000
+   * Highest number of records of the model with a pending change. Records of a batch in flight do not count. Each shard takes its share, `maxDirty /
+   * shards`. A full shard refuses writes to records that have no pending change, with BacklogFullError. @default 1000000
    */
   maxDirty?: number
   /**
-   * Highest number of bytes of one write to a record: its key, and its values as Redis holds them. At most 64 MiB. The writes of one record that wait
-   * for a flush may have twice as many together. A larger write is refused with InvalidInputError; the Prisma extension sends it to the database instead. A
-   * worker needs about 16 bytes of heap for each byte. @default 4194304
+   * Highest number of bytes of one write: the key of the record, and the values as Redis stores them. At most 64 MiB. All writes of one record that
+   * wait for a flush may have twice as many together. A larger write is refused with InvalidInputError; the Prisma extension sends it to the database
+   * instead. A worker needs about 16 bytes of heap for each byte. @default 4194304
    */
   maxRecordSize?: number
   /** Ms that the cached row of a clean record stays in Redis. @default 60000 */
@@ -52,7 +52,8 @@ export interface Policy {
   /** Ms that Redis remembers that a row does not exist. @default 5000 */
   missingTtl?: number
   /**
-   * How many times a failing flush job is tried before it is listed as failed. The sweeper makes a new job then; for a parked record, after 5 minutes.
+   * How many times a failing flush job is tried before BullMQ lists it as failed. After that the sweeper makes a new job. For a parked record it does
+   * so after 5 minutes.
    * @default 20
    */
   attempts?: number
@@ -68,17 +69,18 @@ export interface Options {
   namespace?: string
   /** Highest number of batches that one process persists at the same time. Keep it below the size of Prisma's connection pool. @default 4 */
   concurrency?: number
-  /** Ms between two looks of a worker for overdue shards that have no job. @default 2000 */
+  /** Ms between two sweeps of a worker. A sweep looks for overdue shards that have no job. @default 2000 */
   sweepInterval?: number
   /**
-   * Ms without an answer of Redis after which a call fails: a read with UnavailableError; a write with OutcomeUnknownError, or with UnavailableError if it
-   * was never sent. Only silence counts. The time begins when the last byte of the call has left, or could have left at 256 KB/s, and stands still while
-   * an answer comes in. @default 10000
+   * Ms: a call fails if Redis does not answer it for this long. A read fails with UnavailableError. A write fails with OutcomeUnknownError, or with
+   * UnavailableError if it was never sent. Only silence counts: the time begins when the last byte of the call was sent, or could have been sent at
+   * 256 KB/s, and stands still while an answer comes in. @default 10000
    */
   writeTimeout?: number
   /**
-   * Ms without an answer after which a statement counts as failed by an outage. It is tried again, and the ledger ensures that it is applied once. The
-   * timeout ends the wait of the flush, but does not free the connection: give Prisma's pool a timeout too (`query_timeout` of pg). @default 30000
+   * Ms: a statement without an answer for this long counts as an outage. It is tried again, and the ledger ensures that it is applied once. The
+   * timeout only ends the wait of the flush, and does not free the connection. So give Prisma's pool a timeout, too (`query_timeout` of pg). @default
+   * 30000
    */
   statementTimeout?: number
   /**
@@ -91,7 +93,8 @@ export interface Options {
   /**
    * What this process does.
    * - `all`: it can read, write, flush and run workers
-   * - `writer`: the same without workers, with 2 connections to Redis instead of 6. For serverless functions and other processes of which there are many
+   * - `writer`: it can do the same, but run no workers. It has 2 connections to Redis instead of 6. Use it for serverless functions, and for other
+   *   processes of which there are many
    * @default 'all'
    */
   role?: 'all' | 'writer'
@@ -141,7 +144,7 @@ const OPTION_CHOICES: Choices<ResolvedOptions> = {
 const SMALLEST: Partial<Record<keyof Policy | keyof Options, number>> = { debounce: 0 }
 /** The upper limit of every number. A time in ms has 13 digits, and still has 13 when this is added. */
 const LARGEST = 1e12
-/** The upper limit of what Node's timers are set to, because longer timers fire at once. */
+/** The upper limit of times for which a Node timer is set. Node fires a timer at once if its time is too long. */
 const LONGEST_TIMER = 1e9
 /** Bytes. */
 const LARGEST_RECORD = 64 * 2 ** 20

@@ -31,7 +31,7 @@ const REDIS_WORDS = new Set(
   ).split(' '),
 )
 
-/** The kind of an error within a script or a transaction, which stands behind the first word of the reply. A quoted text does not match. */
+/** The kind of an error within a script or a transaction. It comes after the first word of the reply. A quoted text does not match. */
 const INNER_WORDS: readonly (readonly [word: string, text: RegExp])[] = [
   ['OOM', /(^|[ :])-?OOM command not allowed /],
   ['READONLY', /(^|[ :])-?READONLY You can't write against a read only /],

@@ -1,10 +1,10 @@
 /**
- * The contract of everything that runs: workers, sweepers, looks at Redis and at the database.
- * Both methods can be called at any time, and any number of times.
+ * The contract of everything that runs: workers, sweepers, and the parts that check Redis and the database again and again. Both methods can be
+ * called at any time, and any number of times.
  */
 export interface Service extends Stoppable {
   /**
-   * Begins. Resolves when the service works. Further calls do nothing, and resolve with the first one. A service that was stopped stays
+   * Starts the service, and resolves when it works. Further calls do nothing, and resolve when the first one does. A service that was stopped stays
    * stopped.
    */
   start(): Promise<void>

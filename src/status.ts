@@ -19,7 +19,7 @@ export interface ModelStatus {
   readonly rows: number
   /** Batches acknowledged since then. */
   readonly batches: number
-  /** Ms that the most overdue record has been due, not counting the time by which later writes put it off; 0 if no record is due. */
+  /** Ms since the most overdue record has been due; 0 if no record is due. The time by which later writes delayed it does not count. */
   readonly overdue: number
   /**
    * State of the queue of flush jobs:

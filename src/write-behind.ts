@@ -32,15 +32,15 @@ interface WriteBehindContext {
   readonly barrier: Barrier
   readonly calls: OpenCalls
   readonly role: ResolvedOptions['role']
-  /** What the models stand on: stopped last, in this order. */
+  /** The parts that all models need. They are stopped last, in this order. */
   readonly services: readonly Stoppable[]
 }
 
 /** Everything but the models, which createWriteBehind adds by name. */
 export class WriteBehind<C extends Models = NoModels> {
   /**
-   * Emits `written`, `flushed`, `parked`, `unparked`, `adopted`, `backlog` and `failure`, each for what this process does. A listener that throws
-   * breaks nothing.
+   * Emits `written`, `flushed`, `parked`, `unparked`, `adopted`, `backlog` and `failure` for what this process does. A listener that throws breaks
+   * nothing.
    */
   readonly events: Events
   readonly #models: readonly CachedModel[]
@@ -98,8 +98,8 @@ export class WriteBehind<C extends Models = NoModels> {
 
   /**
    * For `prisma.$extends(cache.extension())`. A call on the extended client goes through the cache if it is about one record of a model with a
-   * policy. Before any other call, what it needs of the cache is flushed first. docs/extension.md says which call goes where. Apply it after your
-   * other extensions.
+   * policy. Before any other call, the library flushes the records that the call concerns. docs/extension.md says which call goes where. Apply it
+   * after your other extensions.
    */
   extension(): Extension {
     return createExtension({ models: this.#models, barrier: this.#barrier, isClosed: () => this.#closing !== undefined })
@@ -120,7 +120,8 @@ export class WriteBehind<C extends Models = NoModels> {
   }
 
   /**
-   * Flushes as `flush` does, and reports instead of throwing. For a function that a schedule calls, in place of a worker that runs all the time.
+   * Flushes as `flush` does, and reports a failure instead of throwing it. Use it in a function that a schedule calls, in place of a worker that runs
+   * all the time.
    * @throws InvalidInputError when an option is unknown or malformed
    * @throws ClosedError
    */
@@ -193,7 +194,7 @@ export class WriteBehind<C extends Models = NoModels> {
     const left = await this.#left(grace)
     await Promise.allSettled(this.#models.map(({ scheduler }) => within(grace, scheduler.stop())))
     await Promise.allSettled(this.#models.map(({ worker }) => within(grace, worker.abandon())))
-    // Not waited for, because a Redis or a database that is away would hold up the close.
+    // The close does not wait for this, because a Redis or a database that is away would delay it.
     void stopAll(this.#services)
     return { flushed, ...left }
   }
@@ -204,7 +205,7 @@ export class WriteBehind<C extends Models = NoModels> {
   }
 }
 
-/** What a drain that succeeds has to report. */
+/** A drain that succeeds has no error to report. */
 function nothing(): undefined {}
 
 async function stopAll(services: readonly Stoppable[]): Promise<void> {

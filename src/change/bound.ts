@@ -1,7 +1,7 @@
 /**
- * Increments, maxima and minima of a field as one function of its value: x → min(max(x + amount, lower), upper). Two such functions compose to a third
- * one, in whatever order the calls came. lua/include/bounds.lua does the same in Redis. A null stays null under increments, and becomes the first bound
- * that it meets. From then on it is a value like any other.
+ * Increments, maxima and minima of a field as one function of its value: x → min(max(x + amount, lower), upper). Two such functions compose to a
+ * third one, whatever the order of the calls is. lua/include/bounds.lua does the same in Redis. A null stays null under increments, and becomes the
+ * first bound that it meets. From then on it is a value like any other.
  */
 import { NULL } from '../model/codec.js'
 

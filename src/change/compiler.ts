@@ -85,7 +85,7 @@ export class Compiler {
     return { key, shape: this.#shapes.intern('create', this.#fields.names, NO_NAMES, NO_NAMES), values }
   }
 
-  /** The same operation on a condition: it is done only if the cached row meets the condition, and its answer is the row. */
+  /** Returns the same operation with a condition: it is carried out only if the cached row fulfils the condition, and its answer is the row. */
   conditional({ key, shape, values }: Operation, condition: Condition, row: readonly string[] = NO_NAMES): Operation {
     return { key, shape: this.#shapes.conditional(shape, condition, this.#fields.names), values: [...values, ...row] }
   }

@@ -1,6 +1,6 @@
 /**
- * Copies the texts of most changes into the rows of the statement as they are. All changes of a form have each text at the same place of the row. So
- * the places are found out once for each form, and afterwards only the length of a text is looked at.
+ * Copies the texts of most changes into the rows of the statement as they are. In all changes of a form, each text belongs to the same place of the
+ * row. So these places are found out once for each form. After that only the length of a text is checked.
  */
 
 import { NULL } from '../model/codec.js'
@@ -40,7 +40,7 @@ export interface CopiedChange {
  * @returns `undefined` if changes of this form cannot be copied
  */
 export function learnCopy(count: number, fields: readonly Field[], read: (texts: readonly string[]) => RecordChange): Copy | undefined {
-  // Only a null begins with NUL. So these texts are no values, and if they come out as they are, all other texts would, too.
+  // Only a null begins with NUL. So these texts are no values. If `read` does not change them, it would not change any other text.
   const samples = Array.from({ length: count }, (_, n) => NULL + n)
   const change = read(samples)
   const { kind, pattern, regular } = change

@@ -12,7 +12,7 @@ import { larger, smaller } from './bound.js'
  */
 export type OperationKind = 'update' | 'upsert' | 'create' | 'delete'
 
-/** The operation is done only if the cached row says that the row is there, that it is missing, or (`known`) one of both. */
+/** The operation is carried out only if the cached row says that the row is there, that it is missing, or (`known`) either of these. */
 export type Condition = 'there' | 'missing' | 'known'
 
 /** The kind of an operation and the names of its fields. Operations of one shape are sent under one header, and two of one record may be folded. */

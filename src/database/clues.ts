@@ -5,25 +5,25 @@ export interface Clues {
   /** The database's own code. */
   readonly code: string | undefined
   readonly prismaCode: string | undefined
-  /** What a driver adapter of Prisma calls it. */
+  /** The name that a driver adapter of Prisma gives the failure. */
   readonly kind: string | undefined
-  /** Named by the driver in a field of its own. */
+  /** The constraint that the driver names in a field of its own. */
   readonly constraint: string | undefined
-  /** They may hold values of the row. */
+  /** The texts of the messages. They may hold values of the row. */
   readonly messages: readonly string[]
 }
 
 /** How a database writes its codes and names. */
 export interface CodeStyle {
-  /** What may be a code of the database. */
+  /** Matches a text that may be a code of the database. */
   readonly code: RegExp
-  /** Characters of the longest name in the catalog. */
+  /** The highest number of characters of a name in the catalog. */
   readonly longestName: number
 }
 
 /** PL/pgSQL's own SQLSTATEs begin with P0. */
 const PRISMA_CODE = /^P[1-9]\d{3}$/
-/** Prisma's codes of refused rows, and of a schema that does not fit, which reach us without a code of the database. */
+/** Prisma's codes for refused rows and for a schema that does not fit. Such errors come without a code of the database. */
 const PRISMA_REFUSED = /^P20(00|02|03|04|05|06|07|11|12|13|19|20)$/
 const PRISMA_SCHEMA_MISMATCH = /^P202[12]$/
 /** The same, by the kinds of the driver adapters. */
@@ -31,7 +31,7 @@ const REFUSED_KINDS =
   /^(UniqueConstraintViolation|NullConstraintViolation|ForeignKeyConstraintViolation|LengthMismatch|ValueOutOfRange|InvalidInputValue|CheckConstraintViolation)$/
 const SCHEMA_KINDS = /^(TableDoesNotExist|ColumnNotFound|DatabaseDoesNotExist)$/
 
-/** Causes that are looked at: an error may be its own cause. */
+/** The highest number of causes that are read, because an error may be its own cause. */
 const MAX_CAUSES = 10
 
 export function cluesOf(error: unknown, style: CodeStyle): Clues {
@@ -40,7 +40,7 @@ export function cluesOf(error: unknown, style: CodeStyle): Clues {
   return clues
 }
 
-/** What the failure means by the words of Prisma alone. */
+/** What the failure means, as far as Prisma's words alone say it. */
 export function meaningToPrisma({ prismaCode, kind }: Clues): Failure['code'] {
   if (kind !== undefined && REFUSED_KINDS.test(kind)) return 'REFUSED'
   if (kind !== undefined && SCHEMA_KINDS.test(kind)) return 'SCHEMA_MISMATCH'
@@ -64,15 +64,15 @@ function collect(clues: Collected, error: Record<string, unknown>, { code: ownCo
 }
 
 /**
- * Reads the constraint that the driver names in a field of its own: pg as a text, Prisma's adapter as `index`. Other fields may come out of a
- * message, which is the text of whoever raised the error, and may quote a value as if it were a name.
+ * Reads the constraint that the driver names in a field of its own: pg as a text, Prisma's adapter as `index`. Other fields may come from a message.
+ * The author of a trigger may have written that message, and it may quote a value as if it were a name.
  */
 function nameOf(constraint: unknown, longest: number): string | undefined {
   const name = typeof constraint === 'object' && constraint !== null ? (constraint as { index?: unknown }).index : constraint
   return typeof name === 'string' && name.length <= longest ? name : undefined
 }
 
-/** The error, its causes, and what Prisma's driver adapter hangs below `meta`. */
+/** The error, its causes, and the errors that Prisma's driver adapter puts into `meta`. */
 function* causesOf(error: unknown): Generator<Record<string, unknown>> {
   let each = error
   for (let depth = 0; depth < MAX_CAUSES && typeof each === 'object' && each !== null; depth++) {

@@ -1,6 +1,6 @@
 /**
- * What write-behind asks of an SQL database. Each dialect answers in a folder of its own beside this file, and dialects.ts chooses one by the
- * provider of the Prisma schema. Nothing outside of that folder sees a statement, a type of the database, or one of its error codes.
+ * What write-behind needs of an SQL database. Each dialect has a folder of its own next to this file, and dialects.ts chooses one by the provider of
+ * the Prisma schema. No code outside of that folder sees a statement, a type of the database, or one of its error codes.
  */
 import type { RecordChange } from '../change/change.js'
 import type { CopiedChange } from '../change/copy.js'
@@ -12,7 +12,7 @@ import type { Failure } from './outcome.js'
 export interface SqlClient {
   /** Sends one raw statement, which is atomic by itself. */
   $queryRawUnsafe<T>(sql: string, ...values: unknown[]): Promise<T>
-  /** Sends several statements in a transaction. Without it, it takes more statements to find out which rows of a batch are refused. */
+  /** Sends several statements in a transaction. Without this method, it takes more statements to find out which rows of a batch are refused. */
   $transaction?(statements: never): Promise<unknown>
 }
 
@@ -27,14 +27,14 @@ export interface Dialect {
   server(client: Pick<SqlClient, '$queryRawUnsafe'>): Server
   /** Tells what an error of Prisma's client means. */
   classify(error: unknown): Failure
-  /** Whether raw SQL may change rows, as far as its text says. It may err on the side of a change. */
+  /** Whether raw SQL may change rows, as far as its text says. In doubt the answer is yes. */
   mayChange(sql: string): boolean
 }
 
 /** Persists batches of one model, voids them, and reads rows together with the ledger. @internal */
 export interface Database {
   /**
-   * Learns what has to be known of the driver. To be awaited before `prepare`.
+   * Finds out what the dialect must know of the driver. The caller awaits it before it calls `prepare`.
    * @throws PersistError
    */
   ready(): Promise<void>
@@ -56,22 +56,23 @@ export interface Database {
    */
   void(ledgerShard: string, head: BatchHead): Promise<VoidOutcome>
   /**
-   * Tells why the database does not carry out other statements now; `undefined`: it does. The others are the batch's own statement for no rows,
-   * which needs the same tables, columns and rights, and one that writes to the ledger's table.
+   * Tells why the database does not carry out other statements now; `undefined` if it does. It sends two test statements: the statement of the batch
+   * without any row, which needs the same tables, columns and rights, and one that writes to the ledger's table.
    */
   probe(prepared: Prepared): Promise<PersistError | undefined>
   /**
-   * Finds out which rows of a batch the database refuses, and why, by their position. It changes nothing, and what it finds is advice.
+   * Finds out which rows of a batch the database refuses, and why. The result has them by their position. It changes nothing, and its result is only
+   * advice.
    * @returns undefined if that could not be found out
    */
   trial(changes: readonly RowChange[]): Promise<ReadonlyMap<number, PersistError> | undefined>
   /**
-   * Writes one record at once, without the ledger. The statement is never sent again by itself.
+   * Writes one record at once, without the ledger. The library never sends this statement again.
    * @throws PersistError
    */
   write(change: RowChange): Promise<void>
   /**
-   * Reads the rows of the keys, in their order, and the ledger at the same moment.
+   * Reads the rows of the keys, in the order of the keys, and the ledger of the same moment.
    * @throws PersistError
    */
   snapshot(ledgerShard: string, keys: readonly string[]): Promise<RowSnapshot>
@@ -91,7 +92,7 @@ export interface Prepared {
   readonly [PREPARED]?: never
 }
 
-/** A batch, and the one after which it comes. @internal */
+/** The id of a batch, and the id of the batch before it. @internal */
 export interface BatchHead {
   readonly id: string
   readonly previous: string | null
@@ -103,9 +104,9 @@ export type PersistOutcome =
   | { readonly outcome: 'applied'; readonly rows: number }
   /** The rows were in the database before; the ledger may have moved on since. */
   | { readonly outcome: 'applied before'; readonly ledger: string }
-  /** The batch is void: it is to be split, or its one record parked. */
+  /** The batch is void. It has to be divided, or its one record has to be parked. */
   | { readonly outcome: 'void' }
-  /** The ledger is where neither this batch nor the one before it has left it. */
+  /** The ledger names neither this batch nor the one before it. */
   | { readonly outcome: 'elsewhere'; readonly ledger: string | null }
 
 /** @internal */
@@ -114,7 +115,7 @@ export type VoidOutcome = Exclude<PersistOutcome, { outcome: 'applied' }>
 /** Rows, and the ledger of the same moment. @internal */
 export interface RowSnapshot {
   readonly ledger: string | null
-  /** In the order of the keys, without rows that hold what the model cannot. `values` are stored texts; a missing row has none. */
+  /** The rows in the order of the keys, without rows whose values the model cannot have. `values` are stored texts; a missing row has none. */
   readonly rows: { key: string; values: string[] | undefined }[]
   /** Why rows cannot be read, by key. */
   readonly unreadable: ReadonlyMap<string, PersistError>
@@ -124,7 +125,7 @@ export interface RowSnapshot {
 export interface Server {
   /**
    * Compares the tables of the models, and their ledgers, with what the statements need.
-   * @throws ConfigurationError naming all that is missing, and what to do; or what the client throws
+   * @throws ConfigurationError that names all that is missing, and what to do; or what the client throws
    */
   inspect(models: readonly Model[]): Promise<void>
   /**
@@ -133,27 +134,30 @@ export interface Server {
    */
   identityRows(): Promise<IdentityRows>
   /**
-   * Tells why the database refused a step of the start, and what to do, in words of ours: a message of another library may quote anything.
-   * @param step that failed with `error`
+   * Tells why the database refused a step of the start, and what to do. The words are the library's own, because a message of another library may
+   * quote anything.
+   * @param step the step that failed with `error`
    */
   describeRefusal(error: unknown, step: 'inspect' | 'bind', models: readonly Model[]): Promise<string>
 }
 
-/** Gives the row in which a ledger says whose it is. @internal */
+/** Gives the row in which a ledger says to which namespace and place it belongs. @internal */
 export type IdentityRows = (ledger: Ledger, shard: string) => IdentityRow
 
 /** A row of a ledger that holds a random id, and the place where that id was made. @internal */
 export interface IdentityRow {
   read(): Promise<{ readonly here: Place; readonly found: LedgerIdentity | undefined }>
-  /** Does nothing if the row is there. The first of several processes decides, so that the row has to be read again afterwards. */
+  /**
+   * Inserts the row. Does nothing if the row is there: the first of several processes decides. So the caller has to read the row again afterwards.
+   */
   insert(identity: LedgerIdentity): Promise<void>
-  /** Does nothing unless the row has the old id, as another process may have replaced it. */
+  /** Replaces the id of the row. Does nothing unless the row has the old id, because another process may have replaced it. */
   replace(old: string, identity: LedgerIdentity): Promise<void>
 }
 
 /** Where a ledger is. A copy of the ledger is elsewhere. @internal */
 export interface Place {
-  /** What replicas share, and other servers have another of; '' where it is not to be had. */
+  /** An identifier that a server shares with its replicas and with no other server; '' if it cannot be read. */
   readonly system: string
   readonly database: string
   /** Quoted and qualified. */

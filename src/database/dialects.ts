@@ -3,11 +3,11 @@ import type { Model, Provider } from '../model/model.js'
 import type { Dialect } from './database.js'
 import { postgresql } from './postgresql/dialect.js'
 
-/** One line a dialect. */
+/** One line for each dialect. */
 const DIALECTS: Readonly<Record<Provider, Dialect>> = { postgresql }
 
 /**
- * The dialect of the database that the models are in. Where no model is used no statement is sent, and any dialect will do.
+ * The dialect of the database that has the models. If no model is used, no statement is sent, and any dialect is right.
  * @throws ConfigurationError if another release of the generator has emitted the models
  */
 export function dialectOf(models: readonly Pick<Model, 'name' | 'provider'>[]): Dialect {

@@ -1,18 +1,18 @@
 /**
- * What a failure of the database means to whoever sent the statement. A dialect tells it once, when it classifies the error; everybody else asks
- * the questions below, and never looks at a code.
+ * What a failure of the database means to the sender of the statement. Only the dialect looks at codes, when it classifies the error. All other code
+ * calls the functions below.
  */
 import { PersistError, WriteBehindError } from '../errors.js'
 
 export interface Failure {
   readonly code: PersistError['code']
-  /** What the database, its driver or Prisma calls the failure; undefined: nothing. */
+  /** The code that the database, its driver or Prisma gives the failure; undefined if there is none. */
   readonly databaseCode: string | undefined
   /** The constraint that refuses the row. It is a name from the catalog, and never a value. */
   readonly constraint?: string | undefined
-  /** What an operator can do about it. It stands in the message. */
+  /** What an operator can do about it. The message contains it. */
   readonly hint?: string | undefined
-  /** What the code stands for, where the text of an outage does not tell. */
+  /** What the code means, if the text of an outage does not say it. */
   readonly explanation?: string | undefined
   /** Somebody else inserted a row of the statement since the statement began. */
   readonly collided?: boolean
@@ -37,13 +37,13 @@ const TAKES_TOO_LONG = 'the statement of this record alone takes longer than sta
 
 /** The code of a statement that had no answer within `statementTimeout`. */
 const NO_ANSWER = 'no answer'
-/** A statement that keeps colliding is sent so often. After that the moment is not at fault. */
+/** How often a statement is sent that collides each time. After that the collisions are no accident. */
 const MAX_COLLISIONS = 20
 
-/** What the dialect said of each error. An error that is not in here means what its `code` says, and nothing more. */
+/** What the dialect has said about each error. An error that is not in this map means only what its `code` says. */
 const failures = new WeakMap<PersistError, Failure>()
 
-/** The cause stays out of reach of logs, because messages of databases contain values of the row. */
+/** The error has no cause, because logs would show it, and messages of databases contain values of the row. */
 export function toPersistError(model: string, failure: Failure): PersistError {
   const { code, databaseCode, constraint, hint } = failure
   const details = [databaseCode, constraint && `constraint ${constraint}`, hint].filter(Boolean).join(', ')
@@ -55,7 +55,7 @@ export function noAnswer(model: string): PersistError {
   return toPersistError(model, { code: 'OUTAGE', databaseCode: NO_ANSWER })
 }
 
-/** Makes a failure that turned out to be the record's own fault a refusal. */
+/** Turns a failure into a refusal, because the record turned out to be the reason for it. */
 export function toRefusal(error: PersistError): PersistError {
   const { code, message, databaseCode, model } = error
   if (code === 'REFUSED') return error
@@ -64,7 +64,7 @@ export function toRefusal(error: PersistError): PersistError {
   return remember(refusal, { ...failures.get(error), code: 'REFUSED', databaseCode })
 }
 
-/** Whether somebody else inserted a row of the statement meanwhile. Sent again, the statement finds that row. */
+/** Whether somebody else inserted a row of the statement meanwhile. If the statement is sent again, it finds that row. */
 export function hasCollided(error: PersistError): boolean {
   return failures.get(error)?.collided === true
 }
@@ -74,12 +74,12 @@ export function isWorthSendingAgain(error: unknown, attempts: number): boolean {
   return error instanceof PersistError && hasCollided(error) && attempts < MAX_COLLISIONS
 }
 
-/** Whether the server stopped the statement. In parts, such a batch may come through. */
+/** Whether the server stopped the statement. The parts of such a batch may succeed. */
 export function wasCancelled(error: PersistError): boolean {
   return failures.get(error)?.cancelled === true
 }
 
-/** Whether nothing came within `statementTimeout`. The statement may go on in the database. */
+/** Whether no answer came within `statementTimeout`. The statement may go on in the database. */
 export function isUnanswered({ databaseCode }: PersistError): boolean {
   return databaseCode === NO_ANSWER
 }
@@ -89,7 +89,7 @@ export function tookTooLong(error: PersistError): boolean {
   return wasCancelled(error) || isUnanswered(error)
 }
 
-/** Whether all records may fail so, even while the ledger can be written. */
+/** Whether all records may fail in this way, even while the ledger can be written. */
 export function mayConcernAll(error: PersistError): boolean {
   return error.code === 'SCHEMA_MISMATCH' || failures.get(error)?.exhausted === true
 }
@@ -99,10 +99,10 @@ export function mayLackConstraint(error: PersistError): boolean {
   return failures.get(error)?.lacksConstraint === true
 }
 
-/** Failures of what has to be done before a statement. */
+/** The errors of steps that come before a statement. */
 const ofPreparation = new WeakSet<object>()
 
-/** Runs what has to be done before a statement. If it fails, the statement was not sent. */
+/** Runs a step that comes before a statement. If the step fails, the statement was not sent. */
 export async function preparing<T>(task: Promise<T>): Promise<T> {
   try {
     return await task
@@ -112,12 +112,12 @@ export async function preparing<T>(task: Promise<T>): Promise<T> {
   }
 }
 
-/** What Prisma's query compiler says of arguments that it cannot read, under a name that other failures have, too. */
+/** What Prisma's query compiler says if it cannot read the arguments. Other failures have the same name. */
 const NOT_COMPILED = /^(Could not convert argument value|JSON Error)/m
 
 /**
- * Whether the statement that failed may have been carried out, or may be yet.
- * @param classify the dialect's
+ * Whether the statement that failed may have been carried out, or may still be carried out.
+ * @param classify the method of the dialect
  */
 export function isUndecided(error: unknown, classify: (error: unknown) => Failure): boolean {
   if (error instanceof Error && (ofPreparation.has(error) || wasNotSent(error))) return false

@@ -60,7 +60,7 @@ export function createExtension(context: ExtensionContext): Extension {
       name: 'write-behind',
       query: { $allOperations: (parameters: QueryParameters) => interceptor.intercept(toCall(parameters)) },
       client: {
-        // Called on `this`, because that client may have more extensions than this one.
+        // The call is made on `this`, because that client may have more extensions than this one.
         $transaction(this: unknown, ...args: unknown[]) {
           return transactions.run(args, (...given) => begin.apply(this, given))
         },

@@ -1,7 +1,7 @@
-/** Tells which transactions keep a snapshot: all their statements see the database as it was before the first one. */
+/** Tells which transactions keep a snapshot. All statements of such a transaction see the database as it was before the first one. */
 
 const SNAPSHOT = /^(repeatable ?read|snapshot|serializable)$/i
-/** SQL that chooses the isolation level. */
+/** Finds SQL that chooses the isolation level. */
 const CHOOSES_LEVEL = /\bisolation\s+level\b|\btransaction_isolation\b/i
 
 /** The parts of a client that are used here. The second one is not documented. */

@@ -7,9 +7,12 @@ import type { Holds, Scope } from '../read/holds.js'
 import type { Concern } from './surveyor.js'
 import type { TransactionScope } from './transactions.js'
 
-/** Ms. The same as the default of `cache.flush()`. */
+/** Ms that a flush may take. `cache.flush()` has the same default. */
 const FLUSH_TIMEOUT = 30_000
-/** Ms. Less than the default timeout of Prisma's transactions, because a flush that waits for a row which the transaction has locked never ends. */
+/**
+ * Ms that a flush within a transaction may take. The flush never ends if it waits for a row that the transaction has locked. So this is less than the
+ * default timeout of Prisma's transactions.
+ */
 const FLUSH_TIMEOUT_IN_TRANSACTION = 2000
 
 /** What the pass-through needs of a cached model. */
@@ -20,12 +23,13 @@ export interface PassThroughModel extends FlushableModel {
 type Query = () => Promise<unknown>
 
 /**
- * Sends a call to the database. Flushes the records that the call concerns first, because their pending changes are older than the call and must not
- * be applied after it. Holds the records that the call may change until it has ended, so that no cached row of theirs outlives it.
+ * Sends a call to the database. Before that, it flushes the records that the call concerns, because their pending changes are older than the call and
+ * must not be applied after it. It holds the records that the call may change until the call has ended, so that none of their old cached rows is left
+ * after it.
  */
 export class PassThrough {
   readonly #barrier: Pick<Barrier, 'flush' | 'flushRecord'>
-  /** By their names in the Prisma schema. */
+  /** The models by their names in the Prisma schema. */
   readonly #models: ReadonlyMap<string, PassThroughModel>
 
   constructor(barrier: Pick<Barrier, 'flush' | 'flushRecord'>, models: readonly PassThroughModel[]) {
@@ -33,7 +37,7 @@ export class PassThrough {
     this.#models = new Map(models.map((each) => [each.model.name, each]))
   }
 
-  /** @throws ParkedError when the database refuses an earlier write to a record that the call concerns, so that the call cannot see it */
+  /** @throws ParkedError when the database refuses an earlier write to a record that the call concerns. The call could not see that write */
   async pass(concerns: readonly Concern[], query: Query): Promise<unknown> {
     const deadline = performance.now() + FLUSH_TIMEOUT
     const created = concerns.find(({ scope }) => scope === 'returned')
@@ -94,7 +98,7 @@ export class PassThrough {
     return hold
   }
 
-  /** Takes the holds one after the other, then calls `next` with those of the held records that are dirty. */
+  /** Takes the holds one after the other. Then it calls `next` with the held records that are dirty. */
   #hold(concerns: readonly Concern[], dirty: readonly Concern[], next: (dirty: readonly Concern[]) => Promise<unknown>): Promise<unknown> {
     const [concern, ...others] = concerns
     if (concern === undefined) return next(dirty)
@@ -136,7 +140,7 @@ function blockedBy(error: unknown, model: string): unknown {
   return error instanceof TimeoutError ? new TransactionBlockedError(model, error) : error
 }
 
-/** The records that Redis may remember as missing, after a row was inserted whose key nobody knew before. */
+/** The call has inserted rows whose keys nobody knew before. Returns those of them that Redis may remember as missing. */
 function createdScope(model: Model, row: unknown): Scope {
   try {
     const key = keyOfRow(model, row)
@@ -146,11 +150,11 @@ function createdScope(model: Model, row: unknown): Scope {
     if (error instanceof InvalidInputError) return 'all'
     throw error
   }
-  // Nobody can have asked for a random key before, but numbers can be guessed.
+  // Nobody can have asked for a random key before. But somebody may have asked for a number.
   return model.fields.some(({ name, type }) => model.key.includes(name) && type !== 'String') ? 'all' : []
 }
 
-/** Lets a call go on that does not concern the parked records. */
+/** Ignores a ParkedError, because the call does not concern the parked records. */
 async function unlessParked(flush: Promise<void>): Promise<void> {
   try {
     await flush

@@ -8,7 +8,7 @@ export type Projection = Readonly<Record<string, boolean>>
 /** Reads `select` and `omit` of a call, and the `omit` that the client was made with. */
 export class Projector {
   readonly #names: readonly string[]
-  /** Projection that are only in the database (of types that the cache does not support). */
+  /** Fields that only the database has, because the generator leaves them out. */
   readonly #lacking: readonly string[]
   readonly #omitted: Arguments
   readonly #computing: boolean
@@ -26,7 +26,7 @@ export class Projector {
     this.#default = this.#without({})
   }
 
-  /** @returns `undefined` when the call asks for more than the fields of one row, or for something that Prisma refuses */
+  /** @returns `undefined` when the call asks for more than the fields of one row, or when Prisma would refuse the call */
   project({ select, omit, include }: Arguments): Projection | undefined {
     if (include !== undefined) return undefined
     if (select !== undefined) return omit === undefined ? this.#selected(select) : undefined

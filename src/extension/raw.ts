@@ -2,7 +2,7 @@ import type { Dialect } from '../database/database.js'
 import { dialectOf } from '../database/dialects.js'
 import type { Model } from '../model/model.js'
 
-/** Finds out from its text which models raw SQL is about. */
+/** Finds out from the text of raw SQL which models it is about. */
 export class RawTables {
   readonly #tables: readonly { name: string; pattern: RegExp }[]
   readonly #dialect: Dialect
@@ -22,7 +22,7 @@ export class RawTables {
   }
 }
 
-/** The SQL in the arguments of one of Prisma's raw calls: a tagged template, a typed query, or a string and its values. */
+/** Returns the SQL in the arguments of a raw call of Prisma: a tagged template, a typed query, or a string and its values. */
 export function textOf(args: unknown): string {
   const given = Array.isArray(args) ? args[0] : args
   if (typeof given === 'string') return given

@@ -11,7 +11,7 @@ import type { Writer } from '../write/writer.js'
 import { type Arguments, hasOthers } from './call.js'
 import type { Projection, Projector } from './projector.js'
 
-/** What the records of a cached model need of it. */
+/** What Records needs of a cached model. */
 export interface RecordsModel {
   readonly model: Model
   readonly shards: { readonly count: number }
@@ -20,15 +20,16 @@ export interface RecordsModel {
   readonly writer: Pick<Writer, 'writeIf'> | undefined
 }
 
-/** What the cache answers; `undefined` when the database has to answer. `failure`: the write was stored, but its row cannot be returned. */
+/** The answer of the cache; `undefined` when the database has to answer. `failure`: the write was stored, but its row cannot be returned. */
 export type Answered = { readonly result: unknown } | { readonly failure: PersistError } | undefined
 
-/** After this many loads in a row that left no cached row, a write goes to the database, because the row is being changed there. */
+/** The number of loads in a row that leave no cached row. After that a write goes to the database, because somebody is changing the row there. */
 const MAX_LOADS = 2
 
 /**
- * Answers the calls about one record, if the cache knows what Prisma would answer. It never refuses a call. A call that does not fit the model, that needs
- * a row which is missing, or that creates a row which exists is left to Prisma, which reports it in its own words.
+ * Answers the calls about one record, if the cache knows what Prisma would answer. It never refuses a call. It leaves some calls to Prisma, which
+ * then throws its own error: a call that does not fit the model, a call that needs a row which is missing, and a call that creates a row which
+ * exists.
  */
 export class Records {
   readonly #cached: RecordsModel
@@ -124,7 +125,7 @@ export class Records {
     return this.#cached.reader.find(shardOf(key, this.#cached.shards.count), key, (view) => view)
   }
 
-  /** The write is stored, so Prisma must not repeat it. Prisma too fails after the write if it cannot read the row. */
+  /** The write is stored, so Prisma must not repeat it. Plain Prisma, too, fails after the write if it cannot read the row. */
   #written(key: string, texts: readonly string[], fields: Projection): Answered {
     try {
       return this.#row(key, texts, fields)

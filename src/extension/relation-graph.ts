@@ -8,7 +8,10 @@ interface ForeignKey {
   readonly references: readonly string[]
 }
 
-/** An object within the arguments of a call, and the model that it is about: a row to be written, a filter, or an object that contains those. */
+/**
+ * An object within the arguments of a call, and the model that it is about. The object is a row to be written, a filter, or an object that contains
+ * such objects.
+ */
 interface Found {
   readonly model: string
   readonly object: Readonly<Record<string, unknown>>
@@ -18,7 +21,7 @@ interface Found {
 
 const NESTED_UPDATES = ['update', 'updateMany', 'upsert'] as const
 
-/** Finds out which models a call reaches over the relations of the schema. */
+/** Finds out which models a call reaches by the relations of the schema. */
 export class RelationGraph {
   readonly #relations: Relations
   readonly #foreignKeys: readonly ForeignKey[]
@@ -62,7 +65,7 @@ export class RelationGraph {
     return Object.entries(Object(data)).some(([name, value]) => value !== undefined && this.#relations[model]?.[name]?.single === true)
   }
 
-  /** The models whose rows the database also deletes or changes when the nested writes of a call delete or change rows. */
+  /** When the nested writes of a call delete or change rows, the database may also delete or change rows of other models. Returns these models. */
   nestedDependents(model: string, args: unknown): ReadonlySet<string> {
     const found = new Set<string>()
     const add = (names: ReadonlySet<string>) => {
@@ -78,8 +81,8 @@ export class RelationGraph {
   }
 
   /**
-   * The models whose rows refer to rows of this model, directly or over others. When rows of this model are deleted, or fields change that foreign keys
-   * refer to, the database deletes or changes the referring rows too, or refuses.
+   * The models whose rows refer to rows of this model, directly or by other models. When rows of this model are deleted, or fields change to which
+   * foreign keys refer, the database also deletes or changes the referring rows, or refuses.
    * @param changed names of the fields that change; left out when rows are deleted
    */
   dependents(model: string, changed?: readonly string[]): ReadonlySet<string> {

@@ -16,11 +16,14 @@ export interface SurveyedModel {
 export interface Concern {
   /** A cached model, by its name in the Prisma schema. */
   readonly model: string
-  /** `returned`: the record that the call creates, whose key is known only when the database returns it. */
+  /** `returned`: the record that the call creates. Its key is known only when the database returns it. */
   readonly scope: Scope | 'returned'
-  /** Whether the call may change the records, and not only read them or refer to them. */
+  /** Whether the call may change the records. Otherwise it only reads them or refers to them. */
   readonly changes: boolean
-  /** The call only refers to the records by foreign keys. They are flushed first, because the database refuses a reference to a row that is missing. */
+  /**
+   * Whether the call only refers to the records by foreign keys. They are flushed before it, because the database refuses a reference to a missing
+   * row.
+   */
   readonly referred?: boolean
 }
 
@@ -171,7 +174,7 @@ export class Surveyor {
   }
 }
 
-/** Drops the concerns about single records that a concern about their whole model covers. */
+/** Drops a concern about single records if there is another one about their whole model. */
 function merge(concerns: readonly Concern[]): Concern[] {
   const whole = new Map<string, Concern>()
   for (const { model, scope, changes, referred = false } of concerns) {

@@ -3,7 +3,7 @@ import type { Hold } from '../read/holds.js'
 import type { Isolation } from './isolation.js'
 import type { Concern } from './surveyor.js'
 
-/** What a call does to a record. Each grade includes those before it. */
+/** What a call does to a record. Each grade includes the grades before it. */
 const GRADES = ['refers', 'reads', 'changes'] as const
 
 function gradesFrom({ changes, referred }: Concern): readonly (typeof GRADES)[number][] {
@@ -12,7 +12,7 @@ function gradesFrom({ changes, referred }: Concern): readonly (typeof GRADES)[nu
 
 /** One transaction: what it concerns, and the holds that last until its end. */
 export class TransactionScope {
-  /** By model and grade, and perhaps key: resolves when the records are flushed and held. */
+  /** For each model and grade, and perhaps key: a promise that resolves when the records are flushed and held. */
   readonly #entered = new Map<string, Promise<void>>()
   readonly #holds: Hold[] = []
   readonly #changed = new Set<string>()
@@ -30,7 +30,7 @@ export class TransactionScope {
     return this.#changed
   }
 
-  /** From the next statement on, all statements see the database as that one does. */
+  /** Says that the transaction keeps a snapshot from its next statement on. */
   keepSnapshot(): void {
     this.#keepsSnapshot = true
   }
@@ -118,7 +118,7 @@ export class Transactions {
     this.#flush = flush
   }
 
-  /** A call that was not made within its $transaction gets a scope of its own. Its holds expire by themselves. */
+  /** A call that was not made in the async context of its $transaction gets a scope of its own. The holds of this scope expire by themselves. */
   get current(): TransactionScope {
     return this.#open ?? new TransactionScope()
   }

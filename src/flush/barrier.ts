@@ -1,4 +1,4 @@
-/** Flushes for whoever waits for it: `cache.flush()`, `close()`, the extension and a direct write. */
+/** Flushes for callers that wait for the end: `cache.flush()`, `close()`, the extension and direct writes. */
 import { ParkedError, TimeoutError } from '../errors.js'
 import type { Events } from '../events.js'
 import { ancestorsOf, inTiers } from '../model/ancestors.js'
@@ -31,8 +31,8 @@ export type Count = (records: number) => void
 const NONE: readonly FlushableModel[] = []
 
 /**
- * Resolves when all writes that were acknowledged before the call are in the database: those of all models, of one model, or of one record.
- * It repeats its steps during an outage until the deadline, and retries parked records. Deadlines are by performance.now().
+ * Resolves when all writes that were acknowledged before the call are in the database: the writes of all models, of one model, or of one record. It
+ * repeats its steps during an outage until the deadline, and retries parked records. Deadlines are by performance.now().
  *
  * A row can only be inserted after the rows that it refers to by foreign keys. So the models of those rows, the parents, are flushed first,
  * even if the call does not name them. A failure of a parent does not fail the call. If a row then lacks its parent, the database refuses
@@ -61,7 +61,7 @@ export class Barrier {
     await this.#retry.untilUp(undefined, deadline, this.#ready)
   }
 
-  /** Names all models of the cache, because each may be a parent of another. */
+  /** Takes all models of the cache, because each may be a parent of another. */
   serve(models: readonly FlushableModel[]): void {
     this.#all = models
   }
@@ -86,7 +86,7 @@ export class Barrier {
   }
 
   /**
-   * Flushes the records that this process has written. Where it has written too many of a shard to name them, the whole shard is flushed.
+   * Flushes the records that this process has written. If it has written too many records of a shard to name them, the whole shard is flushed.
    */
   async flushOwn(models: readonly WrittenModel[], deadline: number, count: Count): Promise<void> {
     const times = await this.#retry.untilUp(undefined, deadline, () => this.#store.times())
@@ -123,8 +123,8 @@ export class Barrier {
   }
 
   /**
-   * Retries the parked records of the models, parents first. If some are still refused, it retries those of their parents, too. It then
-   * repeats all as long as some heal, because the others may wait for these.
+   * Retries the parked records of the models, parents first. If some are still refused, it retries those of their parents, too. It repeats all this
+   * as long as some records succeed, because others may wait for them.
    */
   async #retryParked(
     models: readonly FlushableModel[],
@@ -150,7 +150,7 @@ export class Barrier {
     }
   }
 
-  /** Flushes records together. Then it tries those that are refused one by one, because each may wait for other parents. */
+  /** Flushes records together. Then it tries the refused ones one by one, because each may wait for other parents. */
   async #flushRecords(cached: FlushableModel, shard: number, keys: readonly string[], deadline: number, count: Count): Promise<void> {
     const deadly = await this.#parked(cached, shard, deadline)
     const refused = new Set(keys.filter((key) => deadly.get(key)))
@@ -184,7 +184,7 @@ export class Barrier {
 
   async #flushShard(cached: FlushableModel, shard: number, before: number, deadline: number, count: Count): Promise<void> {
     await this.#retry.untilUp(cached.model.name, deadline, async () => {
-      // Records that are refused on the way are reported later, when the parked ones are retried.
+      // A record that the database refuses here is reported later, when the parked records are retried.
       for (let complete = false; !complete; ) {
         if (performance.now() > deadline)
           throw new TimeoutError(`flush: the timeout passed before ${cached.model.name} was flushed; its records stay dirty in Redis`)
@@ -200,7 +200,7 @@ export class Barrier {
     return { refused: shards.flatMap(({ refused }) => refused), healed: shards.reduce((total, { healed }) => total + healed, 0) }
   }
 
-  /** @returns the keys that are still parked, and how many are not any more */
+  /** @returns the keys that are still parked, and the number of records that are not parked any more */
   async #retryShard(cached: FlushableModel, shard: number, deadline: number, count: Count): Promise<{ refused: string[]; healed: number }> {
     const before = await this.#parked(cached, shard, deadline)
     if (before.size === 0) return { refused: [], healed: 0 }

@@ -1,15 +1,15 @@
 /** Adapts the size of the next batches to the speed of the database. */
 import type { BatchLimits } from '../redis/replies.js'
 
-/** Bytes of changes in one batch: they limit what one script, one reply and one statement hold. */
+/** The highest number of bytes of changes in one batch. It limits the size of a script's work, of a reply and of a statement. */
 const MAX_BYTES = 4 * 1024 * 1024
-/** Ms that a statement should take at most: for so long it holds locks, and an acknowledgement may be late. */
+/** Ms that a statement should take at most, because it keeps its locks for that time, and delays the acknowledgement. */
 const TARGET = 500
 
 /**
- * How much the next batch may hold. A statement that takes longer than the target halves the number of records, unless its batch was
- * smaller than that already. A full batch whose statement takes less than half of the target doubles the number again, up to the policy's
- * `batchSize`.
+ * Decides how much the next batch may have. If a statement takes longer than the target, the number of records is halved, unless the batch was
+ * smaller than that already. If the batch was full and its statement takes less than half of the target, the number is doubled again, up to the
+ * policy's `batchSize`.
  */
 export class BatchSize {
   readonly #max: number

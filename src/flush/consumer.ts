@@ -1,10 +1,10 @@
-/** BullMQ's worker, mended where it would hang, spin or stop the queue. */
+/** BullMQ's worker, with corrections for cases in which it would hang, loop without a pause, or stop the queue. */
 import { Worker } from 'bullmq'
 import type { FlushJob, FlushJobData } from './job.js'
 
 /**
- * Ms without fetching jobs after Redis has answered with an error. BullMQ alone asks again at once, thousands of times a second if the
- * queue is broken.
+ * Ms for which no job is fetched after Redis has answered with an error. BullMQ would ask again at once, and thousands of times a second if the queue
+ * is broken.
  */
 const REST_AFTER_ERROR = 1000
 

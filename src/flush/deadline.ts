@@ -1,11 +1,11 @@
-/** Waits for a task no longer than until a deadline. */
+/** Waits for a task until a deadline, and no longer. */
 import { TimeoutError } from '../errors.js'
 
-/** Ms. A timer of Node's that is set to more fires at once. */
+/** Ms. Node fires a timer at once if it is set to a longer time. */
 const MAX_TIMER = 2 ** 31 - 1
 
 /**
- * @param deadline by performance.now(); one that is too far away for a timer never passes
+ * @param deadline by performance.now(). A deadline that is too far away for a timer never passes
  * @throws TimeoutError when the deadline passes before the task ends; the task goes on
  */
 export function within<T>(deadline: number, task: Promise<T>): Promise<T> {

@@ -10,7 +10,7 @@ import { type ChangeHead, UnreadableChangeError, unpackRecords } from '../redis/
 export interface DecodedBatch {
   /** Sorted by key. */
   readonly changes: readonly RowChange[]
-  /** When each record was first written since it was clean, ms by Redis' clock, in any order. */
+  /** The times at which each record was first written since it was clean: ms by Redis' clock, in any order. */
   readonly since: readonly number[]
 }
 
@@ -23,7 +23,7 @@ export interface EachDecoded {
   readonly refused: ReadonlyMap<number, PersistError>
 }
 
-/** Decodes the packed changes of a batch. This runs for every row, and is a good part of what a flush costs Node. */
+/** Decodes the packed changes of a batch. This runs for every row, and is a large part of the time that a flush takes in Node. */
 export class BatchDecoder {
   readonly #model: Model
   readonly #changes: ChangeReader
@@ -55,8 +55,8 @@ export class BatchDecoder {
 
   /**
    * Decodes record by record, and sets apart those that cannot be read.
-   * @param check throws PersistError for a change that is to be set apart, too
-   * @throws UnreadableChangeError if it cannot be told where a change ends
+   * @param check throws PersistError for a change that has to be set apart, too
+   * @throws UnreadableChangeError if nobody can tell where a change ends
    */
   decodeEach(packed: PackedRecords, check: (change: RowChange) => void): EachDecoded {
     const refused = new Map<number, PersistError>()
@@ -92,7 +92,8 @@ export class BatchDecoder {
 }
 
 /**
- * Whatever decoding throws, the records are at fault and not the database. So an unreadable change is parked, and holds up no other record.
+ * If decoding throws anything, the reason is in the records and not in the database. So an unreadable change is parked, and does not delay other
+ * records.
  */
 export function toDecodeError(model: string, error: unknown): PersistError {
   if (error instanceof PersistError) return error

@@ -19,7 +19,7 @@ import { type Findings, knownFindings, RefusalHandler } from './refusal-handler.
 import { emptyReport, type FlushReport } from './report.js'
 import { Semaphore } from './semaphore.js'
 
-/** This worker refused a batch that another one could read, because the two know different versions of the model. */
+/** The message if this worker refused a batch that another one has applied, because the two know different versions of the model. */
 const APPLIED_ELSEWHERE = 'another worker has written this batch to the database; it is acknowledged at the next attempt'
 
 const REFUSED_BEFORE = 'refused before'
@@ -46,7 +46,7 @@ export interface FlusherContext {
   readonly telemetry?: Pick<Telemetry, 'flush'> | undefined
 }
 
-/** What came of a batch: nothing is left to do, it is refused, or the ledger holds an id that it does not follow. */
+/** The result for a batch: nothing is left to do, or it is refused, or the ledger has another id than the one before it. */
 type Step = 'settled' | { readonly findings: Findings } | { readonly ledger: string | null }
 
 /**
@@ -68,9 +68,9 @@ type Step = 'settled' | { readonly findings: Findings } | { readonly ledger: str
  *   findings are only in this process: if it dies, the batch is in flight, and the next flusher finds them anew.
  * - **void.** The ledger holds `void:<id>`. From now on no statement can apply the batch, not even that of a worker which was paused before
  *   it sent it. If the process dies, the next statement meets the void id, and the batch is examined again.
- * - **divided.** Only some records are refused, or nobody can say which. Redis has put these records, or one half, behind the batch, and
- *   given the others a new id. Both parts are still claimed, and follow one after the other. A batch only becomes smaller, so that this
- *   ends. If the process dies, the next claim returns the part that is first.
+ * - **divided.** Only some records are refused, or nobody can say which. These records, or one half, now wait behind the batch, and the other records
+ *   go on under a new id. Both parts are still claimed, and follow one after the other. A batch only becomes smaller, so this ends. If the process
+ *   dies, the next claim returns the part that is first.
  * - **parked.** All records of the batch are refused. Each is a dead letter now: its change is a pending change again, composed with what
  *   was written since, and the reason is listed. It is claimed when its own job retries it, when a flush asks for it, or when it is written
  *   again. If the process dies on the way, the next script that changes the shard ends the move.
@@ -133,13 +133,14 @@ export class Flusher {
         report.putOff += claim.putOff
         continue
       }
-      // The shard is due again at once, unless the acknowledgement says otherwise.
+      // Without an answer of the acknowledgement, the shard counts as due again at once.
       report.wait = 0
       await this.#attempt(shard, claim.batch, report)
-      // Another flusher may have claimed the batch before. Then it lacks what was written since, and the target is claimed once more.
+      // Another flusher may have claimed the batch earlier. Then it lacks later writes, and the target is claimed once more.
       const isOwn = claim.batch.id.startsWith(newId)
       if ('key' in target && isOwn) break
-      // A refused record that is named would be claimed again and again. After an own batch only the parts of a divided one are left.
+      // A named record that is refused would be claimed again and again. So after a batch that this flush has made, only the parts of a divided batch
+      // are flushed.
       if ('keys' in target) target = { keys: isOwn ? [] : target.keys.filter((key) => !report.parked.has(key)) }
       report.complete = isOver(target, report.wait)
     }
@@ -241,7 +242,7 @@ export class Flusher {
     const ttl = { view: policy.viewTtl, missing: policy.missingTtl }
     const reply = await store.acknowledge(shards.prefix(shard), batch.id, ledger, randomUUID(), ttl, rows, policy.jobs === 'record')
     if (reply === undefined) return 'settled'
-    // Later batches were applied that Redis does not know, because Redis was put back in time.
+    // Later batches were applied, and Redis does not know them, because it was put back to an older state.
     if (ledger !== batch.id) events.emit('adopted', { model: model.name, shard, batch: batch.id, ledger })
     const lags = batch.since.map((since) => Math.max(0, reply.now - since))
     report.batches++

@@ -13,12 +13,15 @@ export type FlushJob = Job<FlushJobData, Record<string, unknown>>
 export const PARKED_PRIORITY = 10
 /** The name under which BullMQ asks the worker for the delay before the next attempt. */
 export const BACKOFF = 'custom'
-/** Batches after which a job leaves the rest to the next one, so that the board shows progress, and parked records get their jobs. */
+/**
+ * The highest number of batches in one job. It leaves the others to the next job, so that Bull Board shows progress and parked records get their
+ * jobs.
+ */
 export const MAX_BATCHES_IN_A_JOB = 20
 
 /**
- * The data of a job, if it is exactly what this library would have written for the model; else `undefined`. It is checked because anybody
- * who reaches Redis can add and change jobs.
+ * Returns the data of a job if it is exactly what this library would have written for the model; otherwise `undefined`. It is checked, because
+ * anybody who reaches Redis can add and change jobs.
  */
 export function readJobData(data: unknown, model: string, shards: number): FlushJobData | undefined {
   if (!isObject(data) || data.model !== model) return undefined
@@ -31,8 +34,8 @@ export function readJobData(data: unknown, model: string, shards: number): Flush
 }
 
 /**
- * Whether a job with this data has the options that this library gives it. A job with other options might wait by another rule or for other
- * jobs, and so hold up its shard.
+ * Whether a job with this data has the options that this library gives it. A job with other options might wait in another way or for other jobs, and
+ * so delay its shard.
  */
 export function isAsMade(data: FlushJobData, { opts, parentKey, repeatJobKey }: FlushJob): boolean {
   const { deduplication, backoff, priority = 0 } = opts

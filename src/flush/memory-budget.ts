@@ -2,11 +2,11 @@
 import { getHeapStatistics } from 'node:v8'
 import { PersistError } from '../errors.js'
 
-/** Bytes of heap that one byte of changes may take, from its decoding until its statement is answered. */
+/** Bytes of heap that one byte of changes may need, from its decoding until its statement is answered. */
 const HEAP_OF_A_BYTE = 16
 /**
- * Bytes, however large the heap is. A string of V8 has at most 512 MiB, and Prisma and the driver make one string of a statement's
- * parameters.
+ * The upper limit in bytes, however large the heap is. A string of V8 has at most 512 MiB, and Prisma and the driver turn all parameters of a
+ * statement into one string.
  */
 const MAX_BYTES = 64 * 2 ** 20
 

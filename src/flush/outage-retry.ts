@@ -44,7 +44,7 @@ export class OutageRetry {
   }
 }
 
-/** Whether the failure may pass by itself. So may a command that Redis turns away, because it lacks replicas or its disk is full. */
+/** Whether the failure may pass without help. This includes commands that Redis refuses because it lacks replicas or its disk is full. */
 function isOutage(error: WriteBehindError, cause: unknown): boolean {
   if (error instanceof PersistError) return error.code === 'OUTAGE'
   return error instanceof UnavailableError && !isFault(cause) && (!isReply(cause) || isTurnedAway(cause))

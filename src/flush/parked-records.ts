@@ -4,9 +4,9 @@ import type { ParkedEntry } from '../redis/replies.js'
 import type { Store } from '../redis/store.js'
 import type { FlushReport } from './report.js'
 
-/** Keys in one claim. */
+/** The highest number of keys in one claim. */
 const MAX_CLAIMED = 10_000
-/** Parked records that one call reads. */
+/** The number of parked records that one call reads. */
 const PAGE_SIZE = 1000
 
 type ParkedPages = Pick<Store, 'parkedPage'>

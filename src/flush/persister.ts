@@ -11,7 +11,7 @@ import { type BatchDecoder, toDecodeError } from './decoder.js'
 import type { PoisonDetector } from './poison-detector.js'
 import { Semaphore } from './semaphore.js'
 
-/** A decoded batch. It holds only what persist needs, because it may wait for its turn. */
+/** A decoded batch. It contains only what persist needs, because it may wait for its turn and takes memory meanwhile. */
 export interface ClaimedBatch extends BatchHead {
   readonly writes: number
   readonly size: number
@@ -86,7 +86,7 @@ export class Persister {
     }
   }
 
-  /** Decodes one batch in each turn of the event loop, because the claims of several shards are often answered together. */
+  /** Decodes only one batch in each turn of the event loop, because Redis often answers the claims of several shards together. */
   async #decodeInTurn(batch: Batch, head: BatchHead): Promise<ClaimedBatch> {
     await setImmediate()
     await this.#context.database.ready()
@@ -110,7 +110,10 @@ function persistErrorOf(error: unknown): PersistError {
   throw error
 }
 
-/** A batch that the server stops because it takes too long counts as refused, because its parts may come through. */
+/**
+ * Whether the batch counts as refused. If the server stops a batch of several records because it takes too long, it counts as refused, because its
+ * parts may succeed.
+ */
 function isRefusal(error: PersistError, { size }: Batch): boolean {
   return error.code === 'REFUSED' || (wasCancelled(error) && size > 1)
 }

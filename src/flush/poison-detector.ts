@@ -1,14 +1,14 @@
 /** Tells a batch that makes the database fail from a database that is down. */
 import type { PersistError } from '../errors.js'
 
-/** Equal failures of a batch before it is a suspect. */
+/** The number of equal failures after which a batch is suspect. */
 const MAX_FAILURES = 3
 /**
- * Failures right after other statements succeeded, before the batch is refused for good, though the database goes down each time it is
- * sent.
+ * The number of failures right after other statements succeeded. After that the batch is refused without being sent again, even if the database
+ * crashes each time.
  */
 const MAX_PROVEN_FAILURES = 2
-/** Ms that a kind of failure of a shard is remembered after it came last. */
+/** Ms for which a kind of failure of a shard is remembered after its last time. */
 const MEMORY = 60_000
 
 /** The batch of a shard that has failed. Its failures are counted by the name that the database gives them. */
@@ -29,11 +29,10 @@ interface FailureKind {
 }
 
 /**
- * No SQLSTATE tells an outage from a *poison* batch, one that makes every statement fail which contains it: a trigger may raise any
- * SQLSTATE for one row, and a row may break its connection. But an outage hits all statements, and ends. So a batch that has failed in the
- * same way three times is a suspect. It is sent again only right after other statements have succeeded, and if it then fails in the same
- * way, it is refused. A real outage cannot get that far: a refused batch has to be made void in the ledger, which is a statement that the
- * outage stops.
+ * No SQLSTATE tells an outage from a *poison* batch, whose statement fails each time: a trigger may raise any SQLSTATE for one row, and a row may
+ * break its connection. But an outage concerns all statements, and ends. So a batch that has failed in the same way three times is suspect. It is
+ * sent again only right after other statements have succeeded. If it then fails in the same way, it is refused. A real outage does not get that far:
+ * a statement makes a refused batch void in the ledger, and the outage stops that statement, too.
  */
 export class PoisonDetector {
   readonly #suspects = new Map<number, Suspect>()
@@ -105,7 +104,7 @@ export class PoisonDetector {
   }
 
   /**
-   * One failure is enough for a schema mismatch, because other statements show it at once, and where a batch of the shard has just been
+   * One failure is enough for a schema mismatch, because other statements show it at once. It is also enough if a batch of the shard has just been
    * refused for the same failure.
    */
   #maxFailures(shard: number, name: string, { code }: PersistError): number {

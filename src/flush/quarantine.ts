@@ -12,15 +12,15 @@ import { changeSizes } from '../redis/unpack.js'
 import { memoryBudget } from './memory-budget.js'
 import type { Semaphore } from './semaphore.js'
 
-/** Claims of a batch without an outcome, each of which may be a worker that died of it. */
+/** The highest number of claims of a batch without an outcome. Each of them may be a worker that died of the batch. */
 const MAX_TRIES = 3
-/** Ms in which a live worker finishes the batch, or reports that it failed. */
+/** Ms in which a worker that is alive finishes the batch, or reports that it failed. */
 const PATIENCE = 5000
 /** Ms between two looks at the batch meanwhile. */
 const INTERVAL = 250
-/** Stands in the entries of parked records in Redis: a new text would not be recognised by the workers of another version. */
+/** This text is in the entries of parked records in Redis. Do not change it, because workers of another release would not recognise a new text. */
 const DEADLY = 'workers died while they had this record'
-/** A deadly record is retried by itself until it was parked so often, because the workers may have been killed by somebody else. */
+/** How often a deadly record is parked and still retried by the library, because somebody else may have killed the workers. */
 const MAX_DEADLY = 1
 
 interface QuarantineContext {

@@ -6,7 +6,7 @@ export interface QueueState {
    * - `running`: jobs run.
    * - `paused`: no job runs until somebody resumes the queue.
    * - `limited`: jobs run as slowly as somebody has set.
-   * - `broken`: BullMQ cannot work with what lies in Redis.
+   * - `broken`: BullMQ cannot work with the keys of the queue in Redis.
    */
   readonly queue: 'running' | 'paused' | 'limited' | 'broken'
   /** What is wrong with a queue that does not run normally. */
@@ -39,7 +39,7 @@ export async function readQueueState(redis: Redis, queueKey: (name: string) => s
   const types = await Promise.all(names.map(([name]) => redis.type(queueKey(name))))
   const metaType = types[names.findIndex(([name]) => name === 'meta')]
   const [paused, concurrency, max] = metaType === 'hash' ? await redis.hmget(queueKey('meta'), 'paused', 'concurrency', 'max') : []
-  // A paused queue is left alone, whatever else is wrong with it, because somebody wants it so.
+  // A paused queue is left alone, whatever else is wrong with it, because somebody wants the pause.
   if (paused != null) return { queue: 'paused', problem: 'its queue is paused: only cache.flush() flushes it until it is resumed' }
   const wrong = names.findIndex(([, type], n) => types[n] !== 'none' && types[n] !== type)
   const [name, type] = names[wrong] ?? []

@@ -15,8 +15,8 @@ import type { FlushReport } from './report.js'
 import type { Semaphore } from './semaphore.js'
 
 /**
- * Records of a batch that may be parked for a failure that could concern all records, if others wait behind them. In a larger batch it
- * probably concerns all.
+ * The highest number of records in a batch that is parked for a failure which may concern all records, if others wait behind it. If a larger batch
+ * fails, the failure probably concerns all records.
  */
 const MAX_PARKED_ON_DOUBT = 10
 
@@ -36,9 +36,8 @@ export interface RefusalHandlerContext {
 }
 
 /**
- * Finds the refused records of a batch by a trial, sets them apart, and parks them together. Where no trial is possible, it halves the
- * batch until the records stand alone. Either way a batch only becomes smaller. See the states *refused*, *divided* and *parked* in
- * flusher.ts.
+ * Finds the refused records of a batch by a trial, sets them apart, and parks them together. If no trial is possible, it halves the batch until each
+ * record is alone. Either way a batch only becomes smaller. See the states *refused*, *divided* and *parked* in flusher.ts.
  */
 export class RefusalHandler {
   readonly #context: RefusalHandlerContext
@@ -49,7 +48,7 @@ export class RefusalHandler {
 
   /**
    * Looks for the refused records, and changes nothing.
-   * @param error that the database gave for the batch
+   * @param error the error of the database for the batch
    * @throws PersistError the same error, if it seems to concern all records
    */
   async examine(shard: number, batch: Batch, error: PersistError): Promise<Findings> {
@@ -57,7 +56,7 @@ export class RefusalHandler {
     const isSingle = batch.size === 1
     // A trial names the constraint. One reason must have one text, because records with the same text are retried together.
     const isKnown = isSingle && (error.databaseCode ?? error.key) !== undefined && !mayLackConstraint(error)
-    // The batch takes the database down. So would a trial, and then nothing could be made void.
+    // The batch makes the database crash. So would a trial, and then nothing could be made void.
     const isFatal = poison.verdict(shard, batch.id) !== undefined && !mayConcernAll(error)
     const isTried = !(tookTooLong(error) || isKnown || isFatal)
     const findings = isTried ? await this.#try(batch, error) : new Map<number, PersistError>()
@@ -69,8 +68,8 @@ export class RefusalHandler {
   }
 
   /**
-   * Whether the batch may be parked though its failure may concern all records. Records that were parked before only go back. A small batch
-   * that others wait for is parked, because nobody would learn otherwise whether the failure concerns the others.
+   * Whether the batch may be parked although its failure may concern all records. Records that were parked before may be parked again. A small batch
+   * is parked if other records wait behind it, because only then does the library learn whether the failure concerns the others, too.
    */
   async #mayParkOnDoubt(shard: number, batch: Batch): Promise<boolean> {
     const { store, shards, poison } = this.#context
@@ -100,7 +99,7 @@ export class RefusalHandler {
     }
   }
 
-  /** The findings of a trial; empty if it found nothing out. */
+  /** The findings of a trial; empty if it found nothing. */
   async #try(batch: Batch, error: PersistError): Promise<Map<number, PersistError>> {
     const { database, statements } = this.#context
     const { changes, positions, refused } = this.#decodeEach(batch, error)

@@ -1,7 +1,7 @@
 /** What a flush did, for the job's result and log. */
 import type { PersistError } from '../errors.js'
 
-/** Parked keys that a summary names. The dashboard lists them all. */
+/** The number of parked keys that a summary names. The dashboard lists all of them. */
 const MAX_NAMED = 5
 
 /** What one flush did in all its batches together. */
@@ -10,15 +10,15 @@ export interface FlushReport {
   records: number
   rows: number
   writes: number
-  /** Records that later writes had put off, in claims that found nothing else. */
+  /** The number of records that later writes had delayed, in claims that found nothing else. */
   putOff: number
-  /** Ms in statements. */
+  /** Ms that the statements took. */
   statement: number
   /** The longest time from a record's first unflushed write to its acknowledgement, ms. */
   oldest: number
   /** Keys of the records that were parked, and why. */
   parked: Map<string, PersistError>
-  /** Keys of those that had not been parked before, by reason. */
+  /** Keys of the records that had not been parked before, by reason. */
   newlyParked: Map<string, string[]>
   /** Keys of records that were parked before, and are in the database now. */
   unparked: string[]

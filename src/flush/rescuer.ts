@@ -1,4 +1,4 @@
-/** Flushes without the queue what no job comes for. */
+/** Flushes shards and records without the queue, if no job comes for them. */
 import type { Events } from '../events.js'
 import type { ResolvedPolicy } from '../options.js'
 import type { ShardNames } from '../redis/keys.js'
@@ -7,7 +7,7 @@ import type { Flusher } from './flusher.js'
 import { MAX_BATCHES_IN_A_JOB } from './job.js'
 import { backoffDelay } from './scheduler.js'
 
-/** Parked records of a shard that are retried at once. */
+/** The highest number of parked records of a shard that are retried together. */
 const MAX_RETRIED = 100
 
 export interface RescuerContext {
@@ -19,7 +19,7 @@ export interface RescuerContext {
   readonly events: Pick<Events, 'emit'>
 }
 
-/** Attempts for a shard that failed in a row. */
+/** The number of attempts for a shard that have failed in a row. */
 interface Failures {
   readonly count: number
   /** When the shard may be tried again, by performance.now(). */

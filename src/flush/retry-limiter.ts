@@ -1,17 +1,17 @@
 /** Limits how often a worker retries records that were refused for the same reason. */
 
-/** Refused retries within a window, after which the others are put off. */
+/** The number of refused retries within a window. After that, the other retries are delayed. */
 const MAX_REFUSALS = 10
 /** Ms. */
 const WINDOW = 1000
-/** Ms that a retry is put off for each record that is parked in the shard. */
+/** Ms by which a retry is delayed for each record that is parked in the shard. */
 const PAUSE_PER_RECORD = 40
-/** Ms that a retry is put off at most, unless the policy's back-off is longer. */
+/** Ms by which a retry is delayed at most, unless the policy's back-off is longer. */
 const MAX_PAUSE = 300_000
 
 /**
- * Thousands of records may be refused for one reason. Their retries alone would keep a worker busy. So only some of them are tried: where
- * one comes through, it brings along the others.
+ * Thousands of records may be refused for one reason. Their retries alone would keep a worker busy. So only some of them are tried. If one of them
+ * succeeds, the worker tries the others, too.
  */
 export class RetryLimiter {
   /** Times of the last refusals by performance.now(), for each shard and reason. */
@@ -34,8 +34,8 @@ export class RetryLimiter {
 }
 
 /**
- * Ms that a retry is put off, with jitter. The pause grows with the number of parked records, so that the jobs of a shard come one after
- * the other.
+ * Returns the ms by which a retry is delayed, with jitter. The delay grows with the number of parked records, so that the jobs of a shard come one
+ * after the other.
  * @param min ms, before the jitter
  */
 export function retryPause(parked: number, min: number): number {

@@ -3,7 +3,7 @@ export class Semaphore {
   #free: number
   readonly #waiting: (() => void)[] = []
 
-  /** @param max tasks that run at a time */
+  /** @param max the highest number of tasks that run at a time */
   constructor(max: number) {
     this.#free = max
   }

@@ -1,14 +1,14 @@
 /**
- * Reads from the text of the schema what Prisma's DMMF leaves out: which "models" are views, the fields that are hidden from the client
- * (`@ignore`, `Unsupported`), the database schema of an enum, and decimals with more digits than a double.
- * A lenient reader is enough, because the text has passed Prisma's own validation, with one declaration a line.
+ * Reads from the text of the schema what Prisma's DMMF leaves out: which "models" are views, the fields that the client does not have (`@ignore`,
+ * `Unsupported`), the database schema of an enum, and decimals with more digits than a double. The reader does not have to check the text, because
+ * Prisma has validated it: each declaration has a line of its own.
  */
 
 export interface Block {
   readonly kind: 'model' | 'view' | 'enum' | 'type'
   /** `@@schema("…")`. */
   readonly schema: string | undefined
-  /** Name → what stands behind it: `String? @map("x") @ignore`. */
+  /** Name → the text after it: `String? @map("x") @ignore`. */
   readonly fields: ReadonlyMap<string, string>
 }
 

@@ -26,7 +26,7 @@ export function toDefault(model: string, field: Field, written: Written, declara
   }
 }
 
-/** The library makes the time and random numbers. Anything else it leaves to the caller, or the extension leaves the call to Prisma. */
+/** The library makes times and random ids itself. The caller has to give any other value, or the extension leaves the call to Prisma. */
 function ofCall({ name, args }: DMMF.FieldDefault): FieldDefault {
   if (name === 'now') return { kind: 'now' }
   if (name === 'uuid') return { kind: 'uuid', version: Number(args[0]) === 7 ? 7 : 4 }

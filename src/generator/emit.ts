@@ -22,7 +22,7 @@ export function emitModels(models: Models, library: string): string {
   return `${parts.join('\n\n')}\n`
 }
 
-/** The type of a row. It has a name, because an editor shows the name instead of all that the type was made of. */
+/** The type of a row. It has a name, because an editor then shows this name, and not the whole type behind it. */
 function emitRow({ name, fields }: Model): string {
   return `export interface ${name}Row {\n${fields.map((field) => `  ${property(field.name)}: ${typeOf(field)}\n`).join('')}}`
 }
@@ -45,7 +45,7 @@ function typeOf(field: Field): string {
   return scalar.includes(' ') ? `(${scalar})[]` : `${scalar}[]`
 }
 
-/** Types in rows that this library exports. */
+/** The types in rows that this library exports. */
 function importedTypes(models: Models): ReadonlySet<string> {
   const scalars = Object.values(models).flatMap(({ fields }) => fields.map(({ type }) => SCALARS[type]))
   return new Set(scalars.flatMap(({ isImported, typescript }) => (isImported ? [typescript] : [])))

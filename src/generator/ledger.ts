@@ -7,7 +7,7 @@ export const LEDGER_MODEL = 'WriteBehindLedger'
 
 /**
  * What to add to a Prisma schema that has no ledger.
- * @param schema that another model names, since all models have to name one then
+ * @param schema the database schema that another model names. Then all models have to name one
  */
 function exampleOf({ shard, batch, recent }: LedgerFields, schema: string | null | undefined): string {
   return `model ${LEDGER_MODEL} {
@@ -18,7 +18,7 @@ function exampleOf({ shard, batch, recent }: LedgerFields, schema: string | null
   }`
 }
 
-/** Reads the ledger's model. Its names in the database are free, its names in Prisma are not. */
+/** Reads the ledger's model. You may choose its names in the database, but not its names in Prisma. */
 export function toLedger(name: string, models: readonly DMMF.Model[], wanted: LedgerFields, refuse: Refuse): Ledger {
   const model = models.find((each) => each.name === name)
   if (!model) {

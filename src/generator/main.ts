@@ -8,7 +8,7 @@ import { toModels } from './models.js'
 
 const LIBRARY = 'write-behind'
 
-// A default import, because the package is CommonJS whose names Node cannot see.
+// This is a default import, because the package is CommonJS, and Node cannot see its names.
 helper.generatorHandler({
   onManifest: () => ({ prettyName: 'write-behind models', defaultOutput: '../generated/write-behind.ts' }),
   onGenerate: generate,
@@ -29,7 +29,7 @@ function outputOf({ output }: GeneratorOptions['generator']): string {
   if (!file) throw new ConfigurationError('the generator block needs an `output`')
   if (!/(?<!\.d)\.[cm]?ts$/.test(file))
     throw new ConfigurationError(
-      `generator option output: expected the name of a TypeScript file (.ts, .mts or .cts), as TypeScript is what is written into it; got ${JSON.stringify(basename(file))}`,
+      `generator option output: expected the name of a TypeScript file (.ts, .mts or .cts), because the generator writes TypeScript; got ${JSON.stringify(basename(file))}`,
     )
   return file
 }

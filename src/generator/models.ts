@@ -1,4 +1,4 @@
-/** Makes the library's models of Prisma's DMMF. It collects everything that cannot be written behind, and throws it as one error. */
+/** Turns Prisma's DMMF into the library's models. It collects everything that cannot be written behind, and throws it as one error. */
 import type { DMMF } from '@prisma/generator-helper'
 import type { Field, Ledger, Model, Models, Provider, Relations, ScalarType } from '../model/model.js'
 import { SCALARS } from '../model/scalars.js'
@@ -12,7 +12,7 @@ import { toRelations } from './relations.js'
 
 export interface Schema {
   readonly datamodel: DMMF.Datamodel
-  /** Text of the Prisma schema; the texts of all its files in one. */
+  /** The text of the Prisma schema. If it has several files, their texts are joined. */
   readonly text: string
   readonly provider: string | undefined
 }
@@ -36,8 +36,8 @@ interface Context {
   readonly omitted: ReadonlySet<string>
 }
 
-const SELECT_MODELS = 'Without `models = ["…"]` in the generator block every model is cached; name there the ones to cache.'
-/** Functions of `@default(…)` whose values no column has as its default. */
+const SELECT_MODELS = 'Without `models = ["…"]` in the generator block every model is cached. List the models to cache there.'
+/** Functions of `@default(…)` that Prisma carries out itself, so that the column has no such default. */
 const MADE_BY_PRISMA: ReadonlySet<string> = new Set(['uuid', 'cuid', 'ulid', 'nanoid'])
 
 /** @throws ConfigurationError naming every `Model.field` that cannot be written behind. */
@@ -53,7 +53,10 @@ export function toModels(schema: Schema, selection: Selection = {}): Models {
   const native = NATIVE[provider]
   const context = { schema, provider, native, blocks: readBlocks(schema.text), refuse, omitted: new Set(selection.omit) }
   if (/^\s*relationMode\s*=\s*"prisma"/m.test(schema.text)) {
-    refuse('datasource', 'with relationMode = "prisma" a delete passes by what Prisma does to rows that refer to it; use foreign keys')
+    refuse(
+      'datasource',
+      'with relationMode = "prisma", only Prisma changes the rows that refer to a deleted row, and a delete of the library does not; use foreign keys',
+    )
   }
   const ledgerName = selection.ledger ?? LEDGER_MODEL
   const ledgerModel = schema.datamodel.models.find((model) => model.name === ledgerName)
@@ -97,7 +100,7 @@ function toModel(model: DMMF.Model, ledger: Ledger, relations: Relations | undef
   if (context.blocks.get(model.name)?.kind === 'view') {
     refuse(model.name, 'is a view, which cannot be written; leave it out')
   } else if (key.length === 0) {
-    refuse(model.name, 'has no primary key, so that its records have no name; give it an @id or @@id, or leave it out')
+    refuse(model.name, 'has no primary key, by which the library names a record; give it an @id or @@id, or leave it out')
   }
   refuseHiddenFields(model, context)
   for (const field of columns) if (key.includes(field.name) || field.isList) refuseCaseless(model, field, context)
@@ -156,10 +159,13 @@ function explainRefusal({ reasons }: Native, type: string, native: NativeType): 
 function refuseKeyField(model: DMMF.Model, field: Field, refuse: Refuse): void {
   if (!field.list && SCALARS[field.type].canBeKey) return
   const type = `${field.type}${field.list ? '[]' : ''}`
-  refuse(`${model.name}.${field.name}`, `a key of type ${type} has no single text; use another type for the key, or leave the model out`)
+  refuse(
+    `${model.name}.${field.name}`,
+    `a key of type ${type} does not have exactly one text for each value; use another type for the key, or leave the model out`,
+  )
 }
 
-/** Refuses fields that the DMMF does not show, because an insert could not fill them. */
+/** Refuses required fields that the DMMF does not show, because an insert could not fill them. */
 function refuseHiddenFields(model: DMMF.Model, { blocks, refuse }: Context): void {
   for (const [name, declaration] of blocks.get(model.name)?.fields ?? []) {
     const subject = `${model.name}.${name}`
@@ -182,16 +188,16 @@ function refuseHiddenFields(model: DMMF.Model, { blocks, refuse }: Context): voi
 function refuseOmitted(model: DMMF.Model, field: DMMF.Field, key: readonly string[], refuse: Refuse): void {
   const subject = `${model.name}.${field.name}`
   const isMadeByPrisma = typeof field.default === 'object' && 'name' in field.default && MADE_BY_PRISMA.has(field.default.name)
-  if (key.includes(field.name)) refuse(subject, 'is of the key, without which a record has no name; take it out of `omit`')
+  if (key.includes(field.name)) refuse(subject, 'is part of the key, by which the library names a record; take it out of `omit`')
   else if (field.isUpdatedAt || isMadeByPrisma)
     refuse(
       subject,
-      'is filled in by Prisma, and has no default of the database that does the same, so that a write could not leave it out; take it out of `omit`',
+      'is filled in by Prisma, and the database has no default that does the same, so that a write cannot leave the field out; take it out of `omit`',
     )
   else if (field.isRequired && !field.isList && !field.hasDefaultValue)
     refuse(
       subject,
-      'is required and has no default of the database, so that an insert could not leave it out; take it out of `omit`, make it optional, or give it one',
+      'is required, and the database has no default for it, so that an insert cannot leave it out; take it out of `omit`, make it optional, or give it a default',
     )
 }
 

@@ -4,7 +4,7 @@ import type { Field, ScalarType } from '../model/model.js'
 /** What a column of the database adds to a field. */
 export type ColumnType = Pick<Field, 'sqlType'> & Partial<Pick<Field, 'maxLength' | 'precision' | 'scale' | 'dateOnly' | 'small' | 'uuid'>>
 
-/** `@db.VarChar(40)`: the name, and what is in the brackets. */
+/** The name and the arguments of a native type such as `@db.VarChar(40)`. */
 export type NativeType = readonly [name: string, args: readonly string[]] | null | undefined
 
 export interface Native {
@@ -28,7 +28,7 @@ export interface LedgerField {
   /** The type in the Prisma schema: `String[]`. */
   readonly type: string
   readonly list: boolean
-  /** What stands behind the type in the example. */
+  /** The text after the type in the example. */
   readonly attributes: string
   /** Native types that it may have. */
   readonly natives: readonly string[]

@@ -1,4 +1,4 @@
-/** PostgreSQL's column of the table of scalar types (model/scalars.ts): the type of a field's column, and what that column can hold. */
+/** What PostgreSQL adds to each scalar type (model/scalars.ts): the type of a field's column, and what that column can hold. */
 import type { ScalarType } from '../model/model.js'
 import type { ColumnType, LedgerField, Native, NativeType } from './native.js'
 
@@ -6,7 +6,7 @@ import type { ColumnType, LedgerField, Native, NativeType } from './native.js'
 const DEFAULT_DECIMAL = { sqlType: 'numeric', precision: 65, scale: 30 }
 /** `@db.Decimal` without arguments is a numeric without modifier: 131,072 digits before the point, 16,383 behind it. */
 const WIDEST_DECIMAL = { sqlType: 'numeric', precision: 131_072 + 16_383, scale: 16_383 }
-/** Digits of a second that a time has. */
+/** The digits of a time after the second. */
 const MILLISECONDS = 3
 /** The column of a field without an `@db.` attribute. */
 const BARE = ''
@@ -24,7 +24,7 @@ const COLUMNS: Readonly<Record<Exclude<ScalarType, 'Enum'>, Readonly<Record<stri
     [BARE]: () => ({ sqlType: 'text' }),
     Text: () => ({ sqlType: 'text' }),
     VarChar: (size) => ({ sqlType: 'text', ...(size === undefined ? {} : { maxLength: size }) }),
-    // The assignment makes a citext of a text.
+    // The assignment turns a text into a citext.
     Citext: () => ({ sqlType: 'text' }),
     Uuid: () => ({ sqlType: 'uuid', uuid: true }),
   },

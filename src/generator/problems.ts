@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../errors.js'
 
-/** Notes one reason against `Model` or `Model.field`: what is wrong, and what to do. */
+/** Notes one problem of `Model` or `Model.field`: what is wrong, and what to do. */
 export type Refuse = (subject: string, problem: string) => void
 
 /** Collects everything that cannot be written behind, so that one run shows all of it. */

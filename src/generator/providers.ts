@@ -2,7 +2,7 @@ import type { Provider } from '../model/model.js'
 import type { Native } from './native.js'
 import { postgresql } from './postgresql.js'
 
-/** One line a kind of database. */
+/** One line for each kind of database. */
 export const NATIVE: Readonly<Record<Provider, Native>> = { postgresql }
 
 /** Other names that Prisma has for a provider. */

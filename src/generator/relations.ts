@@ -1,8 +1,10 @@
-/** Reads the relation fields of the whole schema, because a call on one model may read and change rows of others, by itself or by cascades. */
+/**
+ * Reads the relation fields of the whole schema, because a call on one model may also read and change rows of other models, directly or by cascades.
+ */
 import type { DMMF } from '@prisma/generator-helper'
 import type { Relation, Relations } from '../model/model.js'
 
-/** `undefined` where no model has a relation. */
+/** Returns `undefined` if no model has a relation. */
 export function toRelations(models: readonly DMMF.Model[]): Relations | undefined {
   const described = models.map(
     ({ name, fields }) => [name, Object.fromEntries(fields.flatMap((field) => toRelation(models, field)))] as const,

@@ -65,8 +65,8 @@ type Exactly<M extends Model, U> = U &
 type RequiredName<M extends Model> = Exclude<PlainField<M>, Optional<PlainField<M>>>['name']
 
 /**
- * What `increment`, `decrement`, `set`, `max` and `min` take: some fields, and among them all that the insert of a missing row needs. If such a
- * field is not among them, the type is a text that says what to call instead.
+ * What `increment`, `decrement`, `set`, `max` and `min` take: some fields. All fields that the insert of a missing row needs must be among them. If
+ * such a field is not among them, the type is a text that says what to call instead.
  */
 export type Inserting<M extends Model, Given, Names> = Given &
   NoOther<Given, Names> &

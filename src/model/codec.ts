@@ -1,5 +1,5 @@
 /**
- * The stored text of a value: what Redis holds, and what a statement makes a value of the column's type. Equal values have equal texts, because
+ * The stored text of a value: the text in Redis, from which a statement makes a value of the column's type. Equal values have equal texts, because
  * keys are made of them. A null is one NUL character, which no text of a database contains. A list is a JSON array of its elements' texts.
  */
 import { DbNull } from '@prisma/client/runtime/client'
@@ -27,7 +27,7 @@ export function encode(model: Named, field: Field, value: unknown): string {
 export function encodeElements(model: Named, field: Field, value: unknown, encodeElement: Scalar['encode']): string {
   if (!field.list) return encodeElement(model, field, value)
   if (!Array.isArray(value)) throw invalid(model, field, `a list of ${describeType(field)}`, value)
-  // It goes by index, because a hole is no value, and the list may have methods of its own.
+  // The loop goes by index, because a hole in the list is no value, and the list may have methods of its own.
   const texts: string[] = []
   for (let n = 0; n < value.length; n++) texts.push(encodeElement(model, field, value[n]))
   return JSON.stringify(texts)
@@ -115,7 +115,7 @@ export function encodeIncrement(model: Named, field: Field, value: unknown): num
   return Number.isSafeInteger(number) ? number : value
 }
 
-/** The increment that a decrement is. */
+/** Turns a decrement into the increment that has the same effect. */
 export function encodeDecrement(model: Named, field: Field, value: unknown): number | bigint {
   return encodeIncrement(model, field, typeof value === 'bigint' ? -value : typeof value === 'number' ? 0 - value : value)
 }
@@ -140,7 +140,7 @@ export function requireComparable(model: Named, field: Field): void {
   throw invalid(model, field, `a field of type ${typesWith('integer', 'fraction', 'time')} for max and min`, wordsOf(field), true)
 }
 
-/** The moment of a call: one for all fields that the call fills in, as with Prisma. It is formatted once a millisecond. */
+/** The moment of a call. All fields that the call fills in have the same moment, as with Prisma. It is formatted once for each millisecond. */
 export function encodeNow(field: Field, now: number): string {
   if (now !== lastMoment) {
     lastMoment = now

@@ -14,7 +14,7 @@ export function encodeDateTime(model: Pick<Model, 'name'>, field: Field, value: 
   return field.dateOnly ? text.slice(0, 10) : text
 }
 
-/** `new Date` takes 31 February for 2 March. */
+/** `new Date` reads 31 February as 2 or 3 March. */
 function isDateTime(text: string): boolean {
   const [, year, month, day] = ISO_DATE_TIME.exec(text) ?? []
   return day !== undefined && Number(day) <= new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()

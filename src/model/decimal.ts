@@ -56,7 +56,7 @@ function finite(value: Decimal.Value): Decimal | undefined {
   }
 }
 
-/** Counts the digits behind the point; infinite if the text is no decimal number. */
+/** Counts the digits after the point; infinite if the text is no decimal number. */
 function fractionOf(text: string): number {
   const [all, fraction = '', exponent = '0'] = NUMBER.exec(text.replace(GROUPED, '$1')) ?? []
   return all === undefined ? Number.POSITIVE_INFINITY : fraction.length - Number(exponent)

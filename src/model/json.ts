@@ -41,7 +41,7 @@ function plainOf(value: unknown): unknown {
   return typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint' ? refuse() : value
 }
 
-/** It goes by index, because a hole is no value, and the list may have methods of its own. */
+/** The loop goes by index, because a hole in the list is no value, and the list may have methods of its own. */
 function listOf(list: readonly unknown[]): unknown[] {
   const result: unknown[] = []
   for (let n = 0; n < list.length; n++) result.push(plainOf(list[n]) ?? (list[n] === null ? null : refuse()))

@@ -9,7 +9,7 @@ export type ScalarType = 'String' | 'Boolean' | 'Int' | 'BigInt' | 'Float' | 'De
 /** A kind of database, as a Prisma schema names it. */
 export type Provider = 'postgresql'
 
-/** The value that an insert gets where the call names none. The library fills it in, as Prisma's client does, or the caller has to name one. */
+/** The value of a field in an insert if the call gives none. The library fills it in, as Prisma's client does, or the caller has to give a value. */
 export type FieldDefault =
   /** A constant, as a stored text (`codec.ts`): `'0'`, `'true'`, `'DRAFT'`, `'[]'`. */
   | { readonly kind: 'value'; readonly value: string }
@@ -34,7 +34,7 @@ export interface Field {
   readonly enum?: Readonly<Record<string, string>>
   /** Longest string in characters (Unicode code points, as databases count). */
   readonly maxLength?: number
-  /** Digits of a Decimal in all, and behind the point. */
+  /** The number of digits of a Decimal in all, and after the point. */
   readonly precision?: number
   readonly scale?: number
   /** `true` for a `@db.Date`: the time of day is cut off. */
@@ -56,7 +56,7 @@ export interface TableName {
   readonly table: string
 }
 
-/** The table that holds one row a shard: the id of the last batch applied, and a few before it. */
+/** The table with one row for each shard: the id of the batch applied last, and the ids of the batches before it. */
 export interface Ledger extends TableName {
   /** Columns, unquoted. */
   readonly shard: string
@@ -64,7 +64,9 @@ export interface Ledger extends TableName {
   readonly recent: string
 }
 
-/** A relation field: where it leads, and, on the side that holds the foreign key, its fields and those that it refers to. */
+/**
+ * A relation field: the model to which it leads, and, on the side that has the foreign key, the fields of the key and the fields to which they refer.
+ */
 export interface Relation {
   readonly to: string
   readonly fields?: readonly string[]
@@ -83,7 +85,7 @@ export interface Model extends TableName {
   readonly provider: Provider
   /** Names of the key fields, in the order of `@id` or `@@id`. */
   readonly key: readonly string[]
-  /** For a compound key, the name under which Prisma's `where` takes it: `device_metric`. */
+  /** For a compound key, its name in Prisma's `where`: `device_metric`. */
   readonly compoundKey?: string
   /** Every scalar and enum field, key fields included, in the order of the schema. Relations are left out. */
   readonly fields: readonly Field[]

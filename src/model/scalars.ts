@@ -1,6 +1,6 @@
 /**
- * The table of scalar types: all that is to be known of each. The compiler refuses a type that lacks an entry, here and in the columns of the
- * table that a dialect has (database/postgresql/types.ts, generator/postgresql.ts).
+ * The table of scalar types, with everything that the library must know of each. The compiler refuses a type that lacks an entry here, or in the
+ * tables of a dialect (database/postgresql/types.ts, generator/postgresql.ts).
  */
 import { types } from 'node:util'
 import { type DbNull, Decimal, JsonNull } from '@prisma/client/runtime/client'
@@ -40,7 +40,7 @@ export interface Scalar {
    * @throws InvalidInputError if the database could not hold the value
    */
   readonly encode: (model: Named, field: Field, value: unknown) => string
-  /** Makes the value that Prisma would return of a stored text. */
+  /** Turns a stored text into the value that Prisma would return. */
   readonly decode: (field: Field, text: string) => unknown
   readonly arithmetic: Arithmetic
   readonly integer?: IntegerType
@@ -270,7 +270,7 @@ function encodeMember(model: Named, field: Field, value: unknown): string {
   return stored ?? refuse(model, field, value)
 }
 
-/** A member that this release does not know stays what it is in the database. */
+/** A member that this release does not know is left as it is in the database. */
 function decodeMember(field: Field, text: string): string {
   return Object.entries(field.enum ?? {}).find(([, stored]) => stored === text)?.[0] ?? text
 }

@@ -13,8 +13,8 @@ interface Gathering<V> {
 }
 
 /**
- * Gathers single requests into groups: one group for each shard and turn of the event loop, in which each key is once. With `joins`, a request also
- * joins an equal one that is in flight.
+ * Gathers single requests into groups: one group for each shard and turn of the event loop. Each key is in a group only once. With `joins`, a request
+ * also shares the answer of an equal one that is in flight.
  */
 export class Batcher<V> {
   readonly #run: Run<V>

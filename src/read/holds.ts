@@ -6,14 +6,14 @@ import type { ShardNames } from '../redis/keys.js'
 import type { RetryingConnection } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
 
-/** Keys in one call. This bounds how long one script holds up Redis. */
+/** The highest number of keys in one call. It limits how long one script blocks Redis. */
 const MAX_IN_A_CALL = 500
 
 /** The keys of some records of the model, or all records. */
 export type Scope = readonly string[] | 'all'
 
 export interface Hold {
-  /** The keys of the scope that have changes which are not in the database. Empty if the scope is all records. */
+  /** The keys of the scope whose records are dirty. Empty if the scope is all records. */
   readonly dirty: readonly string[]
   /** Ends the hold, and drops the cached rows again. Never throws: if Redis is away, it emits a `failure`, and the hold expires by itself. */
   release(): Promise<void>
@@ -45,12 +45,13 @@ interface Piece {
 }
 
 /**
- * A hold fences a statement that changes rows outside of write-behind. Its beginning and its release drop the cached rows of these records. Between them
- * Redis gives no lease, so reads answer from the database and cache nothing. So a row is cached only if no hold was open when it was read, and none was
- * opened since. This is true for any number of writers, wherever one of them is paused.
+ * A hold protects a statement that changes rows without a batch of the library. Its beginning and its release drop the cached rows of these records.
+ * Between them Redis gives no lease, so reads answer from the database and cache nothing. So a row is cached only if no hold was open when it was
+ * read, and none was opened since. This is true for any number of writers, and at whichever step one of them is paused.
  *
- * A hold that is never released expires. Leases are given again from then on, and see what the statement has done by then. One case is left: the holder
- * dies, and its statement is committed after the hold has expired. Then the old row may stay cached until its TTL.
+ * A hold that is never released expires. From then on Redis gives leases again, and loads see what the statement has committed by then. One case is
+ * left: the statement is committed after the hold has expired, and its holder dies before it can drop the cached rows. Then the old row may stay
+ * cached until its TTL.
  */
 export class Holds {
   readonly #context: HoldsContext
@@ -61,7 +62,7 @@ export class Holds {
 
   /**
    * Resolves when no row of the scope can be cached any more.
-   * @throws UnavailableError the statement must not run then, because others might keep the old rows in the cache
+   * @throws UnavailableError when Redis does not answer in time. Then the statement must not run, because old rows might stay in the cache
    */
   async hold(scope: Scope): Promise<Hold> {
     const { store, ttl } = this.#context
@@ -90,7 +91,7 @@ export class Holds {
   }
 
   /**
-   * Drops cached rows. Loads in flight do not cache theirs.
+   * Drops cached rows. Loads in flight do not cache their rows.
    * @throws UnavailableError when Redis does not answer in time
    */
   async invalidate(keys: readonly string[]): Promise<void> {

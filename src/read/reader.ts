@@ -11,10 +11,10 @@ import type { RetryingConnection } from '../redis/retrying-connection.js'
 import type { Store } from '../redis/store.js'
 import { Batcher } from './batcher.js'
 
-/** A load gives up when the ledger has moved this often in a row, which takes some seconds. Each try takes one statement and one call. */
+/** A load gives up when the ledger has changed during this many tries in a row. That takes some seconds. Each try is one statement and one call. */
 const MAX_LOADS = 100
 const LONGEST_PAUSE = 50
-/** Ms. A load that takes longer answers, but does not cache the row. */
+/** Ms. A load that takes longer answers the read, but does not cache the row. */
 const LEASE_TTL = 10_000
 
 export interface ReaderContext {
@@ -37,8 +37,8 @@ interface Wanted {
 /**
  * Reads cached rows. If one is missing, it loads the row from the database and applies the changes that are not in the database yet.
  *
- * A miss comes with a lease, and misses under one lease share one load. The first statement that changes the row outside of write-behind ends the lease.
- * So a later miss has another lease and a load of its own, which sees that statement.
+ * A miss comes with a lease, and misses under one lease share one load. A hold for a statement that changes the row drops the lease. So a later miss
+ * has another lease and a load of its own, which sees that statement.
  */
 export class Reader {
   readonly #context: ReaderContext

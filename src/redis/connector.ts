@@ -3,7 +3,7 @@ import type { AbstractConnector } from 'ioredis'
 type Emit = Parameters<AbstractConnector['connect']>[0]
 type Stream = ReturnType<AbstractConnector['connect']>
 
-/** A class that finds Redis, as ioredis' option `Connector`. */
+/** A class that finds Redis. ioredis takes it as the option `Connector`. */
 export type Connector = new (
   options: unknown,
 ) => {
@@ -11,7 +11,10 @@ export type Connector = new (
   disconnect(): void
 }
 
-/** The same connector, but it tries again when it fails, because ioredis ends a connection for good when its connector fails once. */
+/**
+ * Returns a connector that does the same, but tries again when it fails. Otherwise ioredis would end a connection for good after one failure of its
+ * connector.
+ */
 export function persistent(Given: Connector, delay: (attempt: number) => number): Connector {
   return class extends Given {
     #isWanted = false

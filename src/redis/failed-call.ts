@@ -14,12 +14,12 @@ export class NoAnswer extends OwnError {
   }
 }
 
-/** The call must not be sent now, but perhaps later. */
+/** The call must not be sent now. It may be sent later. */
 export class NotYet extends OwnError {}
 
 const NOT_WRITTEN = /isn't writeable/
 
-/** Whether the call failed by a fault of this library or of its arguments. It would fail in the same way again. */
+/** Whether an error of this library or of its arguments is the reason. The call would fail in the same way again. */
 export function isFault(error: unknown): boolean {
   return error instanceof RangeError || error instanceof TypeError || error instanceof ReferenceError
 }

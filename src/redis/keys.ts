@@ -1,7 +1,7 @@
 /**
- * Names of keys in Redis. No key of ours contains a `:`, because BullMQ builds names of keys with `:` from the queue, the parent and the id that a job
- * names. So a job can name no key but those of BullMQ itself. All keys of a shard begin with its prefix, and the braces in it put them into one slot of
- * a cluster. docs/format.md lists what the scripts append. A namespace contains no `/`.
+ * Names of keys in Redis. No key of the library contains a `:`. BullMQ joins the queue, the parent and the id in a job by `:` to names of keys, so a
+ * job can name only keys of BullMQ itself. All keys of a shard begin with its prefix. The braces in the prefix put them into one slot of a cluster.
+ * docs/format.md lists the texts that the scripts append. A namespace contains no `/`.
  */
 export function shardPrefix(namespace: string, model: string, shard: number): string {
   return `{${namespace}/${model}/${shard}}/`

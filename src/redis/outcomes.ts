@@ -7,7 +7,7 @@ import { countRecords, unpackTexts } from './unpack.js'
 const ALL_WELL: WriteReply = { shardWasClean: false, clean: [], refused: new Map(), rows: new Map() }
 const ALL_WELL_FROM_CLEAN: WriteReply = { ...ALL_WELL, shardWasClean: true }
 
-/** What write.lua returns. */
+/** The reply of write.lua. */
 export type WrittenReply = number | [number, number[], (number | string)[], (number | string[])[]]
 
 export function toWriteReply(reply: WrittenReply): WriteReply {

@@ -10,7 +10,7 @@ const DOUBLE = Buffer.alloc(8)
 /** The heads of texts, by their number of bytes. */
 const SHORT_TEXTS = Array.from({ length: 32 }, (_, size) => String.fromCharCode(0xa0 + size))
 
-/** Nearly every call has the same limits and shapes as one before. */
+/** The packed limits and shapes are kept, because nearly every call has the same ones as an earlier call. */
 const packedLimits = new WeakMap<WriteLimits, string>()
 const packedShapes = new WeakMap<Shape, string>()
 
@@ -118,7 +118,7 @@ function listHead(size: number): string {
   return size < 16 ? String.fromCharCode(0x90 + size) : head(size, 0xdb)
 }
 
-/** A size in 1, 2 or 4 bytes, whose heads count from `wide`; of lists in 2 or 4. */
+/** Packs a size in 1, 2 or 4 bytes, for lists in 2 or 4. `wide` is the head for 1 byte, and the next two values are the heads for 2 and 4. */
 function head(size: number, wide: number): string {
   const width = size < 0x100 && wide === 0xd9 ? 1 : size < 0x10000 ? 2 : 4
   let bytes = ''

@@ -4,11 +4,11 @@ import { identityKey, queuePrefix, shardCountsKey, shardPrefix } from './keys.js
 import { isReply } from './refusal.js'
 import type { RetryingConnection } from './retrying-connection.js'
 
-/** The place of a key in a command. */
+/** Stands for a key in a command. */
 const KEY = '<key>'
 
 /**
- * Every command that this library and BullMQ 6.7 use, in their scripts and outside of them. Each has arguments that Redis accepts.
+ * All commands that this library and BullMQ 6.7 use, in their scripts and outside of them. Each command has arguments that Redis accepts.
  * `test/redis/permissions.test.ts` compares the list with the scripts.
  */
 const COMMANDS: readonly string[] = [
@@ -24,7 +24,7 @@ const COMMANDS: readonly string[] = [
   'zremrangebyscore <key> 0 1; zrevrange <key> 0 0; zrevrangebyscore <key> 1 0; zscore <key> v; zmscore <key> v',
 ].flatMap((line) => line.split('; '))
 
-/** These do nothing within a transaction that is discarded. */
+/** Commands that do nothing within a transaction that is discarded. */
 const TRANSACTION = ['multi', 'exec', 'discard']
 
 /** The names of the commands in the rules of an ACL. */
@@ -55,7 +55,10 @@ export async function checkPermissions(redis: Redis, connection: RetryingConnect
   )
 }
 
-/** Checks again whenever the connection was opened anew. A call that lacks a right fails by itself, and this reports which right it is. */
+/**
+ * Checks the rights again whenever the connection was opened anew. A call without a right fails in any case; this check reports which right is
+ * missing.
+ */
 export function watchPermissions(
   redis: Redis,
   connection: RetryingConnection,
@@ -81,7 +84,7 @@ async function probe(redis: Redis, namespace: string): Promise<Denied> {
   return sendAll(redis, ['multi', ...touched, ...asked, 'discard'])
 }
 
-/** Sends them in one turn of the event loop, so that no other command comes between them. */
+/** Sends the commands in one turn of the event loop, so that no other command comes between them. */
 async function sendAll(redis: Redis, commands: readonly string[]): Promise<Denied> {
   const replies = await Promise.all(commands.map((command) => send(redis, command)))
   const denied = commands.filter((_, n) => isDenied(replies[n]) && !isAboutKeys(replies[n]))

@@ -1,6 +1,6 @@
 import { OwnError } from '../redaction.js'
 
-/** Refusals for a state of Redis that passes by itself. Redis has not begun the command. */
+/** Refusals because of a state of Redis that passes without help. Redis has not begun the command. */
 const PASSING = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|NOREPLICAS|UNBLOCKED)\b/
 
 /** Other refusals of commands that Redis has not begun. */
@@ -17,7 +17,7 @@ const MEANINGS: readonly (readonly [beginning: string, meaning: string])[] = [
   ['NOPERM', 'the user lacks a right in Redis that the call needs'],
   ['NOAUTH', 'Redis wants a password, and got none'],
   ['WRONGPASS', 'Redis refused the name of the user, or the password'],
-  ['DENIED', 'Redis is in protected mode, and takes no connection from elsewhere'],
+  ['DENIED', 'Redis is in protected mode, and refuses connections from other machines'],
   ['MOVED', CLUSTER],
   ['ASK', CLUSTER],
   ['CROSSSLOT', CLUSTER],
@@ -31,7 +31,7 @@ const MEANINGS: readonly (readonly [beginning: string, meaning: string])[] = [
   ['NOREPLICAS', 'Redis takes no writes without its replicas (min-replicas-to-write)'],
   ['MISCONF', 'Redis cannot write to its disk, and takes no writes'],
   ['LOADING', 'Redis loads its data'],
-  ['BUSY', 'a script holds Redis up'],
+  ['BUSY', 'Redis is busy with a script that takes too long'],
   ['UNFINISHED', 'the call was sent before, and stopped half-way'],
   ['UNBLOCKED', 'Redis was made a replica meanwhile'],
   ['NOPROTO', 'Redis does not know this version of its protocol'],

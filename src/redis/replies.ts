@@ -22,10 +22,13 @@ export interface WriteReply {
   readonly rows: ReadonlyMap<number, readonly string[]>
 }
 
-/** Why an operation was not done. The last three mean that its condition does not hold, or that no cached row tells. */
+/** Why an operation was not done. The last three mean that its condition is not fulfilled, or that no cached row tells whether it is. */
 export type Refusal = 'backlog' | 'overflow' | 'size' | 'unreadable' | 'there' | 'missing' | 'unknown'
 
-/** The records of a batch as Redis holds them. Unpacked they are thousands of texts, and the garbage collector would copy those while the batch waits. */
+/**
+ * The records of a batch, packed as in Redis. Unpacked they would be thousands of texts, and the garbage collector would copy these texts while the
+ * batch waits.
+ */
 export interface PackedRecords {
   readonly keys: Buffer
   readonly changes: Buffer
@@ -40,7 +43,7 @@ export interface Batch {
   readonly traces: string
   /** Number of records. */
   readonly size: number
-  /** unpack.ts reads it. */
+  /** The packed records, which unpack.ts reads. */
   readonly packed: PackedRecords
   /** How often it was claimed under this id, including this claim. The count begins anew when the batch is forgiven. */
   readonly tries: number
@@ -54,7 +57,10 @@ export interface BatchLimits {
   readonly bytes: number
 }
 
-/** Which records to claim: those that are due at a time (ms by Redis' clock), those first written until a time, or given ones, even if they are parked. */
+/**
+ * Which records to claim: the records that are due at a time (ms by Redis' clock), the records that were first written until a time, or named
+ * records, even if they are parked.
+ */
 export type ClaimTarget =
   | { readonly due: number }
   | { readonly before: number }
@@ -67,9 +73,9 @@ export interface NothingClaimed {
   readonly batch: undefined
   /** Ms until the next record may be due; `undefined` if none is dirty. */
   readonly wait: number | undefined
-  /** Records that the index had as due, and that are due later, because they were written again. */
+  /** How many records were due according to the index, but are due later, because they were written again. */
   readonly putOff: number
-  /** There were too many of them to look at all, so claim again. */
+  /** Whether there were too many of them to look at all. Then the caller claims again. */
   readonly isMore: boolean
 }
 
@@ -86,7 +92,7 @@ export interface AcknowledgeReply {
 /** The stored texts of the fields, in the order in which they were asked for; `missing` if there is no such row. */
 export type CachedRow = readonly string[] | 'missing'
 
-/** There is no cached row. The reader may load the row and cache it, as long as Redis keeps the lease. */
+/** The answer if there is no cached row. The reader may load the row, and cache it as long as Redis keeps the lease. */
 export interface Lease {
   readonly lease: string
 }
@@ -106,7 +112,7 @@ export interface SnapshotRow {
 export interface LoadReply {
   /** `moved`: Redis does not know this ledger, so read again. `adopted`: Redis has forgotten its ledger, and goes on from this one. */
   readonly outcome: 'known' | 'moved' | 'adopted'
-  /** The next try passes it on. */
+  /** The state that the next try has to pass to load.lua. */
   readonly state: string
   /** `undefined` in place of a record that must be read again. */
   readonly rows: readonly (CachedRow | undefined)[]

@@ -5,8 +5,8 @@ import { isFault, isFinal, mayHaveArrived, NoAnswer } from './failed-call.js'
 import { isReply, named, withoutArguments } from './refusal.js'
 
 /**
- * Bytes a ms of the slowest link to Redis. Nobody can see when the operating system has sent the last byte that it was given, so this speed tells how
- * long a call may be under way.
+ * Bytes in a ms over the slowest link to Redis. Nobody can see when the operating system has sent the last byte of a call. So this speed tells for
+ * how long a call may be on its way.
  */
 const SLOWEST = 256
 
@@ -24,11 +24,12 @@ interface Attempt {
 }
 
 /**
- * Repeats a call until Redis answers or the timeout has passed. So only calls that may be repeated go through it. ioredis' own queues are off, because
- * ioredis would send the calls in them long after their callers were told that they failed.
+ * Repeats a call until Redis answers or the timeout has passed. So it is only for calls that may be repeated. ioredis' own queues are off, because
+ * ioredis would send a call in them long after the caller has got an error for it.
  *
- * If the connection owes an answer and is silent for a third of the timeout, it is closed and opened again. Only silence counts, not size: the time begins
- * when the bytes that were sent can have left, and it begins anew whenever a part of an answer comes in.
+ * If a call waits for an answer and the connection is silent for a third of the timeout, the connection is closed and opened again. Only silence
+ * counts, and not the size of a call: the time begins when all bytes of the call can have been sent, and begins anew whenever a part of an answer
+ * comes in.
  */
 export class RetryingConnection {
   /** The options that the ioredis connection must have. */
@@ -40,7 +41,7 @@ export class RetryingConnection {
   /** The attempts that wait for their answers. */
   readonly #underWay = new Set<Attempt>()
   #bytesUnderWay = 0
-  /** When the last answer came, and how many bytes had come in at the last look. */
+  /** When the last answer came, and how many bytes had come in at the last check. */
   #answeredAt = 0
   #lookedAt = 0
   #received = 0
@@ -49,7 +50,7 @@ export class RetryingConnection {
   /** Fires at the earliest deadline. One timer serves all attempts, because nearly all are answered long before it fires. */
   #timer: NodeJS.Timeout | undefined
   #firesAt = Number.POSITIVE_INFINITY
-  /** Calls that wait for the connection. Each is told whether it is open. */
+  /** Calls that wait for the connection. Each function gets whether the connection is open. */
   readonly #waiting = new Set<(ready: boolean) => void>()
   #closed = false
   #refusal: Error | undefined
@@ -95,10 +96,10 @@ export class RetryingConnection {
       } catch (failure) {
         if (isFault(failure)) throw failure
         const error = withoutArguments(failure)
-        // The refusal is about this attempt. An earlier one may have been carried out.
+        // The refusal concerns only this attempt. Redis may have carried out an earlier one.
         if (isFinal(error)) throw sent ? new NoAnswer(sent, error) : error
         sent ||= mayHaveArrived(error)
-        // What Redis said says more than how the connection failed afterwards.
+        // An answer of Redis says more than the later failure of the connection.
         if (isReply(error) || !isReply(cause)) cause = error
       }
       await new Promise((resolve) => setTimeout(resolve, Math.min(50, msUntil(deadline))))
@@ -124,7 +125,7 @@ export class RetryingConnection {
     this.#refusal = error
   }
 
-  /** Must be called before the connection is ended, because ioredis reports no end of a connection that it was about to open again. */
+  /** Call it before you end the connection, because ioredis reports no end if it was about to open the connection again. */
   close(): void {
     this.#closed = true
     this.#tell(false)
@@ -206,7 +207,7 @@ export class RetryingConnection {
     else this.#lookAt(Math.min(next, silentAt))
   }
 
-  /** Whether bytes of a call still leave this process, or a part of an answer has come in since the last look. */
+  /** Whether bytes of a call are still sent, or a part of an answer has come in since the last check. */
   #isMoving(): boolean {
     const { writableLength = 0, bytesRead = 0 } = this.#redis.stream ?? {}
     const isComing = bytesRead !== this.#received && this.#answeredAt < this.#lookedAt
@@ -214,7 +215,7 @@ export class RetryingConnection {
     return isComing || writableLength > 0
   }
 
-  /** The timeout of the socket sees bytes leave. It runs out when none does. */
+  /** Uses the timeout of the socket, which fires if no byte is sent or received for that time. */
   #watchSocket(): void {
     const { stream } = this.#redis
     this.#received = stream.bytesRead

@@ -25,7 +25,7 @@ import { type Times, Topology } from './topology.js'
 const FORGET_AFTER = 60_000
 
 /**
- * Calls the scripts: each has a method of its name. `prefix` is the prefix of the shard's keys. Every method rejects with ioredis' own
+ * Calls the scripts. Each script has a method of the same name. `prefix` is the prefix of the shard's keys. Every method rejects with ioredis' own
  * errors.
  */
 export class Store {
@@ -57,7 +57,7 @@ export class Store {
 
   /**
    * @param newId the beginning of the id of a new batch; Redis adds the time
-   * @param debounce ms of the policy. With `before`, it spares a look at records that are due more than a debounce later
+   * @param debounce the policy's, in ms. With `before`, the script need not look at records that are due more than a debounce later
    */
   async claim(prefix: string, newId: string, { records, bytes }: BatchLimits, target: ClaimTarget, debounce = 0): Promise<ClaimReply> {
     const [what, time] = 'due' in target ? ['due', target.due] : 'before' in target ? ['before', target.before] : ['keys', 0]
@@ -170,7 +170,7 @@ export class Store {
   }
 
   /**
-   * Drops cached rows, and lets none be cached until the release, or until the TTL has passed (ms).
+   * Drops cached rows. No row is cached again before the release, or before the TTL (ms) has passed.
    * @param keys records of the shard. By default, all
    * @returns the records among them that are dirty
    */
@@ -183,7 +183,7 @@ export class Store {
     await this.#redis.writeBehind_hold(prefix, 'release', id, 0, ...keys)
   }
 
-  /** Drops cached rows, and keeps the loads in flight from caching theirs. */
+  /** Drops cached rows. Loads in flight cannot cache their rows after that. */
   async invalidate(prefix: string, keys: readonly string[]): Promise<void> {
     await this.#redis.writeBehind_hold(prefix, 'invalidate', '', 0, ...keys)
   }

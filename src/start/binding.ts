@@ -63,7 +63,7 @@ export class Binding {
     return this.#agree(bound, views, rows)
   }
 
-  /** Another process may have written the row and be about to write the key. */
+  /** Waits for the key, because another process may have written the row and be about to write the key. */
   async #confirmLater(rows: IdentityRows): Promise<string[]> {
     await setTimeout(BINDING)
     const bound = await this.read()
@@ -84,7 +84,7 @@ export class Binding {
     return warnings
   }
 
-  /** Whether Redis still has the key as it was. */
+  /** Whether the key in Redis has not changed. */
   async isKept(): Promise<boolean> {
     return JSON.stringify(await this.read()) === JSON.stringify(this.#agreed)
   }

@@ -3,7 +3,7 @@ import type { Calls } from '../write/writer.js'
 /**
  * Warns when the clocks of Redis and of this process differ. The clock of Redis decides when a record is due; values such as `now()` come from the clock of
  * this process.
- * @param prefix of the keys whose node is asked
+ * @param prefix the prefix of the keys. The node that has these keys is asked
  * @param tolerance ms
  * @throws UnavailableError
  */

@@ -11,7 +11,7 @@ import { IdentityKey } from './identity.js'
 
 /** Ms that a start waits for the database. Writes wait in Redis if it does not answer. */
 const PATIENCE = 10_000
-/** Ms between two checks whether Redis still names the database, or between two attempts to reach the database. */
+/** Ms between two checks that Redis still names the database, and between two attempts to reach the database. */
 const INTERVAL = 2_000
 
 export interface ConfirmationContext {
@@ -31,8 +31,8 @@ export interface ConfirmationContext {
 /**
  * Confirms that the database is the one whose writes Redis holds, and that its tables fit the schema. `createWriteBehind` does this before anything else.
  *
- * If the database is away then, it is asked again before the first statement and every 2 s. Until it has answered, writes go on in Redis, and no statement
- * is sent. The same happens when Redis has lost the key that names the database.
+ * If the database is away at the start, it is asked again before the first statement and every 2 s. Until it has answered, writes go on in Redis, and
+ * no statement is sent. The same happens when Redis has lost the key that names the database.
  */
 export class Confirmation implements Service {
   /** The client of the application. Its statements wait until the database is confirmed. */
@@ -54,7 +54,7 @@ export class Confirmation implements Service {
     this.#server = dialect.server({ $queryRawUnsafe: (sql, ...values) => this.#ask(sql, values) })
     this.#binding = new Binding(namespace, new IdentityKey(calls.redis, calls.connection, namespace), models)
     this.client = {
-      // A transaction only tries rows that the database has refused, so that it is confirmed by then.
+      // A transaction does not wait: it is only sent after the database has refused rows, so the database is confirmed already.
       ...(prisma.$transaction === undefined ? {} : { $transaction: (statements) => prisma.$transaction?.(statements) as Promise<unknown> }),
       $queryRawUnsafe: <T>(sql: string, ...values: unknown[]): Promise<T> =>
         this.#isConfirmed
@@ -73,7 +73,7 @@ export class Confirmation implements Service {
     return this.#starting
   }
 
-  /** Looks no more, and resolves when the look under way has ended. */
+  /** Stops the checks, and resolves when the check under way has ended. */
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
@@ -100,7 +100,7 @@ export class Confirmation implements Service {
    * Resolves when the database is confirmed.
    * @throws ConfigurationError when it is another database, or does not fit the schema
    * @throws UnavailableError when Redis is away
-   * @throws PersistError when the database is
+   * @throws PersistError when the database is away
    */
   async ready(): Promise<void> {
     const [model] = this.#context.models
@@ -198,7 +198,7 @@ export class Confirmation implements Service {
     return this.#context.dialect.classify(error).code === 'OUTAGE'
   }
 
-  /** Says why the database does not answer, in words of ours, because a message of another library may quote anything. */
+  /** Says why the database does not answer. The words are the library's own, because a message of another library may quote anything. */
   #reasonOf(error: unknown): string {
     const { explanation } = this.#context.dialect.classify(error)
     const { message } = this.#persistError('the reason', error)

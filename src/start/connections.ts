@@ -12,26 +12,26 @@ import type { Service } from '../service.js'
 import type { Calls } from '../write/writer.js'
 
 /**
- * Redis sends the answers to all commands that arrived together on a connection when it has carried out the last of them. With one connection,
- * Redis and the application take turns, and each waits for the other. With four, both were busy 90 % of the time (docs/performance.md).
+ * If commands arrive together on one connection, Redis sends all answers only after it has carried out the last command. With one connection, Redis
+ * and the application take turns, and each waits for the other. With four connections, both were busy 90 % of the time (docs/performance.md).
  */
 const WRITE_CONNECTIONS = 4
-/** Redis is asked whether it is safe once in this many sweep intervals. */
+/** The number of sweep intervals between two checks that Redis is safe. */
 const SWEEPS_PER_LOOK = 5
 
-/** A connection with the ways to use it: raw, repeating, and by the library's commands. */
+/** One connection and the three ways to use it: directly, with repeated calls, and by the library's commands. */
 export interface OpenCalls extends Calls {
   readonly redis: Redis
 }
 
 /**
- * The connections to Redis of one cache. Those of the application's calls are opened by `start()`, which also checks that this Redis is safe to
- * write to and that its user may do what the library does.
+ * The connections of one cache to Redis. `start()` opens the connections for the application's calls. It also checks that this Redis is safe to write
+ * to, and that its user may do what the library does.
  */
 export class Connections implements Service {
-  /** For reads, and for all that concerns the whole cache. */
+  /** For reads, and for calls that concern the whole cache. */
   readonly calls: OpenCalls
-  /** For writes: `calls` and more of its kind. */
+  /** For writes: `calls`, and more connections like it. */
   readonly writes: readonly OpenCalls[]
   readonly safety: Safety
   /** Opens one more. */
@@ -53,7 +53,7 @@ export class Connections implements Service {
 
   /**
    * @throws UnavailableError when Redis cannot be reached
-   * @throws UnsafeRedisError when it would lose dirty data, or when its user lacks a right
+   * @throws UnsafeRedisError when Redis would lose dirty data, or when its user lacks a right
    */
   start(): Promise<void> {
     this.#starting ??= this.#start()
@@ -72,7 +72,7 @@ export class Connections implements Service {
     for (const { redis, connection } of this.writes) watchPermissions(redis, connection, this.#namespace, report)
   }
 
-  /** Lets no more calls go to Redis: it holds the writes of another database. */
+  /** Stops all calls to this Redis, because it holds the writes of another database. */
   refuse(error: ConfigurationError): void {
     for (const { connection } of this.writes) connection.refuse(error)
   }

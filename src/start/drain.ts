@@ -30,7 +30,7 @@ export async function drainSwitched(models: readonly SwitchedModel[], barrier: P
 
 function refusal({ name, policy, model }: SwitchedModel, cause: ParkedError): ConfigurationError {
   return new ConfigurationError(
-    `policies.${name}.strategy: the database refuses ${cause.keys.length} record(s) that were written behind (${cause.keys.slice(0, 5).join(', ')}); ` +
+    `policies.${name}.strategy: the database refuses ${cause.keys.length} record(s) that were written with the strategy write-behind (${cause.keys.slice(0, 5).join(', ')}); ` +
       `set the strategy to write-behind again, correct them, and then set it to ${policy.strategy}`,
     { model: model.name, cause },
   )

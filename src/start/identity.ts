@@ -5,7 +5,7 @@ import { identityKey, shardCountsKey, shardPrefix } from '../redis/keys.js'
 import type { RetryingConnection } from '../redis/retrying-connection.js'
 import { Store } from '../redis/store.js'
 
-/** Of what is stored under a namespace. A Redis that does not say has this one. */
+/** The version of what Redis stores under a namespace (docs/format.md). A key that names no version has this one. */
 export const LAYOUT = 1
 
 /** The field of the namespace itself. No model can have this name. */
@@ -48,7 +48,7 @@ export class IdentityKey {
   }
 
   /**
-   * @throws ConfigurationError when another version of this library has written the key
+   * @throws ConfigurationError when the namespace has another layout than this release
    * @throws UnavailableError
    */
   async read(models: readonly string[]): Promise<Bound> {
@@ -69,7 +69,7 @@ export class IdentityKey {
   }
 
   /**
-   * Binds what is not bound yet. Read again afterwards, because another process may have bound it first.
+   * Binds what is not bound yet. The caller reads the key again afterwards, because another process may have bound it first.
    * @throws UnavailableError
    */
   async bind(database: BoundDatabase, models: ReadonlyMap<string, BoundLedger>): Promise<void> {

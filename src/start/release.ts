@@ -16,7 +16,7 @@ export interface Release {
 
 /**
  * Frees a namespace from its database. The next process that starts binds it to its own database. Stop all processes of the namespace first.
- * @throws ConfigurationError while the namespace has dirty records, which would go to the other database; and for an unknown option
+ * @throws ConfigurationError for an unknown option, and while the namespace has dirty records, because these would go to the other database
  * @throws UnavailableError when Redis does not answer
  */
 export async function releaseNamespace({ redis, namespace = OPTION_DEFAULTS.namespace, ...rest }: Release): Promise<void> {

@@ -3,8 +3,8 @@ import { shardCountsKey, shardPrefix } from '../redis/keys.js'
 import type { Calls } from '../write/writer.js'
 
 /**
- * Checks that the number of shards was not changed while the model has dirty records. The number decides which shard a record is in, so that nobody would
- * find those records any more.
+ * Checks that the number of shards was not changed while the model has dirty records. The number decides in which shard a record is. So after a
+ * change, nobody would find those records any more.
  * @throws ConfigurationError if the number changed while the model has dirty records
  * @throws UnavailableError
  */
@@ -21,7 +21,7 @@ export async function checkShardCount({ store, connection }: Calls, namespace: s
       )
     }
   }
-  // Cached rows from an earlier time with this number of shards may be left.
+  // The model may have had this number of shards before, and cached rows of that time may be left.
   const shards = Array.from({ length: count }, (_, shard) => shardPrefix(namespace, model, shard))
   await Promise.all(shards.map((prefix) => connection.ask(model, () => store.invalidate(prefix, []))))
   await connection.ask(model, () => store.share(key, model, String(count), true))

@@ -1,4 +1,4 @@
-/** Loads what writes spans, each if the application has installed the optional package that it needs. */
+/** Loads the parts that write spans. Each part is loaded only if the application has installed the optional package that it needs. */
 import { OpenTelemetry } from './open-telemetry.js'
 import { type QueueTelemetry, withoutKeys } from './queue-telemetry.js'
 import type { Telemetry } from './telemetry.js'

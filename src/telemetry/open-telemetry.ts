@@ -61,7 +61,7 @@ export class OpenTelemetry implements Telemetry {
   }
 }
 
-/** Attributes by the semantic conventions for message queues; a shard counts as a queue. They contain no keys and no values. */
+/** Attributes according to the semantic conventions for message queues. A shard counts as a queue. The attributes contain no keys and no values. */
 function attributesOf(name: string, type: string, model: string, shard: number, records: number): Attributes {
   return {
     'messaging.system': 'write-behind',
@@ -73,7 +73,7 @@ function attributesOf(name: string, type: string, model: string, shard: number, 
   }
 }
 
-/** Each span once, and at most as many as a batch can have links. */
+/** Returns each span once, and at most as many spans as a call may link to. */
 function distinct(origins: readonly Origin[]): readonly Origin[] {
   if (origins.length < 2) return origins
   const bySpan = new Map<string, Origin>()

@@ -9,7 +9,7 @@ type Attributes = Parameters<Span['setAttributes']>[0]
 /** The `telemetry` option of BullMQ's queues and workers; empty if bullmq-otel is not installed. */
 export type QueueTelemetry = Pick<QueueOptions, 'telemetry'>
 
-/** The attributes that are let through. BullMQ would add names, ids, data and results of jobs, which contain keys of records. */
+/** The attributes that may leave the library. BullMQ would also add the names, ids, data and results of jobs, and these contain keys of records. */
 const ATTRIBUTES = new Set([
   'bullmq.queue.name',
   'bullmq.queue.operation',
@@ -30,7 +30,9 @@ export function withoutKeys({ tracer, contextManager }: BullTelemetry): BullTele
   return { tracer: { startSpan }, contextManager }
 }
 
-/** The name of the span of `add` ends with the name of the job, which is left out. Other names are an operation and a queue. */
+/**
+ * BullMQ's name for the span of `add` ends with the name of the job. This part is left out. Names of other spans consist of an operation and a queue.
+ */
 function nameOf(span: string): string {
   return span.startsWith('add ') ? 'add' : span
 }

@@ -5,7 +5,10 @@
  * none is stored.
  */
 
-/** Highest number of traceparents of a call. Redis keeps about as many for each shard, the first ones, because a batch may carry millions of writes. */
+/**
+ * Highest number of traceparents of one call. A batch may carry millions of writes, so Redis keeps only the first ones of each shard: it takes those
+ * of a call while it has fewer than this number (write.lua).
+ */
 export const MAX_TRACES = 32
 
 /** The span in which a write was issued. */
@@ -18,7 +21,7 @@ export interface Origin {
 export interface WriteCall {
   readonly model: string
   readonly shard: number
-  /** Number of operations in the call, after writes to one record were merged. */
+  /** Number of operations in the call, after writes to one record were folded. */
   readonly operations: number
   readonly writes: number
   /** Spans of the writes. A span may occur more than once. */

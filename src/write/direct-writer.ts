@@ -30,10 +30,10 @@ export class DirectWriter {
   }
 
   /**
-   * @throws UnavailableError nothing was written, because Redis gave no hold
-   * @throws PersistError the database refused it, or could not be reached
-   * @throws ParkedError nothing was written: an earlier write of the record, written behind, is refused
-   * @throws TimeoutError nothing was written: an earlier write of the record, written behind, could not be flushed
+   * @throws UnavailableError when Redis gave no hold; nothing was written
+   * @throws PersistError when the database refused the write, or could not be reached
+   * @throws ParkedError when the database refuses an earlier write of the record, made with `write-behind`; nothing was written
+   * @throws TimeoutError when an earlier write of the record, made with `write-behind`, could not be flushed; nothing was written
    */
   write(_shard: number, operation: Operation): Promise<void> {
     const writing = this.#write(operation).catch((error: unknown) => {

@@ -1,15 +1,15 @@
 /** Remembers which records a process has written, so that it can flush them when it closes. */
 
-/** Keys of a shard that are remembered. With more, the whole shard is flushed. */
+/** How many keys of a shard are remembered. If there are more, the whole shard is flushed. */
 const MAX_KEYS = 250
 
 /** Keys of records of one shard; `all` if they are too many to name. */
 export type Owned = readonly string[] | 'all'
 
 /**
- * The records of one shard that this process has written and that may not be in the database yet. Some may already be there, because a writer
- * learns of a flush only when a later write finds the shard clean. Except for refused records, no record is missing here that is not in the
- * database.
+ * The records of one shard that this process has written and that may not be in the database yet. Some may already be there, because a writer learns
+ * of a flush only when a later write finds the shard clean. Every record that this process has written and that is not in the database is among them,
+ * except refused records.
  */
 export class OwnRecords {
   readonly #keys = new Set<string>()

@@ -14,16 +14,16 @@ import { type Owned, OwnRecords } from './own-records.js'
 import { type Answer, countWrites, QueuedOperation } from './queued-operation.js'
 import { hasStopped, refusalError, toWriteError } from './write-failure.js'
 
-/** Operations in one call. The limit bounds how long one script holds up Redis, and how many arguments Lua unpacks. */
+/** The highest number of operations in one call. It limits how long one script blocks Redis, and how many arguments Lua unpacks. */
 const MAX_OPERATIONS = 500
 
-/** Bytes, about, from which on a call takes no further operation. */
+/** A call that has about this many bytes takes no further operation. */
 const MAX_BYTES = 4 * 2 ** 20
 
-/** Is told of a shard that became dirty and needs a flush job. `keys` are the records that were clean, only with `nameClean`. */
+/** Is called for a shard that became dirty and needs a flush job. `keys` names the records that were clean, if `nameClean` is set. */
 export type OnDirty = (shard: number, keys: readonly string[]) => void
 
-/** A connection to Redis: the scripts that can be called by it, and how a call is repeated. */
+/** A connection to Redis: its scripts, and the part that repeats a call. */
 export interface Calls {
   readonly store: Store
   readonly connection: RetryingConnection
@@ -52,11 +52,11 @@ export interface WriterContext {
  *   write.lua remembers the last number of each writer together with its reply. A call without an answer is repeated under its number until
  *   `writeTimeout`: if Redis has carried it out before, it changes nothing and replies the same. One remembered number is enough, because a
  *   lane has one call at a time. If the process dies, Redis carries out the call or never gets it.
- * - **acknowledged.** Redis holds the change, its record is in the dirty index, and its cached row shows it. The promise resolves. From now
- *   on the change reaches the database whatever dies. If the process dies before it has scheduled a flush job, a sweeper finds the shard.
+ * - **acknowledged.** Redis holds the change, its record is in the dirty index, and its cached row shows it. The promise resolves. From now on the
+ *   change reaches the database, whichever process dies. If this process dies before it has scheduled a flush job, a sweeper finds the shard.
  * - **refused.** Redis has stored nothing of this operation, because of the backlog limit, a size, a sum outside 64 bits, an unreadable
  *   change or a condition. The other operations of the call are not concerned.
- * - **not sent.** The call never left, or Redis turned it away unread. Nothing was stored (UnavailableError, RedisFullError).
+ * - **not sent.** The call was never sent, or Redis refused it before it began. Nothing was stored (UnavailableError, RedisFullError).
  * - **unknown.** The call was sent and not answered in time, or a command within the script failed. Each operation is stored, or not
  *   (OutcomeUnknownError). After such a failed command, the cached rows of the records are dropped before the promises are rejected,
  *   because they may not match the changes any more.
@@ -101,7 +101,7 @@ class Lane {
   readonly #writer: string
   #sequence = 0
   #waiting: QueuedOperation[] = []
-  /** The last waiting operation of each record. A later write may be folded only into this one, because of the order. */
+  /** The last waiting operation of each record. A later write may be folded only into this one. Otherwise the order of the writes would change. */
   #lastByKey = new Map<string, QueuedOperation>()
   #running: Promise<void> | undefined
 
@@ -141,7 +141,7 @@ class Lane {
   }
 
   async #run(): Promise<void> {
-    // Waits for the other writes of the same turn of the event loop.
+    // Waits, so that the other writes of the same turn of the event loop go into the same call.
     await new Promise<void>((resolve) => process.nextTick(resolve))
     while (this.#waiting.length > 0) await this.#send(this.#take())
     this.#running = undefined
@@ -238,8 +238,8 @@ class Lane {
   }
 }
 
-/** The write has failed already. If Redis refuses to drop the rows, too, the caller learns no more by it. */
+/** The write has failed already. If Redis also refuses to drop the cached rows, that error would tell the caller nothing new. */
 function ignoreCachedRows(): void {}
 
-/** A sequence number that Redis was not told to forget expires by itself. */
+/** If this call fails, the sequence number expires in Redis without it. */
 function ignoreExpiring(): void {}

@@ -19,8 +19,8 @@ describe('the configuration of the generator', () => {
       'search Unsupported("tsvector")?\n  place Unsupported("point") @default(dbgenerated("point(1,1)"))\n  real Float? @db.Real\n  inet String @default("::1") @db.Inet\n  bit String @db.Bit(2)\n  made String @default(uuid())'
     const body = `${LEDGER}\nmodel A {\n  id String @id\n  name String @db.Citext\n  ${fields}\n}`
     const refused = await generate(schemaOf(body, 'omit = ["A.id", "A.bit", "A.made", "A.none", "B.none"]'))
-    expect(problem(refused.output, 'A.id')).toContain('is of the key')
-    for (const name of ['A.bit', 'A.made']) expect(problem(refused.output, name)).toContain('no default of the database')
+    expect(problem(refused.output, 'A.id')).toContain('is part of the key, by which the library names a record')
+    for (const name of ['A.bit', 'A.made']) expect(problem(refused.output, name)).toContain('the database has no default')
     for (const name of ['A.none', 'B.none']) expect(problem(refused.output, name)).toContain('no such field')
     expect(problem(refused.output, 'A.real')).toContain('leave it out by omit = ["A.real"]')
     const taken = await generate(schemaOf(body.replace('bit String', 'bit String?'), 'omit = ["A.real", "A.inet", "A.bit"]'))
@@ -49,7 +49,7 @@ describe('the configuration of the generator', () => {
   it.each(['models.js', 'models.mjs', 'models.d.ts', 'models'])('refuses to write TypeScript into %s', async (file) => {
     const { output } = await generate(schemaOf(`${LEDGER}\nmodel A {\n  id String @id\n}`).replace('./models.ts', `./${file}`))
     expect(output).toContain(
-      `expected the name of a TypeScript file (.ts, .mts or .cts), as TypeScript is what is written into it; got "${file}"`,
+      `expected the name of a TypeScript file (.ts, .mts or .cts), because the generator writes TypeScript; got "${file}"`,
     )
   })
 

@@ -1,5 +1,5 @@
 /**
- * The protocol of docs/architecture.md for one shard of counters, without Redis and PostgreSQL. Every method is atomic, as a script or a statement
+ * The protocol of docs/protocol.md for one shard of counters, without Redis and PostgreSQL. Every method is atomic, as a script or a statement
  * is. Anything may happen between two calls.
  */
 import type { Random } from '../random.js'

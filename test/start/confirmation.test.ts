@@ -25,19 +25,19 @@ describe('a start that the database refuses says why:', () => {
   test('a database that is not there', async () => {
     const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: `${database.url}_gone` }) })
     closing.push(() => prisma.$disconnect())
-    expect(await refusal(prisma)).toMatch(/^the database refuses the connection: there is none .* \(3D000\)$/)
+    expect(await refusal(prisma)).toMatch(/^the database refuses the connection: there is no database with the name .* \(3D000\)$/)
   })
 
   test('a catalog that the role may not read', async () => {
     await database.query('revoke select on pg_catalog.pg_class from public')
-    expect(await refusal(await clientOf(RIGHTS))).toMatch(/^the catalog \(pg_catalog\) cannot be read, .* \(42501\)$/)
+    expect(await refusal(await clientOf(RIGHTS))).toMatch(/^the role may not read the catalog \(pg_catalog\), .* \(42501\)$/)
   })
 
   test.each<[string, string, RegExp]>([
     [
       'a column more that needs a value',
       'alter table write_behind_ledger add extra text not null',
-      /NOT NULL gets no value, .* \(23502\)$/,
+      /a NOT NULL column gets no value, .* \(23502\)$/,
     ],
     ['a constraint', `alter table write_behind_ledger add constraint short check (shard = '')`, /a constraint, .* \(23514\)$/],
     [
@@ -49,7 +49,7 @@ describe('a start that the database refuses says why:', () => {
   ])('a ledger with %s', async (_, sql, cause) => {
     await database.query(sql)
     const message = await refusal(database.prisma)
-    expect(message).toMatch(/^The ledger: "write_behind_ledger" does not take the row /)
+    expect(message).toMatch(/^The ledger: "write_behind_ledger" refuses the row that says /)
     expect(message).toMatch(cause)
     expect(message).not.toMatch(/record|lacks a table|SECRET/)
   })

@@ -22,7 +22,7 @@ describe('a model whose strategy changes', () => {
     await expect(connect('write-through')).rejects.toMatchObject({
       code: 'CONFIGURATION',
       message:
-        'policies.counter.strategy: the database refuses 1 record(s) that were written behind (a); set the strategy to write-behind again, correct them, and then set it to write-through',
+        'policies.counter.strategy: the database refuses 1 record(s) that were written with the strategy write-behind (a); set the strategy to write-behind again, correct them, and then set it to write-through',
     })
     await database.query('alter table "Counter" drop constraint "Small"')
     await connect('write-through')

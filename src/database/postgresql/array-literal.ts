@@ -1,6 +1,6 @@
 /**
- * Makes the text of PostgreSQL arrays. Rows travel as one array for each column, because PostgreSQL reads arrays with less work than JSON, and their
- * text is shorter.
+ * Makes the text of PostgreSQL arrays. The rows of a statement are passed as one array for each column, because PostgreSQL reads arrays with less
+ * work than JSON, and their text is shorter.
  */
 import { NULL } from '../../model/codec.js'
 import type { Field } from '../../model/model.js'
@@ -19,12 +19,12 @@ const BACKSLASH = '\\'.charCodeAt(0)
 const ZONE = 'Z'.charCodeAt(0)
 const LETTER_N = 'n'.charCodeAt(0)
 const LOWER_CASE = 0x20
-/** Bytes of a new buffer. It doubles as often as necessary. */
+/** Bytes of a new buffer. Its size is doubled as often as necessary. */
 const FIRST_SIZE = 1024
-/** Longest text that is looked at character by character. A longer one is hardly ever plain. */
+/** Longest text that is checked character by character. A longer text is hardly ever plain. */
 const MAX_COPIED = 128
 
-/** Fields of no model: arrays of any texts, and of times. */
+/** Fields that belong to no model: one for arrays of any texts, and one for arrays of times. */
 export const TEXTS = { type: 'String', sqlType: 'text', list: false } as const
 const TIMES = { type: 'DateTime', sqlType: 'timestamp', list: false } as const
 
@@ -45,7 +45,7 @@ export class ArrayLiteral {
     if (!this.#isPut(text, 0, text.length)) this.#putEncoded(text)
   }
 
-  /** Adds a part of the buffer, which is UTF-8. A plain text, as most are, is not made a string. */
+  /** Adds a part of the buffer, which is UTF-8. Most texts are plain. A plain text is not turned into a string. */
   copy(source: Buffer, from: number, to: number): void {
     if (!this.#isPut(source, from, to)) this.#putEncoded(source.toString('utf8', from, to))
   }
@@ -83,7 +83,7 @@ export class ArrayLiteral {
     this.#end(this.#size + bytes.write(element, this.#size))
   }
 
-  /** It goes byte by byte, because a regex replacement with tens of millions of matches ends the process. */
+  /** It works byte by byte, because a regex replacement with tens of millions of matches ends the process. */
   #putQuoted(element: Buffer): void {
     const bytes = this.#reserve(element.length + countEscaped(element) + 3)
     let at = this.#size
@@ -102,7 +102,7 @@ export class ArrayLiteral {
     this.#size = size + 1
   }
 
-  /** Makes room behind what is there. */
+  /** Makes room after the bytes that are there. */
   #reserve(length: number): Buffer {
     if (this.#size + length > this.#bytes.length) {
       const bytes = Buffer.allocUnsafe(2 * (this.#bytes.length + length))
@@ -122,7 +122,7 @@ function mayBeNull(first: number, length: number): boolean {
   return length === 4 && (first | LOWER_CASE) === LETTER_N
 }
 
-/** What an element of an array says for a stored text. */
+/** The element of an array for a stored text. */
 export function elementText(text: string, dropZone: boolean, isList: boolean): string {
   return isList ? listLiteral(text, dropZone) : dropZone ? withoutZone(text) : text
 }
@@ -133,7 +133,7 @@ function countEscaped(element: Buffer): number {
   return count
 }
 
-/** Drops the zone, as Prisma's adapter may do. A `timestamptz` then takes the time for one in the zone of the session. */
+/** Drops the zone, as Prisma's adapter may do. A `timestamptz` then reads the time as one in the zone of the session. */
 function withoutZone(text: string): string {
   return text.endsWith('Z') ? text.slice(0, -1) : text
 }

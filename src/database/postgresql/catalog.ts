@@ -3,24 +3,24 @@
 /** A column that a statement names. */
 export interface WantedColumn {
   readonly name: string
-  /** The name of a type that PostgreSQL brings; undefined for an enum. */
+  /** The name of a built-in type of PostgreSQL; undefined for an enum. */
   readonly type: string | undefined
   readonly typeSchema: string | undefined
   readonly typeName: string | undefined
   readonly labels: readonly string[]
   readonly list: boolean
-  /** Digits behind the point of a number or of a second. A column with fewer would round what it is given. */
+  /** Digits after the point of a number or of a second. A column with fewer digits would round the values. */
   readonly digits: number
   /** The first letters of the rights that are needed: `SELECT`, `INSERT`, `UPDATE`. */
   readonly rights: string
-  /** The field, if Prisma leaves its column out of an insert without a value for it. Our statement writes NULL there. */
+  /** The field, if Prisma leaves its column out of an insert that has no value for it. The library's statement writes NULL there. */
   readonly leftOut?: string
 }
 
 export interface WantedTable {
-  /** Whose table it is, as messages say it. */
+  /** What messages call the table: the name of its model, or the ledger. */
   readonly subject: string
-  /** The name as statements spell it. */
+  /** The name of the table, as statements write it. */
   readonly quoted: string
   readonly schema: string | undefined
   readonly name: string
@@ -38,7 +38,7 @@ export interface FoundColumn {
   /** Rights that are missing. */
   readonly denied: readonly string[]
   readonly missingLabels: readonly string[]
-  /** What fills the column in an insert that leaves it out, if that is not NULL. `computed`: no insert may name the column. */
+  /** What fills the column if an insert leaves it out; absent if that is NULL. `computed`: no insert may name the column. */
   readonly filled: 'computed' | 'default' | null
 }
 
@@ -59,14 +59,14 @@ export interface FoundTable {
   readonly columns: readonly FoundColumn[]
 }
 
-/** UPDATE, INSERT and DELETE, as `pg_relation_is_updatable` says them. */
+/** The bits for UPDATE, INSERT and DELETE in the result of `pg_relation_is_updatable`. */
 const WRITABLE = (1 << 2) | (1 << 3) | (1 << 4)
 
 /**
- * The query looks names up as a statement would: by schema, or on the search path. It cuts names as PostgreSQL cuts them. It compares the expected
- * type with the type of the column, or of the domain's base. A varchar counts as text. So does a citext, unless it is in a key, because it compares
- * keys in another way. A default is the column's own, or else the default of its domain. PostgreSQL puts every operator in brackets, so that an
- * expression which begins with `NULL::` is nothing but NULL.
+ * The query finds names as a statement would: by schema, or on the search path. It shortens names as PostgreSQL does. It compares the expected type
+ * with the type of the column, or of the domain's base. A varchar counts as text. So does a citext, unless it is in a key, because it compares keys
+ * in another way. A default is the column's own, or else the default of its domain. PostgreSQL puts every operator in brackets. So an expression that
+ * begins with `NULL::` is only NULL.
  */
 export const CATALOG_QUERY = `with wanted as (
   select w.* from json_to_recordset($1::json) as w(n int, schema text, name text, keys json, deletes boolean, columns json)),

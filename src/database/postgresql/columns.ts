@@ -1,18 +1,18 @@
-/** What the statements of a model call its columns. */
+/** The names that the statements of a model use for its columns. */
 
 import type { Operand } from '../../change/change.js'
 import { plainFields } from '../../model/fields.js'
 import type { Field, Ledger, Model } from '../../model/model.js'
 import { quote, quoteTable } from './quote.js'
 
-/** A column of the model's table, and the names under which its values travel in the rows of a statement. */
+/** A column of the model's table, and the names of its values in the rows of a statement. */
 export interface Column {
   readonly field: Field
   /** Name in the database, quoted. */
   readonly quoted: string
-  /** Name of the inserted value, or of the key. */
+  /** Name of the inserted value, or of the value in the key. */
   readonly inserted: string
-  /** Names of what a change takes. */
+  /** Names of the operands of a change. */
   readonly operands: Readonly<Record<Operand, string>>
 }
 

@@ -12,8 +12,8 @@ import { TimeZones } from './time-zone.js'
 import { tryRows } from './trial.js'
 
 /**
- * Parameters of one statement; the protocol can number 65,535. Only a batch of hundreds of shapes of change comes near it, and such a batch is
- * halved.
+ * The highest number of parameters of one statement. The protocol can number 65,535. Only a batch with hundreds of shapes comes near this number.
+ * Such a batch is halved.
  */
 const MAX_PARAMETERS = 30_000
 
@@ -62,7 +62,7 @@ export class PostgresqlDatabase implements Database {
     return outcomeOf(await this.#ledger(ledgerShard), id)
   }
 
-  /** @returns where the ledger is for the rest of the batch, unless the batch was applied already */
+  /** @returns what the ledger says before the second statement of the batch, unless the batch was applied already */
   async #deleteReplaced(ledgerShard: string, { id, previous }: BatchHead, deletes: Statement): Promise<string | null> {
     const deleted = deletesId(id)
     const { outcome } = await this.persist(ledgerShard, { id: deleted, previous }, deletes)
@@ -125,7 +125,10 @@ export class PostgresqlDatabase implements Database {
     return row
   }
 
-  /** Stops flushes that were given up: one may go on for ever in the database, as behind a lock, and all that time nobody can move its shard's ledger. */
+  /**
+   * Stops flushes that were given up. Such a flush may go on for ever in the database, for example because it waits for a lock. Until it ends, nobody
+   * can move the ledger of its shard.
+   */
   async #stopGivenUp(): Promise<void> {
     await this.#session.query(this.#probe.stopGivenUp, this.#session.timeout).catch(() => {})
   }
@@ -133,10 +136,10 @@ export class PostgresqlDatabase implements Database {
 
 type FoundRow = Record<string, unknown> & { ledger: string | null; n: number; found: boolean }
 
-/** What names a kind of value, and no value: `null`, `an invalid Date`, `an object`. */
+/** Matches a text that names a kind of value, and contains no value: `null`, `an invalid Date`, `an object`. */
 const KIND_OF_VALUE = /^(null|an? [a-zA-Z ]+)$/
 
-/** Says which kind of value was found, and no more, because messages hold no values of a row. */
+/** Says only which kind of value was found, because messages must not contain values of a row. */
 function unreadableRow(model: string, key: string, error: unknown): PersistError {
   if (!(error instanceof InvalidInputError)) throw error
   const { field, expected, got } = error

@@ -3,7 +3,7 @@ import { PostgresqlDatabase } from './database.js'
 import { PostgresqlServer } from './server.js'
 import { classify } from './sqlstate.js'
 
-/** Words of SQL that change rows, or may call something that does. In a comment such a word costs a flush, and no more. */
+/** Words of SQL that change rows, or that may call something which changes rows. If such a word is in a comment, that only costs a flush. */
 const CHANGES = /\b(insert|update|delete|merge|truncate|alter|drop|create|copy|call|do|execute|lock)\b/i
 
 /** PostgreSQL, through Prisma's adapter for pg. */

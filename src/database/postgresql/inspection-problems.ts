@@ -5,7 +5,7 @@ const MIGRATE = 'apply the migrations (prisma migrate deploy)'
 
 const KINDS: Readonly<Record<string, string>> = { m: 'a materialized view', f: 'a foreign table', v: 'a view that cannot be written' }
 
-/** Says in one sentence each what is missing, and what to do. */
+/** Says what is missing and what to do, in one sentence for each problem. */
 export function describeProblems(wanted: WantedTable, found: FoundTable): string[] {
   const { subject, quoted } = wanted
   const { kind, user, schema } = found
@@ -58,7 +58,9 @@ function describeColumn({ subject, quoted }: WantedTable, wanted: WantedColumn, 
   return [`${subject}: expected ${column} to be ${expected}, found ${found.type}; ${MIGRATE}, or correct the schema`]
 }
 
-/** Finds columns that the database fills where Prisma leaves them out. Our statement names every column, and would write NULL there. */
+/**
+ * Finds columns that Prisma leaves out of an insert and the database fills. The library's statement names every column, and would write NULL there.
+ */
 function describeFilling({ subject, quoted }: WantedTable, { name, leftOut }: WantedColumn, { filled }: FoundColumn): string[] {
   if (leftOut === undefined || filled === null) return []
   const field = `${subject}.${leftOut}`
@@ -79,7 +81,7 @@ function digitsIn(type: string): number {
   return digits === null ? Number.POSITIVE_INFINITY : Number(digits[1] ?? digits[2])
 }
 
-/** `SELECT ("a", "b")`. The right is on the whole table if all columns that need it lack it. */
+/** `SELECT ("a", "b")`. The text names the whole table if all columns that need the right lack it. */
 function missingRights(wanted: WantedTable, { columns, mayDelete }: FoundTable): string[] {
   const rights = ['SELECT', 'INSERT', 'UPDATE'].flatMap((right) => {
     const lacking = columns.filter(({ denied }) => denied.includes(right)).map(({ name }) => quote(name))

@@ -9,7 +9,7 @@ import { digitsOf } from './types.js'
 
 /**
  * Compares the tables of the models, and their ledgers, with what the statements need. It sends one statement, which reads only the catalog.
- * @throws ConfigurationError naming all that is missing, and what to do
+ * @throws ConfigurationError that names all that is missing, and what to do
  */
 export async function inspect(ask: Ask, models: readonly Model[]): Promise<void> {
   const wanted = [...models.map(wantedTable), ...wantedLedgers(models)]
@@ -45,7 +45,10 @@ function wantedColumn(field: Field, isKey: boolean): WantedColumn {
   }
 }
 
-/** Whether Prisma leaves the column out of an insert. It fills in `@updatedAt` and the defaults that it knows, and demands a required field. */
+/**
+ * Whether Prisma leaves the column out of an insert. Prisma fills in `@updatedAt` and the defaults that it knows, and the caller has to give a
+ * required field.
+ */
 function isLeftOut({ nullable, list, default: known, updatedAt }: Field): boolean {
   return (nullable || list) && known === undefined && updatedAt !== true
 }

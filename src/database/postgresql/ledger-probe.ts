@@ -3,15 +3,15 @@ import { PersistError } from '../../errors.js'
 import type { Model } from '../../model/model.js'
 import { quoteLedger } from './columns.js'
 
-/** Texts of 32 bytes that are written and taken back. A full disk may have room for a row, but hardly for so many. */
+/** The number of texts of 32 bytes that are written and taken back. A full disk may have room for a row, but hardly for so many texts. */
 const TEXTS = 8000
 const DIVISION_BY_ZERO = '22012'
 
 /** Statements that tell a failure of one batch from an outage. Nothing that they write stays. */
 export class LedgerProbe {
   /**
-   * Stops flushes that have taken longer than a statement may, because whoever sent them has given them up. Its parameter is the ms that a statement
-   * may take. It knows a flush by the beginning of the text that the statement builder makes.
+   * Stops flushes that take longer than a statement may, because their sender has given them up. Its parameter is the number of ms that a statement
+   * may take. It recognises a flush by the beginning of the text that the statement builder makes.
    */
   readonly stopGivenUp: string
   readonly #model: string
@@ -32,8 +32,8 @@ select 1 / (select count(*)::int - 1 from probe) as n`
   }
 
   /**
-   * `emptied`: the ledger's parameters for a batch's statement, of a row that is not there and that the statement does not make then.
-   * `full`: the statement that writes.
+   * `emptied`: parameters of the ledger for the statement of a batch. They name a row that is not there, so that the statement does nothing and does
+   * not make the row. `full`: the statement that writes.
    */
   statements(): { emptied: readonly unknown[]; full: { sql: string; values: readonly unknown[] } } {
     const name = `probe:${randomUUID()}`

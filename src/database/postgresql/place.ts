@@ -7,7 +7,7 @@ import { classify } from './sqlstate.js'
 export type Ask = <T>(sql: string, ...values: unknown[]) => Promise<T[]>
 
 /**
- * Reads the system identifier, which replicas share; '' where the role may not read it.
+ * Reads the system identifier, which a server shares with its replicas; '' if the role may not read it.
  * @throws what the client throws when the database cannot be reached
  */
 export async function readSystem(ask: Ask): Promise<string> {

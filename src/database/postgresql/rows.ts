@@ -4,18 +4,18 @@ import type { Field } from '../../model/model.js'
 import { ArrayLiteral, elementText, TEXTS } from './array-literal.js'
 import { arrayType, dropsZone } from './types.js'
 
-/** A column of the rows that travel into a statement. */
+/** A column of the rows that are passed to a statement. */
 export interface RowColumn {
   readonly field: Field
-  /** Name in the rows. */
+  /** The name of the column in these rows. */
   readonly alias: string
 }
 
-/** PostgreSQL takes at most 1,664 columns of a row source. The columns from this one on travel as one array a row. */
+/** PostgreSQL allows at most 1,664 columns in a row source. From this column on, all columns of a row are passed as one array. */
 const MAX_COLUMNS = 1500
 const WIDE = 'w'
 
-/** The rows of one shape of change on their way into the statement: an array for each column, first of the key, then of the change's texts. */
+/** The rows of one shape on their way to the statement: an array for each column. The columns of the key come first, then the texts of the change. */
 export class Rows {
   readonly #columns: readonly RowColumn[]
   readonly #arrays: readonly ArrayLiteral[]
@@ -53,8 +53,8 @@ export class Rows {
   }
 
   /**
-   * Makes a FROM item. It hides the number of rows from the planner, which for thousands would rather read the whole table. The functions stand in
-   * a SELECT list, because those of a FROM clause would be stored before they are read.
+   * Makes a FROM item. It hides the number of rows from the planner, because for thousands of rows the planner would read the whole table. The
+   * functions are in a SELECT list, because PostgreSQL would first store the results of functions in a FROM clause.
    * @param first number of the first parameter
    */
   from(first: number): string {

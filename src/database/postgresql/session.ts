@@ -29,7 +29,7 @@ export class Session {
     }
   }
 
-  /** @throws PersistError when there is no answer in time, and what the answer throws */
+  /** @throws PersistError when there is no answer in time, and whatever the statement throws */
   async inTime<T>(answer: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<never>((_, reject) => {

@@ -2,27 +2,27 @@
 import { type Clues, cluesOf, meaningToPrisma } from '../clues.js'
 import type { Failure } from '../outcome.js'
 
-/** Names are cut to 63 characters. */
+/** PostgreSQL shortens names to 63 characters. */
 const STYLE = { code: /^[0-9A-Z]{5}$/, longestName: 63 }
 
 /**
- * Classes and codes that may pass by themselves, as far as a SQLSTATE says. A trigger may raise one of them for one row. That shows when the same
+ * Classes and codes of failures that may pass without help, as far as a SQLSTATE says. But a trigger may raise one of them for one row. Then the same
  * batch fails in the same way again and again (flush/poison-detector.ts).
  */
 const OUTAGE = /^(08|0A|0B|25|28|3B|40|53|55|57|58|72|F0|HV|XX)/
 /** A pooler gave the connection to somebody else, and with it the statement that was prepared there. */
 const POOLER = /^(26|42P05)/
 const POOLER_HINT = 'a pooler between Prisma and PostgreSQL has to support prepared statements, or Prisma is not to use them'
-/** Node's names of failures of a socket, such as EPIPE, look like a SQLSTATE. */
+/** Node's codes for failures of a socket, such as EPIPE, look like a SQLSTATE. */
 const SQL_STATE = /^(?!E[A-Z]{4}$)[0-9A-Z]{5}$/
 const SCHEMA_MISMATCH = /^(42|3F|3D|0L|0P)/
-/** The statement has a value for a column that the database makes. */
+/** The statement has a value for a column whose value the database makes. */
 const GENERATED_ALWAYS = '428C9'
-/** The SQLSTATE of a row that a policy refuses is that of a missing right. */
+/** A row that a row-level security policy refuses has the SQLSTATE of a missing right. */
 const REFUSED_BY_POLICY = /row-level security policy/
-/** Class of constraints. The driver does not name each of them. */
+/** The class for constraints. The driver does not name all of them. */
 const CONSTRAINT = /^23/
-/** Class of the server's resources. */
+/** The class for missing resources of the server. */
 const RESOURCES = /^53/
 
 /** A statement ended by the server's `statement_timeout`, or by a cancellation. */
@@ -44,7 +44,7 @@ export function classify(error: unknown): Failure {
   return {
     code: meaningOf(clues),
     databaseCode,
-    // What a trigger says is its author's, and may quote a value as if it were a name.
+    // The author of a trigger writes its texts. They may quote a value as if it were a name.
     constraint: isOfConstraint(clues) ? clues.constraint : undefined,
     hint: POOLER.test(code) ? POOLER_HINT : undefined,
     explanation: EXPLANATIONS.find(([codes]) => codes.test(code))?.[1],

@@ -28,15 +28,15 @@ export interface Statement extends Prepared {
   readonly sql: string
   /** Parameters from the fourth on: the columns of each part's rows. */
   readonly columns: readonly string[]
-  /** Rows that are written whatever the table holds. The statement counts the others. */
+  /** The number of rows that are written whatever is in the table. The statement counts the other rows. */
   readonly upserted: number
-  /** Deletes the rows that the statement replaces. It is to be sent before. */
+  /** The statement that deletes the rows which this statement replaces. It is sent before this one. */
   readonly deletes: Statement | undefined
 }
 
 const DELETION: RecordChange = { kind: 'delete', pattern: '', regular: true, insert: [], values: [] }
 
-/** Texts of statements that are kept. A model with more combinations of shapes builds some of them again. */
+/** The number of texts of statements that are kept. A model with more combinations of shapes builds some texts again. */
 const MAX_KEPT = 500
 
 /** The rows of one shape of change. */
@@ -62,7 +62,7 @@ interface PartText {
   readonly check?: string
 }
 
-/** Stands in the place of the ledger's part where a statement is sent only once. */
+/** Replaces the part for the ledger if a statement is sent only once. It is always true. */
 const OPEN_FENCE = 'select 1 where coalesce($1::text, $2::text, $3::text) is null'
 
 /** Builds the statements of one model. The text of a statement depends only on the shapes in it, and so is kept. */
@@ -85,7 +85,7 @@ export class StatementBuilder {
 
   /**
    * @param changes at most one per record, sorted by key, because rows are locked in this order
-   * @param ledger whether the ledger decides. If not, its three parameters have to be null
+   * @param ledger whether the ledger decides if the rows are written. Otherwise its three parameters have to be null
    * @throws PersistError if a key is not of this model
    */
   build(changes: readonly RowChange[], ledger = true): Statement {
@@ -200,8 +200,9 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   }
 
   /**
-   * What is inserted and what is changed do not follow from each other. Missing rows are inserted, and the rows of the statement's snapshot are
-   * updated. A row that somebody else inserted since the snapshot is neither: the check fails the statement with SQLSTATE 21000, and it is sent again.
+   * Serves changes whose inserted values and changed values do not follow from each other. Missing rows are inserted, and the rows in the statement's
+   * snapshot are updated. A row that somebody else inserted after the snapshot is neither inserted nor updated. The check then makes the statement
+   * fail with SQLSTATE 21000, and the statement is sent again.
    */
   #irregularPart(columns: Rows, rows: string, changed: readonly Changed[], n: number): PartText {
     const source = `rows${n} r`
@@ -245,7 +246,7 @@ select (select count(*)::int from fence) as moved, (${['0', ...written].join(' +
   }
 }
 
-/** The new value of a column in a row that is there. GREATEST and LEAST pass over NULL, so that a NULL becomes the inner bound. */
+/** The new value of a column in a row that is there. GREATEST and LEAST ignore NULL, so that a NULL becomes the inner bound. */
 function changedValue({ column: { field, quoted, operands }, mark }: Changed, rows: Rows): string {
   if (mark === '=') return cast(field, rows.valueOf(operands.value))
   const moved = isCounter(field) ? `t.${quoted} + ${rows.valueOf(operands.amount)}` : `t.${quoted}`

@@ -1,13 +1,13 @@
 import type { Model } from '../../model/model.js'
 
-/** Asks for a moment in a session whose clock is nine hours ahead during this one statement. */
+/** Reads a fixed moment in a session whose time zone is nine hours ahead of UTC during this one statement. */
 const PROBE = `select set_config('TimeZone', 'Asia/Tokyo', true), timestamptz '2000-01-01 00:00:00+00' as moment`
 const MOMENT = Date.UTC(2000, 0, 1)
 
 /**
- * Finds out how Prisma's adapter takes a `timestamptz`. Releases up to 7.10 read the time on the session's clock as if it were UTC, and write it in
- * the same way. They store another moment than the application's, unless the session's zone is UTC. Later releases are to mend this. The library
- * asks the adapter once, because it has to store what Prisma would store.
+ * Finds out how Prisma's adapter reads and writes a `timestamptz`. Releases up to 7.10 treat the time in the session's zone as if it were UTC. They
+ * store another moment than the application's, unless the session's zone is UTC. Later releases may correct this. The library asks the adapter once,
+ * because it has to store what Prisma would store.
  */
 export class TimeZones {
   readonly #isNeeded: boolean
@@ -23,7 +23,7 @@ export class TimeZones {
     return this.#keeps
   }
 
-  /** @throws what the query throws. The next call asks again then */
+  /** @throws what the query throws. Then the next call asks again */
   ask(query: (sql: string) => Promise<{ moment: Date }[]>): Promise<void> | undefined {
     if (!this.#isNeeded) return undefined
     this.#asked ??= query(PROBE).then(

@@ -2,8 +2,8 @@
  * Finds out which rows of a refused batch the database refuses, and why. It changes nothing: one transaction tries each row in a subtransaction,
  * and takes everything back. What it finds is advice. The ledger decides what is written.
  *
- * The transaction runs a DO block. A DO block takes no parameters, so the rows reach it as settings of the transaction: an array of texts for each
- * column. A row that fails is tried again when others have come through since, because it may need them, as a child needs its parent.
+ * The transaction runs a DO block. A DO block has no parameters, so the rows are passed to it as settings of the transaction: an array of texts for
+ * each column. If a row fails and other rows then succeed, the failed row is tried again, because it may need them, as a child needs its parent.
  */
 import type { PersistError } from '../../errors.js'
 import type { Model } from '../../model/model.js'
@@ -12,9 +12,9 @@ import { toPersistError } from '../outcome.js'
 import { classify } from './sqlstate.js'
 import type { StatementBuilder } from './statement.js'
 
-/** Columns of all parts. Each takes a setting and a variable. */
+/** The highest number of columns of all parts together. Each column needs a setting and a variable. */
 const MAX_COLUMNS = 2000
-/** A statement's parameters for the ledger, which come before those of its columns. */
+/** The number of parameters for the ledger. They come before the parameters of the columns. */
 const FENCE_PARAMETERS = 3
 const PRISMA_PROMISE = 'PrismaPromise'
 
@@ -22,7 +22,7 @@ const PRISMA_PROMISE = 'PrismaPromise'
 interface Part {
   /** The statement for one row. */
   readonly sql: string
-  /** Deletes the row that is replaced, before `sql`; empty where none is. */
+  /** The statement that deletes the row which is replaced. It runs before `sql`; empty if no row is replaced. */
   readonly deletes: string
   /** The values of all rows, an array for each column. */
   readonly columns: readonly string[]
@@ -34,9 +34,9 @@ interface Part {
 type Finding = [number, string, string | null, string, boolean]
 
 /**
- * @param timeout ms. A limit that the server has itself holds instead
+ * @param timeout ms. If the server has a limit of its own, that one counts instead
  * @returns why the database refuses a row, by position; undefined: the client cannot run a trial
- * @throws whatever keeps the trial from its end
+ * @throws whatever stops the trial before its end
  */
 export async function tryRows(
   client: SqlClient,
@@ -49,7 +49,7 @@ export async function tryRows(
   const settings = parts.flatMap((part, p) => part.columns.map((text, c) => ({ name: nameOf(p, c), text })))
   if (client.$transaction === undefined || settings.length > MAX_COLUMNS) return undefined
   const first = client.$queryRawUnsafe(settingsText(settings), String(timeout), ...settings.map(({ text }) => text))
-  // A client that the application made itself may send the statement at once, and not in the transaction.
+  // A client that is not Prisma's may send the statement at once, and not in the transaction.
   if ((first as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] !== PRISMA_PROMISE) {
     await first
     return undefined
@@ -58,7 +58,7 @@ export async function tryRows(
   const results = (await client.$transaction([first, ...rest] as never)) as { findings: string }[][]
   const findings = JSON.parse(results.at(-1)?.[0]?.findings as string) as Finding[]
   const positions = parts.flatMap((part) => part.positions)
-  // A trigger may call anything a column.
+  // A trigger may give any text as the name of a column.
   const columns = new Set(model.fields.map(({ column }) => column))
   return new Map(
     findings.map(([row, originalCode, constraint, column, byPolicy]) => {
@@ -140,7 +140,7 @@ ${loops.join('')}      exit when not write_behind_moved;
 end $write_behind$`
 }
 
-/** Tries the rows of a part that did not come through yet. An empty state marks a row that did. */
+/** Tries the rows of a part that have not succeeded yet. A row that has succeeded has an empty state. */
 function loopText(statements: readonly string[], offset: number, rows: number): string {
   return `      for write_behind_row in 1..${rows} loop
         write_behind_n := write_behind_row;
@@ -162,7 +162,7 @@ function loopText(statements: readonly string[], offset: number, rows: number): 
 `
 }
 
-/** Names a constraint only if the catalog has it, because a trigger may call anything a constraint. */
+/** Names a constraint only if the catalog has it, because a trigger may give any text as the name of a constraint. */
 function findingsText(rows: number): string {
   const isThere = `exists (select from pg_catalog.pg_constraint where conname = f.name) or exists (select from pg_catalog.pg_class where relname = f.name)`
   return `select coalesce(json_agg(json_build_array(f.n, f.state, case when ${isThere} then f.name end, f.col, f.policy)), '[]')::text

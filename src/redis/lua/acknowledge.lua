@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 --[[
-  Ends the batch in flight after the database has taken it: the batch goes, records without newer changes are clean, and their views get a TTL.
-  A group of a split batch that waits takes its turn. Does nothing if another batch is in flight.
+  Ends the batch in flight after its rows are in the database. The batch is dropped, records without newer changes are clean, and their views get a TTL.
+  If a group of a divided batch waits, it becomes the batch. Does nothing if another batch is in flight.
 
   KEYS[1]  prefix of the shard's keys
   ARGV[1]  id of the batch
-  ARGV[2]  id that the ledger holds
+  ARGV[2]  id that the ledger has
   ARGV[3]  id for the next group of a split batch
   ARGV[4]  TTL of a view in ms
   ARGV[5]  TTL of a view that says the row is missing
@@ -28,7 +28,8 @@ if batch[1] ~= id then return false end
 local anyParked = redis.call('EXISTS', parkedKey) == 1
 local stillDirty, unparked = {}, {}
 
--- Whether a change of the record is still kept apart: then the record stays parked. The change of the batch is in the database, and is not kept any more.
+-- Whether the hash 'unreadable' still has a change of the record. Then the record stays parked. The change of the batch is in the database, and is
+-- removed from that hash.
 local function isApart(key, change)
   local field, isLeft = key, false
   local held = redis.call('HGET', prefix .. 'unreadable', field)
@@ -58,8 +59,8 @@ local function listDirty(keys)
   end
 end
 
--- Gives a TTL to the views of the records that were not written since they were claimed, which are not in the index. `areRows`: none of the
--- views says that its row is missing.
+-- Gives a TTL to the views of the records that were not written since the claim. These records are not in the index. `areRows`: none of the views
+-- says that its row is missing.
 local function expireViews(keys, areRows)
   local anyDirty = redis.call('ZCARD', dirtyKey) > 0
   for _, key in ipairs(keys) do
@@ -79,7 +80,7 @@ if anyParked or nameDirty or batch[4] then
   if batch[4] then expireViews(keys, batch[4] == 'rows') end
 end
 
--- This comes first: a flusher that finds the batch after a script stopped here sees that the ledger has it, and ends it again.
+-- This command comes first. If the script stops after it, the next flusher finds the batch, sees its id in the ledger, and acknowledges it again.
 redis.call('SET', prefix .. 'acked', ledger)
 local isMore = advance(batch[3], ledger, nextId)
 redis.call('HINCRBY', prefix .. 'stats', 'rows', rows)

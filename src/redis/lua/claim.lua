@@ -1,21 +1,21 @@
 #!lua flags=allow-oom
 --[[
-  Freezes the pending changes of due records as the one batch of the shard. The changes move into the batch, packed, where no write reaches them, and
-  their records leave the dirty index. A batch in flight is returned again with the same content. Parked records are claimed in batches
-  of their own, so that a refusal does not cost the others anything.
+  Freezes pending changes as the one batch of the shard. The changes are packed and move into the batch, where no write reaches them. Their records
+  leave the dirty index. If a batch is in flight already, the script returns that batch again, with the same content. Parked records are claimed in
+  batches of their own, so that a refusal costs the other records nothing.
 
   KEYS[1]  prefix of the shard's keys
   ARGV[1]  beginning of the id of a new batch
-  ARGV[2]  most records in the batch
-  ARGV[3]  most bytes of its keys and changes; a record that has more comes alone
-  ARGV[4]  what to claim: 'due' (at a time) · 'before' (first written until a time) · 'keys'
-  ARGV[5]  that time in ms, 0 for 'keys'
+  ARGV[2]  highest number of records in the batch
+  ARGV[3]  highest number of bytes of its keys and changes; a record that has more is a batch of its own
+  ARGV[4]  what to claim: 'due' (records that are due at a time) · 'before' (records that were first written until a time) · 'keys' (named records)
+  ARGV[5]  this time in ms; 0 for 'keys'
   ARGV[6]  the policy's debounce in ms
-  ARGV[7…] the keys, each of them once
+  ARGV[7…] the keys, each only once
 
   Returns  { id, id of the batch before or nil, writes that the batch carries, keys (a packed list), changes (a packed list of packed changes),
-             traceparents of those writes or nil, how often the batch was claimed, what is known of its records (split.lua) or nil }
-           or { nil, ms until the next record may be due or nil, number of records that were put off, 1 if there may be more of them }
+             traceparents of these writes or nil, how often the batch was claimed, what is known about its records (split.lua) or nil }
+           or { nil, ms until the next record may be due or nil, number of records that later writes have delayed, 1 if there may be more of them }
 ]]
 local prefix = KEYS[1]
 -- include settle
@@ -40,7 +40,7 @@ local function isParked(key) return redis.call('HEXISTS', parkedKey, key) == 1 e
 -- include keys-before
 -- include pack-hash
 
--- The records to claim, and their packed changes where those have been read.
+-- The records to claim, and their packed changes, if these have been read already.
 local candidates, packed
 if what == 'due' then candidates, packed = dueKeys(tonumber(argument))
 elseif what == 'before' then candidates = keysBefore(tonumber(argument))
@@ -49,10 +49,11 @@ else
   for n = 7, #ARGV do candidates[n - 6] = ARGV[n] end
 end
 
--- A change that cannot be read is kept apart until it is known to be in the database.
+-- A change that cannot be read is in the hash 'unreadable' until the database has it.
 local function apart(key) return what == 'keys' and redis.call('HGET', prefix .. 'unreadable', key) end
 
--- Removes a member without a change from the index. A write that stopped half-way has left it. Its view goes too, because it may show that write.
+-- Removes a member without a change from the index. A write that stopped half-way has left it there. Its view is dropped, too, because it may show
+-- that write.
 local function dropRemainder(key, change)
   if change then redis.call('HDEL', packedKey, key) end
   if redis.call('ZSCORE', dirtyKey, key) then
@@ -61,15 +62,15 @@ local function dropRemainder(key, change)
   end
 end
 
--- Returns the candidates that have a pending change, up to the most bytes; their changes; the keys of those that are hashes; and what the batch says of
--- their views.
+-- Returns the candidates that have a pending change, up to maxBytes; their changes; the Redis keys of the changes that are hashes; and the batch's
+-- note about their views.
 local function take()
   local keys, changes, hashes, bytes, views = {}, {}, {}, 0, false
   local size = 0
   packed = packed or changesOf(candidates)
   for n, key in ipairs(candidates) do
     if size == batchSize then break end
-    -- An empty change belongs to the member that makes a table of the hash (write.lua).
+    -- An empty change belongs to the long member, for which Redis makes a hash table (write.lua).
     local change = packed[n] ~= '' and (packed[n] or packHash(key) or apart(key))
     if change then
       bytes = bytes + #key + #change
@@ -86,7 +87,7 @@ local function take()
   return keys, changes, hashes, views
 end
 
--- When the first of the records was due. They are in the order of the index, unless they were named.
+-- Returns when the first of the records was due. The keys are in the order of the index, unless the call named them.
 local function firstDue(keys)
   local first
   if what ~= 'keys' then first = redis.call('ZSCORE', dirtyKey, keys[1])
@@ -98,7 +99,7 @@ local function firstDue(keys)
   return first or string.format('%.0f', now)
 end
 
--- Records that are claimed in the order of the index are mostly its first members, and one command removes those.
+-- Removes the records from the index. If they were claimed in its order, they are mostly its first members, and one command removes them.
 local function leaveIndex(keys)
   local size = #keys
   if what ~= 'keys' and redis.call('ZRANK', dirtyKey, keys[size]) == size - 1 then
@@ -119,7 +120,7 @@ local stats = redis.call('HMGET', statsKey, 'writes', 'claimed')
 local writes = string.format('%.0f', (tonumber(stats[1]) or 0) - (tonumber(stats[2]) or 0))
 local traces = redis.call('GET', prefix .. 'traces')
 local acked = redis.call('GET', prefix .. 'acked')
--- No id may come twice. After a broken connection ioredis sends the call again, perhaps when the batch of the first call has ended already.
+-- No id may be used twice. After a broken connection ioredis sends the call again, and the batch of the first call may have ended already.
 local id = newId .. '.' .. time[1] .. '.' .. time[2]
 local packedKeys, packedChanges = cmsgpack.pack(keys), cmsgpack.pack(changes)
 local batch = { 'id', id, 'writes', writes, 'claimed', stats[1] or '0', 'keys', packedKeys, 'changes', packedChanges, 'tries', '1', 'due', firstDue(keys) }
@@ -130,7 +131,8 @@ add('views', views)
 add('traces', traces)
 add('previous', acked)
 
--- The batch has everything before anything is removed from its place. What follows is what settle.lua does, in fewer commands.
+-- The batch has all changes before anything is removed from its place. The commands after that do the same as settle.lua, but there are fewer of
+-- them.
 redis.call('SET', prefix .. 'intent', 'claim:' .. id)
 redis.call('HSET', batchKey, unpack(batch))
 if #keys > #hashes then inParts(keys, function(_, ...) redis.call('HDEL', packedKey, ...) end) end

@@ -12,7 +12,7 @@ local prefix, key = KEYS[1], ARGV[1]
 -- include claims
 -- include earlier
 local claimed = packedClaim(key) and redis.call('HGET', prefix .. 'batch', 'due') or isApart(key) and 'inf'
--- A packed change knows the time; the index may have an earlier one.
+-- A packed change has the due time. The index may have an earlier one.
 local packed = packedChange(key)
 local due = packed and string.match(packed, '^' .. string.rep('%d', DUE_END)) or redis.call('ZSCORE', prefix .. 'dirty', key)
 if not due then

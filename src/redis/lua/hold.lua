@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --[[
-  Drops views because their rows change outside of write-behind, or have changed. A hold lasts from before such a statement until after it: no lease is
-  given meanwhile, so that nobody stores a view of a row that is changing. Pending changes stay.
+  Drops views, because a statement changes their rows without a batch of the library, or has changed them. A hold begins before
+  such a statement, and ends after it. Meanwhile Redis gives no lease, so that nobody stores a view of a row that is changing. Pending changes stay.
 
   Views of named records are deleted with their leases. Those of a whole shard, however many, become void because the epoch of the shard changes; they
   expire like any others.
@@ -10,9 +10,9 @@
   ARGV[1]  what to do: 'hold' · 'release' (a hold that has expired, too) · 'invalidate'
   ARGV[2]  id of the hold
   ARGV[3]  TTL of the hold in ms
-  ARGV[4…] the keys; none of them: every record of the shard
+  ARGV[4…] the keys; without any, the hold is for every record of the shard
 
-  Returns  those of the keys that are dirty
+  Returns  the keys among them whose records are dirty
 ]]
 local prefix = KEYS[1]
 local what, id, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -20,8 +20,8 @@ local what, id, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
 -- include settle
 -- include claims
 
--- A hold is a member of a sorted set, with the time at which it expires, because its holder may die. The set expires with its last hold. A new set gets
--- its TTL before anybody sees it, so that a script which stops does not leave a hold for ever.
+-- A hold is a member of a sorted set, with the time at which it expires, because its holder may die. The set expires with its last hold. A new set
+-- gets its TTL before anybody can see it. So no hold stays for ever if the script stops.
 local function mark(holds)
   if what == 'release' then redis.call('ZREM', holds, id) end
   if what ~= 'hold' then return end

@@ -1,10 +1,10 @@
 #!lua
 --[[
-  Makes views of rows that were read from the database, with the changes laid over them that the rows do not hold yet. A view is stored only
+  Makes views from rows that were read from the database, and adds the changes that are not in these rows yet. A view is stored only
   under the lease that was given before the row was read (read.lua). Without the lease the row may be an older one, and is only the
   answer. A view that is there already stays.
 
-  Rows and ledger are of one snapshot, so that the ledger says which claims the rows hold. If this Redis does not know what the ledger says, the
+  Rows and ledger are of one snapshot, so the ledger says which claimed changes the rows have. If this Redis does not know what the ledger says, the
   ledger has moved meanwhile, and the rows have to be read again. If nothing happened here since the last try, and no batch is in flight, then Redis was
   emptied or put back in time: it goes on from the ledger.
 
@@ -35,7 +35,8 @@ local persisted, outcome = {}, 'moved'
 if batch[1] and ledger == batch[1] then
   outcome = 'known'
   for _, key in ipairs(cmsgpack.unpack(batch[2])) do persisted[key] = true end
--- If the ledger says 'deletes:', the rows that the batch replaces are gone. Its changes can be laid over what is left, as if nothing had been done.
+-- If the ledger says 'deletes:', the rows that the batch replaces are deleted already. Its changes can be applied to the remaining rows, as if
+-- nothing had been done.
 elseif ledger == acked or (batch[1] and (ledger == 'void:' .. batch[1] or ledger == 'deletes:' .. batch[1])) then
   outcome = 'known'
 elseif not batch[1] and lastState == state then
@@ -85,8 +86,8 @@ local function make(key, first)
   return answer(made), fits
 end
 
--- Stores the view that was made. It is seen last: before that it gets its epoch, and a TTL unless the record is dirty, and the pending change or the
--- batch notes that there is a view.
+-- Stores the view that was made. It becomes visible last. Before that it gets its epoch, and a TTL if the record is clean, and the pending change or
+-- the batch is marked: there is a view.
 local function keep(key, present)
   if present == '0' then
     redis.call('DEL', made)

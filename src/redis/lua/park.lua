@@ -25,8 +25,8 @@ if batch[1] ~= id then return false end
 -- include now
 -- include put-under
 
--- The claimed change and the newer one as one flat list. Empty if either cannot be read: then the claimed one is kept apart as it is.
--- The time begins anew, so that writes to a parked record are debounced like any others.
+-- Returns the claimed change and the newer one, composed, as one flat list. The list is empty if either cannot be read. Then the claimed change is
+-- kept as it is in the hash 'unreadable'. The time of the first write begins anew, so that writes to a parked record are debounced like any others.
 local function composed(key, packed)
   local claimed = flatten(packed)
   if not claimed then return {} end
@@ -39,7 +39,7 @@ local function composed(key, packed)
   return redis.call('HGETALL', claim)
 end
 
--- How often the record has been refused, this time included, and its entry in the list.
+-- Returns how often the record has been refused, including this time, and its entry for the hash 'parked'.
 local function entryOf(key, reason)
   local before = redis.call('HGET', parkedKey, key)
   local attempts, since = 0, now
@@ -57,7 +57,7 @@ for n, key in ipairs(cmsgpack.unpack(batch[2])) do
   parked[2 * n], entries[n] = entryOf(key, ARGV[n + 2] or ARGV[3])
 end
 redis.call('DEL', claim)
--- The batch has all of it before anything is put back (settle.lua).
+-- The batch has all composed changes and entries before anything is put back (settle.lua).
 redis.call('HSET', batchKey, 'composed', cmsgpack.pack(all), 'entries', cmsgpack.pack(entries), 'next', nextId)
 redis.call('SET', prefix .. 'intent', 'park:' .. id)
 putBack(id)

@@ -7,7 +7,7 @@
   KEYS[1]  prefix of the shard's keys
   ARGV[1]  where to look: 'packed' · 'parked'
   ARGV[2]  cursor: '0' at first
-  ARGV[3]  about how many to look at
+  ARGV[3]  about how many entries to look at
 
   Returns  { cursor to go on from, '0' at the end; number of changes that were put into the index }
 ]]
@@ -29,7 +29,7 @@ inParts(keys, function(first, ...)
   for n, due in ipairs(redis.call('ZMSCORE', dirtyKey, ...)) do
     local key, value = keys[first + n - 1], values[first + n - 1]
     local missing = not due and dueOf(key, value)
-    -- An empty change belongs to the member that makes a table of the hash (write.lua).
+    -- An empty change belongs to the long member, for which Redis makes a hash table (write.lua).
     if missing == '' then redis.call('HDEL', prefix .. what, key)
     elseif missing then found = found + redis.call('ZADD', dirtyKey, 'NX', missing, key) end
   end

@@ -44,7 +44,7 @@ local goingKeys, goingChanges, going = part(function(n) return not waits[n] end)
 local waitingKeys, waitingChanges, waiting = part(function(n) return waits[n] end)
 if going == 0 or waiting == 0 then return 0 end
 
--- What is known of the records that wait, in the order of the batch. The positions may come in any order.
+-- What is known about the records that wait, in the order of the batch. The positions may come in any order.
 local function reasons()
   local given, list = {}, {}
   for n = 1, count do given[ARGV[n + 3] + 1] = ARGV[n + 3 + count] end

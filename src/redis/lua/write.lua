@@ -12,17 +12,17 @@
     parked    the database refused its change (park.lua): a hash, in the index at 'inf', and listed in `parked`. A write makes it due again.
   docs/format.md has the bytes of all of them.
 
-  Redis takes back nothing of what a script did before one of its commands failed. So any prefix of this script is safe:
+  Redis takes back nothing of what a script did before one of its commands failed. So the script may stop after any of its commands:
     1. The sequence of a call is stored before the call changes anything, and the reply last. If the same call is sent again, because its reply was
        lost, it changes nothing: it gets the same reply, or the error UNFINISHED if it stopped half-way the first time.
     2. A move that another script has left half-way is ended or given up (settle.lua) before anything else is read.
-    3. A record is in the index before it has its change: what is not in the index would never be flushed. A claim drops a member without
-       a change. The index never has a later time than the change: where that is packed, an operation that only puts it off leaves the index alone.
+    3. A record is in the index before it has its change, because a change that is not in the index would never be flushed. A claim drops a member without
+       a change. The index never has a later time than the change. If an operation only delays a packed change, the index keeps its earlier time.
     4. A hash that takes more than one command is made in `draft` and takes its place by one RENAME. So each operation is there as a whole, or not at all.
     5. A call that fails half-way is not repeated. The writer reports that its outcome is unknown, and drops the views.
 
-  A change begins packed, and stays so while operations of its first shape follow: one command reads, and one writes, such changes of a whole run of
-  records. Anything else makes a hash of it first (compose.lua): of a hash a small part can be changed alone.
+  A change begins packed, and stays packed while operations of its first shape follow. One command reads the packed changes of a whole run of records, and
+  one command writes them. Any other operation first turns the change into a hash (compose.lua), because a part of a hash can be changed alone.
 
   KEYS[1]  prefix of the shard's keys
   ARGV[1]  packed one after the other (src/redis/pack.ts):
@@ -55,13 +55,13 @@ local call, sub, format = redis.call, string.sub, string.format
 local prefix = KEYS[1]
 local debounce, maxWait, maxDirty, maxBytes, nameClean, writer, sequence, writes, traces, rowNames, shapes, runs = cmsgpack.unpack(ARGV[1])
 local SEQUENCE_TTL = '3600000'
--- Bytes of traceparents that a shard keeps until its next claim.
+-- A call adds its traceparents, at most 32 of 56 bytes, while the shard has less than this many bytes of them. So a shard never has more than 3,528.
 local MAX_TRACES = 32 * 56
--- Redis searches a hash of up to 512 fields, and a sorted set of up to 128 members, from the beginning. It makes a table of either when a member has
--- more than 64 bytes, and keeps the table. So once more than MAX_SEARCHED records are dirty, this script adds a member of LONG_SIZE spaces to both, and
--- removes it again. No key of a record has a space.
+-- Redis searches a hash of up to 512 fields, and a sorted set of up to 128 members, from the beginning. It turns either into a hash table when a
+-- member has more than 64 bytes, and keeps the hash table. So once more than MAX_SEARCHED records are dirty, this script adds a member of LONG_SIZE
+-- spaces to both, and removes it again. No key of a record has a space.
 local MAX_SEARCHED, LONG_SIZE = 32, 65
--- A record that is written again may be due somewhat later than a debounce after this write: by at most MAX_SLACK ms, and at most SLACK_SHARE of a
+-- A record that is written again may be due later than a debounce after this write: at most MAX_SLACK ms later, and at most SLACK_SHARE of a
 -- debounce. So most writes to a busy record need not change its due time.
 local MAX_SLACK, SLACK_SHARE = 100, 1 / 8
 
@@ -82,20 +82,20 @@ call('SET', writerKey, cmsgpack.pack(sequence), 'PX', SEQUENCE_TTL)
 local slack = math.min(MAX_SLACK, math.floor(debounce * SLACK_SHARE))
 local nowText, soonest, latest = format('%d', now), format('%d', now + debounce), format('%d', now + debounce + slack)
 local late = format('%d', math.max(1e12, now + debounce + slack - maxWait))
--- How many records are dirty, read when a clean one asks for it, and how many of them this call has added.
+-- How many records are dirty (this is read only if the call has a clean record), and how many of them this call has added.
 local dirty, entered = nil, 0
 -- When the first record of the shard was due before this call: false if none was dirty, nil while nobody has asked.
 local first
 local clean, refused, rows, isTable = {}, {}, {}, false
 
--- Made where they are needed, and not before (add-up.lua, compose.lua).
+-- These functions are made only when they are needed (add-up.lua, compose.lua).
 local enter, addUp, compose, followPacked
 local position, index = 1, 0
 while position <= #runs do
   local shape, records = shapes[runs[position]], runs[position + 1]
   local kind, condition, sets, amounts, bases, bounds, setsCounter, addsUp, names = unpack(shape)
   local size, adds = sets + amounts + bases + bounds, amounts + bases > 0
-  -- What a packed change of this shape has after its times: state, flag, extras and names.
+  -- The part of a packed change of this shape after its times: state, flag, extras and names.
   local head = (kind == 'update' and 'u-' or kind == 'create' and 'c-' or 'i-') .. (adds and (setsCounter and 'b' or 'x') or setsCounter and 's' or '-')
     .. names
   local headEnd, maxValues = SINCE_END + #head, MAX_PACKED - #head
@@ -110,7 +110,8 @@ while position <= #runs do
     local change, after, due, refusal = changes and changes[n], nil, nil, nil
     local mayBePacked, isViewed = changes and #values <= maxValues, false
     if not (change or enter) then
-      -- Counts a clean record, or says why it is refused. `unpackedKey`: its key if its change is a hash, which is there at once.
+      -- Counts a clean record, or says why it is refused. `unpackedKey`: its key if its change is a hash. Such a change is stored at once, so its
+      -- record must be in the index before.
       enter = function(index, unpackedKey)
         dirty = dirty or call('ZCARD', dirtyKey)
         if dirty >= maxDirty then return 'backlog' end
@@ -134,7 +135,7 @@ while position <= #runs do
           -- The clock may have been put back.
           if since > nowText then since = nowText end
           local held, new = sub(begin, 1, DUE_END), since < late and format('%d', since + maxWait) or latest
-          -- A later time is left to the claim that comes for the earlier one.
+          -- If the new time is later, the index keeps the earlier one. The claim that comes at that time moves the record.
           if new < held then due = new end
           if new ~= held then begin = new .. since .. sub(begin, STATE) end
         end
@@ -146,7 +147,7 @@ while position <= #runs do
         end
       end
     elseif mayBePacked then
-      -- Whether no record of the run without a packed change has another change, or a view.
+      -- Whether all records of the run that have no packed change are clean and have no view.
       if areClean == nil then
         dirty = dirty or call('ZCARD', dirtyKey)
         areClean = haveNothing(prefix, keys, changes, n, call('HLEN', packedKey) == dirty)
@@ -187,7 +188,7 @@ while position <= #runs do
     scored, count = scored + 2, count + 2
   end
   if scored > 0 then
-    -- Where each record had a packed change, the shard had a due record.
+    -- If each record had a packed change, the shard had a record in the index before, and nobody has to look.
     if first == nil and (enter or compose) then first = call('ZRANGE', dirtyKey, 0, 0, 'WITHSCORES')[2] or false end
     call('ZADD', dirtyKey, unpack(scores))
   end
@@ -200,7 +201,7 @@ while position <= #runs do
 end
 
 local wasClean = 0
--- The flusher of a batch in flight comes back for what is due. Parked records are not due.
+-- If a batch is in flight, its flusher comes back for records that are due. Parked records are not due.
 if (first == false or first == 'inf') and call('EXISTS', prefix .. 'batch') == 0 then wasClean = 1 end
 local accepted = index - #refused / 2
 if traces ~= '' and accepted > 0 and call('STRLEN', prefix .. 'traces') < MAX_TRACES then call('APPEND', prefix .. 'traces', traces) end

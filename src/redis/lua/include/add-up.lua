@@ -1,14 +1,14 @@
--- Makes the function that adds an operation to a packed change of the same shape. A call makes it only when it needs it, because a function costs
--- the more the more variables it holds.
+-- Makes the function that adds an operation to a packed change of the same shape. A call makes this function only when it needs it, because a
+-- function costs more if it holds more variables.
 local function addition()
   local sub, char, byte, format, pack, unpackSome = string.sub, string.char, string.byte, string.format, cmsgpack.pack, cmsgpack.unpack_limit
 
-  -- `begin` is what comes before the values of the new change. Sets take the new value, increments are added, bases stay. Nil if a sum has more
-  -- digits than a double holds exactly, or if the change is damaged.
+  -- `begin` is the part of the new change before its values. Sets take the new value, increments are added, and bases stay as they are. Returns nil
+  -- if a number has more digits than a double holds exactly, or if the change is damaged.
   return function(begin, change, values, sets, amounts, size)
     local from = #begin
     if amounts == 1 and size == 1 then
-      -- The head of one number is one byte, which tells its length.
+      -- A number has a head of one byte, which tells its length.
       local a, b = sub(change, from + 2), sub(values, 2)
       if #a > MAX_DIGITS or #b > MAX_DIGITS or byte(change, from + 1) ~= 0xa0 + #a or not tonumber(a) then return nil end
       local sum = format('%d', a + b)
@@ -22,7 +22,7 @@ local function addition()
       if not tonumber(a) or #a > MAX_DIGITS or #b > MAX_DIGITS then return nil end
       added[n] = format('%d', a + b)
     end
-    -- The first result of unpack_limit is the position where it stopped, or -1 at the end.
+    -- The first result of unpack_limit is the position at which it stopped, or -1 if it has read everything.
     return begin .. pack(unpack(added, 2)) .. (held[2] == -1 and '' or sub(change, held[2] + 1))
   end
 end

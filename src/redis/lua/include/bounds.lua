@@ -1,4 +1,4 @@
--- Lays maxima and minima over values of hashes. src/change/bound.ts says the rules.
+-- Applies maxima and minima to values of hashes. src/change/bound.ts has the rules.
 
 local BOUNDS = { '^', '_' }
 local NUMBER = '^(%-?)(%d+)%.?(%d*)$'
@@ -37,8 +37,8 @@ local function clampField(hash, field, lower, upper, upperFirst)
   return value
 end
 
--- Lays bounds over a field of a pending change: over the value that is set and the base of an inserted row, or else over the bounds that are there.
--- `mark` is '', or '<' for the fields that were set aside.
+-- Applies bounds to a field of a pending change. If a value is set, it applies them to this value and to the base of an inserted row. Otherwise it
+-- applies them to the bounds of the change. `mark` is '', or '<' for the fields of operations that came before an upsert.
 local function bound(change, mark, name, lower, upper, upperFirst)
   if clampField(change, mark .. '=' .. name, lower, upper, upperFirst) then
     clampField(change, mark .. '!' .. name, lower, upper, upperFirst)

@@ -1,4 +1,4 @@
--- Tells what the batch in flight holds of a record. Needs `prefix`.
+-- Tells what the batch in flight has of a record. Needs `prefix`.
 -- include named
 -- include packed
 
@@ -22,27 +22,27 @@ local function readClaims()
   for _, group in ipairs(rest and cmsgpack.unpack(rest) or {}) do collect(group[1], group[2]) end
 end
 
--- A packed list has each key as it is. So a key that is not found in the bytes is not claimed.
+-- A packed list contains the bytes of each key unchanged. So a key that is not found in the bytes is not claimed.
 local function mayBeClaimed(key)
   local keys, rest = readKeys()
   return keys and (string.find(keys, key, 1, true) or rest and string.find(rest, key, 1, true))
 end
 
--- The change that the batch in flight, or a waiting group of a split one, holds of the record, packed. Nil if there is none.
+-- Returns the claimed change of the record, packed. It is in the batch in flight, or in a group of a divided batch that waits. Nil if there is none.
 local function packedClaim(key)
   if not mayBeClaimed(key) then return nil end
   if not claims then readClaims() end
   return claims[key]
 end
 
--- The claimed change as a flat list, empty if there is none. Nil if it cannot be read.
+-- Returns the claimed change as a flat list, which is empty if there is none. Nil if the change cannot be read.
 local function claimOf(key)
   local claim = packedClaim(key)
   if not claim then return {} end
   return flatten(claim)
 end
 
--- How many records are dirty without being in the index: their change is claimed, or is kept apart because it cannot be read.
+-- Returns how many dirty records are not in the index: their change is claimed, or is in the hash 'unreadable'.
 local function dirtyOtherwise()
   local count = 0
   readClaims()

@@ -1,6 +1,7 @@
--- Makes the functions for all operations that do not simply follow a packed change of their shape: `compose` does an operation to a change that is
--- a hash, or that becomes one, and to a view; `followPacked` only to a view. A call makes them only when it needs them, because these thirty functions
--- cost as much as several commands. `given` are the values of write.lua that they need, because a function that holds the values itself costs even more.
+-- Makes the functions for all operations that do not simply follow a packed change of their shape: `compose` applies an operation to a view, and to a
+-- change that is a hash or becomes one. `followPacked` applies it only to a view. A call makes them only when it needs them, because these thirty
+-- functions cost as much as several commands. `given` has the values of write.lua that they need, because functions that hold these values as
+-- variables cost even more.
 local function composition(given)
   local call, sub, named, prefix = redis.call, string.sub, given.named, given.prefix
   local rowNames, rows, nowText = given.rowNames, given.rows, given.nowText
@@ -16,13 +17,13 @@ local function composition(given)
   -- include fields
   -- include draft
 
-  -- When the record was first written; now, if that is in the future because the clock was put back.
+  -- Returns when the record was first written. If that is in the future, because the clock was put back, it returns the present time.
   local function firstWrite(meta)
     local since = sub(meta, META_SINCE)
     return since < nowText and since or nowText
   end
 
-  -- Does the operation to the change and to the view. A change that begins here takes all fields of the operation; an older one is added to.
+  -- Applies the operation to the change and to the view. A new change gets all fields of the operation. To an older change the operation is added.
   local function change(pend, key, meta, since, packed)
     local view = prefix .. 'view/' .. named(key)
     local state, flag, extras = 'u', nil, '-'
@@ -50,7 +51,7 @@ local function composition(given)
     if hash == draft then replace(pend, key, packed) end
   end
 
-  -- Whether the change would have too many bytes after an operation of so many. A value that the operation replaces does not count.
+  -- Whether the change would have too many bytes after an operation of this size. A value that the operation replaces does not count.
   local function isTooLarge(pend, bytes)
     if bytes <= MAX_PACKED then return false end
     local replaced = {}
@@ -61,7 +62,7 @@ local function composition(given)
     return bytes > maxWaiting
   end
 
-  -- Does the operation to a clean record. `head`: of the change, if it may be packed. Returns as `write` does.
+  -- Applies the operation to a clean record. `head`: the head of the change, if it may be packed. Returns the same as `write`.
   local function begins(index, key, pend, values, head)
     local refusal = enter(index, not head and key)
     if refusal then return refusal end
@@ -95,7 +96,7 @@ local function composition(given)
     return write(index, key, packed, values, head)
   end
 
-  -- The packed change to which the operation was added, after the view has followed it too.
+  -- Applies the operation to the view, too. Returns the packed change, to which the operation was added before.
   local function followPacked(key, values, packed, newShape)
     take(newShape, values)
     return withFlag(packed, changeView(prefix .. 'view/' .. named(key)))

@@ -1,7 +1,8 @@
--- A write with a condition: the view has to allow it, and the reply has the row. Needs the include operation and the function write.
+-- Carries out a write with a condition: the view has to fulfil the condition, and the reply has the row. Needs the include operation and the function
+-- write.
 local epoch
 
--- Whether the row can hold the sums. They are tried in the draft, which nobody reads.
+-- Whether the row can hold the sums. The sums are tried in the draft, which nobody reads.
 local function fits(view)
   for n = 1, amounts do
     local name, limit = counter(n), tonumber(limits[n])

@@ -2,7 +2,7 @@
 -- Needs the include operation.
 local draft = prefix .. 'draft'
 
--- Whether one command does the operation to a hash that is there.
+-- Whether one command is enough to apply the operation to a hash that is there.
 local function isOneCommand(extras)
   if bounds > 0 then return false end
   if amounts > 0 then return sets == 0 and amounts == 1 and extras == 'x' end
@@ -25,18 +25,19 @@ local function replace(pend, key, packed)
     call('RENAME', draft, pend)
     return
   end
-  -- For a moment the record has two changes. The intent tells settle.lua which of them holds.
+  -- For a moment the record has two changes. The intent tells settle.lua which of them is valid.
   call('SET', prefix .. 'intent', 'open:' .. key)
   call('RENAME', draft, pend)
   call('HDEL', prefix .. 'packed', key)
   call('DEL', prefix .. 'intent')
 end
 
--- The hash to which the operation is done, and whether it is a new one. `inserts`: the operation inserts a row that was not inserted before.
+-- Returns the hash to which the operation is applied, and whether the hash is new. `inserts`: the operation inserts a row that was not inserted
+-- before.
 local function begin(pend, meta, state, extras, packed, inserts)
   if not meta then return pend, true end
   if inserts and state == 'd' then return pend, false end
-  -- Nothing that was written before counts for a row that is deleted, or that was missing.
+  -- For a row that is deleted, or that was missing, earlier writes do not count.
   if kind == 'delete' or inserts and kind == 'create' then
     call('DEL', draft)
     return draft, true

@@ -1,9 +1,9 @@
 -- Finds the records that are due. Needs `dirtyKey`, `packedKey`, `batchSize` and `isParked`, and the includes packed and in-parts.
 
--- The index may have a record as due that later writes have put off. Such a record moves to its new time in the index. The script then looks at as many
--- other records as the batch can still take, and does so at most MAX_LOOKS times.
+-- The index may say that a record is due, although later writes have delayed it. Such a record moves to its new time in the index. The script then
+-- looks at as many other records as the batch can still take, and does so at most MAX_LOOKS times.
 local MAX_LOOKS = 5
--- How many records were put off, and whether there may be more of them.
+-- How many records later writes have delayed, and whether there may be more of them.
 local putOff, isMore = 0, false
 
 -- A packed change for each key, false for a key that has none.
@@ -38,7 +38,7 @@ local function dueRecords(limit)
   return keys, packed
 end
 
--- Without the changes where some records are left out: parked records and others are claimed in different batches.
+-- If some records are left out, the changes are not returned. Parked records and others are claimed in different batches.
 local function dueKeys(limit)
   local due, packed = dueRecords(limit)
   if not anyParked then return due, packed end

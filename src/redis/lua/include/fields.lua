@@ -1,7 +1,7 @@
--- Does the operation at hand to the fields of a change that is a hash. Needs the include operation.
+-- Applies the operation to the fields of a change that is a hash. Needs the include operation.
 
--- The fields of the change to which the n-th increment is added. With the increment also its bounds move. Where a value is set, both that value and
--- the base of an inserted row count on.
+-- Returns the fields of the change to which the n-th increment is added. The bounds of the increment move by the same amount. If a value is set, the
+-- increment is added to this value and to the base of an inserted row.
 local function targets(pend, n, extras)
   local name = counter(n)
   local set = extras ~= '-' and extras ~= 'x' and call('HGET', pend, '=' .. name)
@@ -39,7 +39,7 @@ local function dropStale(pend, extras)
   call('HDEL', pend, unpack(stale))
 end
 
--- Marks all fields with '<': what was changed so far applies only to a row that is there, what follows also to a row that is inserted.
+-- Marks all fields with '<'. So the changes up to now apply only to a row that is there. Later changes also apply to a row that is inserted.
 local function setAside(pend)
   local content = call('HGETALL', pend)
   local aside, stale = {}, {}

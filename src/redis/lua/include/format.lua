@@ -1,6 +1,6 @@
--- The positions of bytes in stored values. docs/format.md has the tables, and src/redis/format.ts has the same names for TypeScript.
--- inline.ts puts the values in the place of the names when it assembles a script. As local variables of write.lua they would be held by the functions
--- that use them, and a function that holds more variables costs more. Positions count from 1.
+-- The positions of bytes in stored values. docs/format.md has the tables, and src/redis/format.ts has the same names for TypeScript. inline.ts puts
+-- the values in the place of the names when it assembles a script. If they were local variables of write.lua, the functions that use them would hold
+-- them, and a function that holds more variables costs more. Positions count from 1.
 
 -- A packed change: when it is due (1 to DUE_END), when it was first written, its state, the flag of its cached row, its extras, then its fields.
 local DUE_END = 13
@@ -16,7 +16,7 @@ local META_EXTRAS = 3
 local META_SINCE = 4
 -- The stored text of null.
 local NULL = '\0'
--- Bytes of a packed change.
+-- The highest number of bytes of a packed change.
 local MAX_PACKED = 1024
--- Characters of decimal numbers whose sum a double holds exactly.
+-- The highest number of characters of two decimal numbers whose sum is exact in a double.
 local MAX_DIGITS = 15

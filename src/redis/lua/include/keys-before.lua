@@ -8,7 +8,7 @@ local function firstWrite(key)
   return flat and flat[2] and tonumber(string.sub(flat[2], META_SINCE)) or 0
 end
 
--- Adds keys of a part of the index, a page at a time: those that are wanted, or all of them.
+-- Reads a part of the index page by page, and adds its keys: the wanted ones, or all of them.
 local function gather(keys, from, to, isWanted)
   local offset, size = 0, #keys
   repeat
@@ -23,7 +23,8 @@ local function gather(keys, from, to, isWanted)
   until size == batchSize or #page < PAGE
 end
 
--- A record is due a debounce after its write at the earliest. So the index tells for most records, and only the others are looked at.
+-- A record is due a debounce after its write at the earliest. So for most records the index is enough, and the script reads only the changes of the
+-- others.
 local function keysBefore(limit)
   local keys, sure = {}, string.format('%.0f', limit + debounce)
   gather(keys, '-inf', sure)

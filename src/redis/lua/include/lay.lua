@@ -1,6 +1,7 @@
--- Lays a change over the hash of a view. Needs `starts`: what an inserted row holds, by field. Needs the includes bounds and add-to.
+-- Applies a change to the hash of a view. Needs `starts`: the value of each field in an inserted row. Needs the includes bounds and add-to.
 
--- False if the sum leaves 64 bits: the database will refuse it. The view lacks a field that this process does not know.
+-- Returns false if the sum leaves 64 bits, because the database will refuse it. A field that this process does not know is not in the view, and
+-- nothing is done for it.
 local function add(view, name, amount)
   local value = redis.call('HGET', view, name)
   return not value or value == NULL or addTo(view, name, amount) ~= false
@@ -43,7 +44,7 @@ local function insert(view, fields)
   return true
 end
 
--- False if the view cannot hold the result, or if the change cannot be read.
+-- Returns false if the view cannot show the result, or if the change cannot be read.
 local function lay(view, flat)
   local fields = {}
   if not flat then return false end

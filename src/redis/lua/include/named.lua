@@ -1,3 +1,3 @@
--- Turns the key of a record into a part of the name of a Redis key: each ':' becomes a space. No part of a record's key has a space. Our Redis keys have
--- no ':', because BullMQ joins names by it, so that a job could name such a key.
+-- Turns the key of a record into a part of the name of a Redis key: each ':' becomes a space. No part of a record's key has a space. The library's
+-- keys in Redis have no ':', because BullMQ joins names by ':', and a job could then name such a key.
 local function named(key) return string.find(key, ':', 1, true) and string.gsub(key, ':', ' ') or key end

@@ -1,4 +1,4 @@
--- The operation at hand. Its shape says which fields it has; `data` are their values.
+-- The operation that is carried out now. Its shape says which fields it has; `data` has their values.
 local shape, kind, condition, sets, amounts, bases, bounds, setsCounter, names, limits, size
 -- The arguments of HSET for the operation: the fields, each followed by a place for its value.
 local data, fields
@@ -18,7 +18,7 @@ local function take(newShape, values)
   fieldsOf[names] = fields
 end
 
--- The first `count` fields and their values.
+-- Returns the first `count` fields and their values.
 local function carry(count)
   for n = 1, count do fields[2 * n] = data[n] end
   return unpack(fields, 1, 2 * count)

@@ -8,18 +8,18 @@ local function pack(flat)
   end
   -- Nobody can read a change without a state. Then only its fields are kept.
   meta = meta or '?--' .. string.format('%.0f', now)
-  -- The first time says when the record is due, which nobody asks of a claimed change.
+  -- The first time is the due time. Nobody reads it in a claimed change.
   local time = string.sub(meta, META_SINCE)
   local packed = { time, time, string.sub(meta, META_STATE, META_EXTRAS), cmsgpack.pack(names) }
   inParts(values, function(_, ...) packed[#packed + 1] = cmsgpack.pack(...) end)
   return table.concat(packed)
 end
 
--- False if the record has no hash.
+-- Returns false if the record has no hash.
 local function packHash(key)
   local pend = prefix .. 'pend/' .. named(key)
   local flat = whole(redis.pcall('HGETALL', pend))
-  -- A key of another type is kept as RESTORE takes it.
+  -- A key of another type is kept in the form that RESTORE reads.
   if not flat then return redis.call('DUMP', pend) end
   return #flat > 0 and pack(flat)
 end

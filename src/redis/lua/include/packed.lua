@@ -21,13 +21,14 @@ local function unpackChange(packed)
   return flat
 end
 
--- A packed change as a flat list of fields and values, '~' first. Nil if it is damaged, or if no script of ours packed it.
+-- Returns a packed change as a flat list of fields and values, with '~' first. Nil if it is damaged, or if no script of the library packed it.
 local function flatten(packed)
   local isWhole, flat = xpcall(function() return unpackChange(packed) end, tostring)
   return isWhole and flat or nil
 end
 
--- The answer of a command on a hash; nil if the key holds another type. Any other error ends the script, because it says nothing about the change.
+-- Returns the answer of a command on a hash; nil if the key has another type. Any other error ends the script, because it says nothing about the
+-- change.
 local function whole(reply)
   if type(reply) ~= 'table' or not reply.err then return reply end
   if not string.find(reply.err, 'WRONGTYPE', 1, true) then error(reply) end
@@ -36,7 +37,7 @@ end
 
 local function packedChange(key) return redis.call('HGET', prefix .. 'packed', key) end
 
--- The pending change of a record as a flat list, empty if it has none. Nil if the change cannot be read.
+-- Returns the pending change of a record as a flat list, which is empty if there is none. Nil if the change cannot be read.
 local function pendingChange(key)
   local packed = packedChange(key)
   if packed then return flatten(packed) end
@@ -48,10 +49,10 @@ local function pendingChange(key)
   return #flat == 0 and flat or nil
 end
 
--- Whether a change of the record is kept apart, because it cannot be read. That is a parked record.
+-- Whether a change of the record is in the hash 'unreadable'. Then the record is parked.
 local function isApart(key) return redis.call('HEXISTS', prefix .. 'unreadable', key) == 1 end
 
--- Writes the flag of the record's view into its pending change. False if it has none.
+-- Writes the flag of the record's view into its pending change. Returns false if there is no pending change.
 local function flagView(key, flag)
   local packed = packedChange(key)
   if packed and not string.find(packed, BEGINNING) then return false end

@@ -2,7 +2,7 @@
 -- include in-parts
 -- include advance
 
--- Keeps a change that cannot be composed, beside any that is kept already.
+-- Keeps a change that cannot be composed, in addition to changes that are kept already.
 local function putApart(key, change)
   local field = key
   local held = redis.call('HGET', prefix .. 'unreadable', field)

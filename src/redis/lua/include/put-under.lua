@@ -1,5 +1,5 @@
--- Composes a claimed change with the newer pending one: the claimed change is a hash, the draft, and the newer one is done to it.
--- Needs `prefix`, and the includes bounds, packed and add-to.
+-- Composes a claimed change with the newer pending one. The claimed change is in the hash 'draft', and the newer one is applied to it. Needs
+-- `prefix`, and the includes bounds, packed and add-to.
 local claim = prefix .. 'draft'
 
 local function toFields(flat)
@@ -8,7 +8,7 @@ local function toFields(flat)
   return fields
 end
 
--- A sum outside 64 bits cannot be stored. Both terms stay in the text, which says so to the database, and the database refuses it.
+-- A sum outside 64 bits cannot be stored as a number. So both terms stay in the text, and the database refuses this text.
 local function add(field, amount)
   if not addTo(claim, field, amount) then redis.call('HSET', claim, field, redis.call('HGET', claim, field) .. '+' .. amount) end
 end
@@ -29,7 +29,7 @@ local function addAmount(target, name, amount)
   if base and base ~= NULL then add(target .. '!' .. name, amount) end
 end
 
--- Does what `later` does to a field under `mark` to the draft's fields under `target`.
+-- Reads what `later` does to a field under `mark`, and does the same to the draft's fields under `target`.
 local function applyTo(name, later, mark, target)
   local function what(kind) return later[mark .. kind .. name] end
   local function to(kind) return target .. kind .. name end
@@ -92,7 +92,7 @@ local function compose(earlier, later)
   return state
 end
 
--- Puts the claimed change, which the draft holds, under the newer pending one. Returns the state; nil if the newer one cannot be read.
+-- Composes the claimed change in the draft with the newer pending one. Returns the state; nil if the newer one cannot be read.
 local function putUnder(key, earlier)
   local newer = pendingChange(key)
   if not newer then return nil end

@@ -1,6 +1,6 @@
 -- Ends a move that another script has left half-way, before a script changes what is pending, claimed or viewed. Redis takes back nothing of what a
--- script did before one of its commands failed. So the key 'intent' names a move of several commands from before it begins until it has
--- ended. A move that stopped is finished here, or given up. All of this may be done twice. Needs `prefix`.
+-- script did before one of its commands failed. So the key 'intent' names a move of several commands. It is set before the move begins, and deleted
+-- after the move has ended. A move that stopped is finished here, or given up. All of this may be done twice. Needs `prefix`.
 -- include named
 local intent = redis.call('GET', prefix .. 'intent')
 if intent then
@@ -13,7 +13,7 @@ if intent then
     if redis.call('EXISTS', prefix .. 'draft') == 0 then redis.call('HDEL', prefix .. 'packed', key) end
   end
 
-  -- Changes move into the batch. The batch has them all: they are not pending any more.
+  -- Changes move into the batch. If the batch has all of them, they are not pending any more.
   local function claim(id)
     local batch = redis.call('HMGET', prefix .. 'batch', 'id', 'keys', 'claimed')
     if batch[1] ~= id then return end

@@ -1,4 +1,4 @@
--- Does to the view of a record what the operation at hand does to its row. Needs the include operation.
+-- Applies the operation to the view of its record. Needs the include operation.
 
 local function changeView(view)
   local changed = {}
@@ -26,7 +26,7 @@ local function insertView(view)
   return 'v'
 end
 
--- The flag of the view of a record that was clean. The view loses its TTL until the record is clean again.
+-- Returns the flag of the view of a record that was clean. The view has no TTL until the record is clean again.
 local function keepView(view)
   local present = call('HGET', view, '~')
   if not present then return '-' end
