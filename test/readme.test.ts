@@ -71,6 +71,11 @@ describe('its numbers are those of the code:', () => {
   })
 })
 
+test('what it says of BullMQ by hand is what the chaos has measured', () => {
+  const [, lost, doubled] = /lose writes of ([\d,]+) of 9,000 records, and double (\d+)/.exec(README) ?? []
+  expect(read('docs/reliability.md')).toContain(`| ${lost} lost, ${doubled} doubled,`)
+})
+
 test('its line that installs the library names every package that the example imports', () => {
   const [, example = ''] = /^```ts\n(.*?)^```/ms.exec(README) ?? []
   const imported = [...example.matchAll(/from '(@?[a-z][\w/-]+)'/g)].map(([, name]) => name)
