@@ -31,6 +31,26 @@ describe('close', () => {
     expect(await values()).toEqual([{ name: 'a', value: '1' }])
   })
 
+  test('ends every call of the cache', async () => {
+    const cache = await connect({ counter: still })
+    await cache.close()
+    const where = { name: 'a' }
+    const { counter } = cache
+    const calls = [
+      () => counter.set(where, { value: 1 }),
+      () => counter.findUnique({ where }),
+      () => counter.findMany({ keys: [where] }),
+      () => counter.invalidate(where),
+      () => counter.isPersisted(where),
+      () => counter.pending(where),
+      () => cache.drain(),
+      () => cache.status(),
+      () => cache.parked(),
+    ]
+    const outcomes = await Promise.all(calls.map((call) => new Promise((resolve) => resolve(call())).catch(({ code }) => code)))
+    expect(outcomes).toEqual(calls.map(() => 'CLOSED'))
+  })
+
   test('is the end: no worker starts after it, nor while it goes on', async () => {
     const cache = await connect({ counter: still })
     const closing = cache.close()

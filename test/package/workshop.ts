@@ -3,16 +3,6 @@ import { readdir, readFile } from 'node:fs/promises'
 import { expect } from 'vitest'
 import { type Install, type Plan, Project } from './project.js'
 
-const HEAD = `generator client {
-  provider = "prisma-client"
-  output   = "generated/client"
-}
-
-datasource db {
-  provider = "postgresql"
-}
-`
-
 /** The files of test/package/application. */
 const APPLICATION = 'test/package/application'
 
@@ -71,9 +61,8 @@ export async function block(file: string, language: string): Promise<string> {
   return code.replaceAll(new RegExp(`^${indent}`, 'gm'), '')
 }
 
-/** The schema of an application that follows README.md. */
+/** The schema of an application that follows README.md, for a project without a folder for it. */
 async function readSchema(): Promise<string> {
-  const ours = await block('README.md', 'prisma')
-  const [pageView] = /^model PageView \{.*?^\}/ms.exec(await readFile('prisma/schema.prisma', 'utf8')) ?? []
-  return [HEAD, ours.replace('../generated', 'generated'), pageView].join('\n')
+  const schema = await block('README.md', 'prisma')
+  return schema.replaceAll('../generated', 'generated')
 }
