@@ -1,5 +1,6 @@
 /**
- * Remembers when each user was last active. `seen` may run with every request: a user who is active all day costs one row a minute.
+ * Remembers when each user was last active. `seen` may run with every request: a user who is active all day costs the database about
+ * one change of a row each minute.
  *
  * Trap: with `set`, a server whose clock is behind, or a call that was held up, would put the time back. `max` only moves it on. And the times have a table of their
  * own: beside the name and the address of a user, each flush would rewrite a wide row and change its `@updatedAt`.
@@ -15,7 +16,10 @@ const ONLINE = 5 * 60_000
 
 export function lastSeen(cache: Cache<typeof models, typeof policies>, prisma: PrismaClient) {
   return {
-    /** No request should wait for it or fail with it. It may be repeated after any error. */
+    /**
+     * No request should wait for it or fail with it. It may be repeated after any error.
+     * @param at comes from your own clock, because a time in the future would stay
+     */
     async seen(userId: string, at = new Date()): Promise<void> {
       await cache.presence.max({ userId }, { lastSeenAt: at })
     },
@@ -26,7 +30,7 @@ export function lastSeen(cache: Cache<typeof models, typeof policies>, prisma: P
       return row?.lastSeenAt ?? null
     },
 
-    /** From the database, as of its last flush. A user who has just come is missing for up to `maxWait`. */
+    /** From the database, as of its last flush. A user who has just come is missing until then. */
     countOnline(now = new Date()): Promise<number> {
       return prisma.presence.count({ where: { lastSeenAt: { gt: new Date(now.getTime() - ONLINE) } } })
     },

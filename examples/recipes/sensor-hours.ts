@@ -1,6 +1,6 @@
 /**
- * Sums up the readings of a sensor by the hour: how many, their sum, the lowest and the highest. A sensor that reports each second costs two statements a
- * minute, and one row an hour.
+ * Sums up the readings of a sensor by the hour: how many, their sum, the lowest and the highest. A sensor that reports each second costs the database about
+ * two changes of a row each minute, and one new row an hour.
  *
  * Trap: write-behind is for rows that are written again and again. A single reading is written once, so there is nothing to save: insert readings that you
  * must keep with `createMany`, into a table that is partitioned by time. Readings also come late and out of order. Additions, minima and

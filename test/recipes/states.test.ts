@@ -131,7 +131,10 @@ describe('the inventory', () => {
   const insert = (sku: string, stock: number) =>
     servers.query(`insert into "Item" (sku, name, price, stock) values ($1, 'Lamp', 19.90, $2)`, [sku, stock])
   const stockOf = async (sku: string) => (await servers.query('select stock from "Item" where sku = $1', [sku]))[0]
-  const reserved = (sku: string) => servers.query('select count(*)::int, sum(quantity)::int from "Reservation" where sku = $1', [sku])
+  const reserved = (sku: string) =>
+    servers.query<{ count: number; sum: number | null }>('select count(*)::int, sum(quantity)::int from "Reservation" where sku = $1', [
+      sku,
+    ])
 
   test('never sells more than there is, to 200 orders at once', async () => {
     await insert('lamp', 100)
@@ -151,16 +154,28 @@ describe('the inventory', () => {
     expect(await servers.one.inventory.reserve('other', 'desk', 1)).toBe(false)
   })
 
-  test('gives back once, also while others reserve and release', async () => {
-    await insert('chair', 10)
-    await servers.atOnce(10, ({ inventory }, n) => inventory.reserve(`order${n}`, 'chair', 1))
-    await servers.atOnce(60, async ({ inventory }, n) => {
-      if (n % 3 === 0) await inventory.reserve(`order${n % 10}`, 'chair', 1)
-      else await inventory.release(`order${n % 10}`, 'chair')
+  test('gives back what was reserved, once, also while others reserve and release the same order', async () => {
+    await insert('chair', 100)
+    await servers.atOnce(10, async ({ inventory }, client) => {
+      for (let n = 0; n < 12; n++) {
+        if ((client + n) % 2 === 0) await inventory.reserve('order', 'chair', 1 + ((client * n) % 5))
+        else await inventory.release('order', 'chair')
+      }
     })
-    await servers.atOnce(20, ({ inventory }, n) => inventory.release(`order${n % 10}`, 'chair'))
-    expect(await stockOf('chair')).toEqual({ stock: 10 })
+    const [row] = await reserved('chair')
+    expect(await stockOf('chair')).toEqual({ stock: 100 - (row?.sum ?? 0) })
+    await servers.atOnce(10, ({ inventory }) => inventory.release('order', 'chair'))
+    expect(await stockOf('chair')).toEqual({ stock: 100 })
     expect(await reserved('chair')).toEqual([{ count: 0, sum: null }])
+  })
+
+  test('answers the page of an item from Redis', async () => {
+    await insert('sofa', 5)
+    expect(await servers.one.inventory.item('sofa')).toMatchObject({ stock: 5 })
+    await servers.query(`update "Item" set stock = 7 where sku = 'sofa'`)
+    expect(await servers.two.inventory.item('sofa')).toMatchObject({ stock: 5 })
+    await servers.two.cache.item.invalidate({ sku: 'sofa' })
+    expect(await servers.one.inventory.item('sofa')).toMatchObject({ stock: 7 })
   })
 
   test('shows the stock of the last reservation on every server', async () => {
