@@ -27,10 +27,10 @@ const policies = {
   ...inventory.policies,
 }
 
-export async function connect(databaseUrl: string, redis: Redis, namespace: string) {
+/** @param maxWait is how many ms an order may wait for a free connection. Prisma's own limit, 2000, is short if many orders come at once */
+export async function connect(databaseUrl: string, redis: Redis, namespace: string, maxWait = 10_000) {
   const adapter = new PrismaPg({ connectionString: databaseUrl, statement_timeout: 20_000 })
-  // Prisma's own limit is 2 s. More orders at once than connections may wait longer for the begin of their transaction.
-  const prisma = new PrismaClient({ adapter, transactionOptions: { maxWait: 10_000 } })
+  const prisma = new PrismaClient({ adapter, transactionOptions: { maxWait } })
   const cache = await createWriteBehind({ prisma, redis, models, policies, namespace })
   const close = async () => {
     await cache.close()

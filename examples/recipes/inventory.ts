@@ -16,7 +16,10 @@ export function inventory(cache: Cache<typeof models, typeof policies>, prisma: 
   const db = prisma.$extends(cache.extension())
 
   return {
-    /** Whether the order has the quantity now. It does not if there is too little, if there is no such item, or if it reserved another quantity before. */
+    /**
+     * Whether the order has the quantity now. It does not if there is too little, if there is no such item, or if it reserved another quantity before.
+     * If the call throws, ask again for the same order: nothing is reserved twice.
+     */
     async reserve(orderId: string, sku: string, quantity: number): Promise<boolean> {
       // A negative quantity would add to the stock.
       if (!Number.isInteger(quantity) || quantity < 1) throw new RangeError('quantity: expected a whole number from 1')

@@ -2,6 +2,9 @@ import { afterAll, beforeAll, expect } from 'vitest'
 import { connect } from '../../examples/recipes/connect.js'
 import { createMigratedDatabase, createRedis, type MigratedDatabase } from '../fixture.js'
 
+/** Ms. Machines that run tests are busy. */
+const PATIENCE = 60_000
+
 const MIGRATIONS = new URL('../../examples/recipes/migrations/', import.meta.url)
 
 type Server = Awaited<ReturnType<typeof connect>>
@@ -15,8 +18,8 @@ export function useServers() {
 
   beforeAll(async () => {
     database = await createMigratedDatabase(MIGRATIONS)
-    one = await connect(database.url, redis, namespace)
-    two = await connect(database.url, redis, namespace)
+    one = await connect(database.url, redis, namespace, PATIENCE)
+    two = await connect(database.url, redis, namespace, PATIENCE)
   })
 
   afterAll(async () => {

@@ -199,4 +199,13 @@ describe('the inventory', () => {
       'Item_stock_check',
     )
   })
+
+  test('cannot use the calls of the cache, which do not tell whether an item is missing, or cannot subtract beside the constraint', async () => {
+    await insert('bench', 5)
+    const subtract = { stock: { decrement: 1 } }
+    await servers.one.cache.item.update({ where: { sku: 'missing' }, data: subtract })
+    const create = { name: 'Bench', price: 1, stock: -1 }
+    await expect(servers.one.cache.item.upsert({ where: { sku: 'bench' }, create, update: subtract })).rejects.toThrow('23514')
+    expect(await stockOf('bench')).toEqual({ stock: 5 })
+  })
 })
