@@ -31,7 +31,10 @@ export function viewCounter(cache: Cache<typeof models, typeof policies>, prisma
       return row?.views ?? 0n
     },
 
-    /** From the database, as of its last flush, because only the database can compare all pages. */
+    /**
+     * From the database, as of its last flush, because only the database can compare all pages. It reads the whole table; an index on `views` would be
+     * changed by each flush.
+     */
     mostViewed(count = 10): Promise<{ path: string; views: bigint }[]> {
       const orderBy = [{ views: 'desc' as const }, { path: 'asc' as const }]
       return prisma.pageView.findMany({ orderBy, take: count, select: { path: true, views: true } })
