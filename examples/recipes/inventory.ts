@@ -1,6 +1,6 @@
 /**
- * Reserves stock for orders. The strategy is `write-through`, because the caller must know: a reservation is committed before the call resolves. What it saves
- * is reads, because the pages of a shop read an item far more often than somebody buys it.
+ * Reserves stock for orders. The strategy is `write-through`, because the caller must know: a reservation is committed before the call resolves. It saves
+ * reads, because the pages of a shop read an item far more often than somebody buys it.
  *
  * Trap: to read the stock and then subtract is a race, whichever cache is used. So the condition stands in the statement that subtracts, and a check constraint
  * in the database stops whatever forgets it. The reservation is inserted in the same transaction, so that an order which asks again, because an

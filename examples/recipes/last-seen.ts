@@ -2,8 +2,8 @@
  * Remembers when each user was last active. `seen` may run with every request: a user who is active all day costs the database about
  * one change of a row each minute.
  *
- * Trap: with `set`, a server whose clock is behind, or a call that was held up, would put the time back. `max` only moves it on. And the times have a table of their
- * own: beside the name and the address of a user, each flush would rewrite a wide row and change its `@updatedAt`.
+ * Trap: with `set`, a server whose clock is behind, or a call that was held up, would put the time back. `max` only moves it on. The times have a table of their
+ * own, because in the table of the users each flush would rewrite a wide row and change its `@updatedAt`.
  */
 import type { PrismaClient } from '../../generated/recipes/client/client.js'
 import type { models } from '../../generated/recipes/write-behind.js'

@@ -22,7 +22,7 @@ export function likes(cache: Cache<typeof models, typeof policies>, prisma: Pris
       await cache.like.upsert({ where: where(userId, postId), create: {}, update: {} })
     },
 
-    /** It may be repeated after any error. Of a like and an unlike at the same time, the one that Redis gets last counts. */
+    /** It may be repeated after any error. If a like and an unlike come at the same time, the one that Redis gets last counts. */
     async unlike(userId: string, postId: string): Promise<void> {
       await cache.like.delete({ where: where(userId, postId) })
     },

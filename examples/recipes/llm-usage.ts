@@ -1,7 +1,7 @@
 /**
  * Counts calls, tokens and costs of language models, in one row for each user, model and day.
  *
- * Trap: a Decimal field cannot be incremented, and a Float does not add up. So the row counts whole billionths of a dollar, and the functions take and
+ * Trap: a Decimal field cannot be incremented, and sums of Floats are not exact. So the row counts whole billionths of a dollar, and the functions take and
  * return Decimals. Second trap: this measures, and does not limit. Calls that run at the same time all see the budget before any of them has spent. For a
  * hard limit reserve the amount first, as the inventory does.
  */
