@@ -15,8 +15,13 @@ import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const INSTALLED = 'node_modules/.package-lock.json'
-const SCHEMAS = ['prisma/schema.prisma', 'test/application/prisma/schema.prisma', 'test/relations/prisma/schema.prisma']
-const GENERATED = ['generated', 'generated/application', 'generated/relations'].flatMap((folder) => [
+const SCHEMAS = [
+  'prisma/schema.prisma',
+  'test/application/prisma/schema.prisma',
+  'test/relations/prisma/schema.prisma',
+  'examples/recipes/schema.prisma',
+]
+const GENERATED = ['generated', 'generated/application', 'generated/relations', 'generated/recipes'].flatMap((folder) => [
   `${folder}/client`,
   `${folder}/write-behind.ts`,
 ])
