@@ -6,7 +6,7 @@ import { SECTIONS } from './pages.js'
 import { slug } from './slug.js'
 
 const REPOSITORY = 'https://github.com/write-behind/write-behind'
-/** Pages outside of docs/ are read in the repository. test/docs.test.ts checks that they are there. */
+/** Files outside of docs/ are read in the repository. test/docs.test.ts checks that they are there. */
 const OUTSIDE = `${REPOSITORY}/blob/main/`
 /** `typedoc` writes it. */
 const API = JSON.parse(readFileSync(new URL('../api/typedoc-sidebar.json', import.meta.url), 'utf8')) as DefaultTheme.SidebarItem[]
@@ -42,14 +42,26 @@ export default defineConfig({
     },
   },
   buildEnd: ({ srcDir, outDir, site: { base } }) => {
-    writeTexts(srcDir, outDir, { title, description, base, sidebar }, (text) => text.replace(/\]\(\.\.\/(?=[A-Z])/g, `](${OUTSIDE}`))
+    writeTexts(srcDir, outDir, { title, description, base, sidebar }, (text, page) =>
+      isGenerated(page) ? text : text.replaceAll('](../', `](${OUTSIDE}`),
+    )
     checkLinks(outDir, base)
   },
 })
 
 function linkToRepository(markdown: MarkdownRenderer): void {
-  const normalizeLink = markdown.normalizeLink
-  markdown.normalizeLink = (link) => normalizeLink(link.replace(/^\.\.\/(?=[A-Z])/, OUTSIDE))
+  markdown.core.ruler.push('link to repository', ({ tokens, env }) => {
+    if (isGenerated(env.relativePath)) return
+    for (const token of tokens.flatMap(({ children }) => children ?? [])) {
+      const href = token.attrGet('href')
+      if (href?.startsWith('../')) token.attrSet('href', href.replace('../', OUTSIDE))
+    }
+  })
+}
+
+/** The pages of the API are in folders of docs/, all others in docs/ itself. */
+function isGenerated(page: string): boolean {
+  return page.includes('/')
 }
 
 /** GitHub draws the blocks of the language `mermaid`, too. */

@@ -23,13 +23,13 @@ export interface Site {
  * @param target the folder of the built site
  * @param transform changes the text of each page
  */
-export function writeTexts(source: string, target: string, site: Site, transform: (text: string) => string): void {
+export function writeTexts(source: string, target: string, site: Site, transform: (text: string, page: string) => string): void {
   const lines = [`# ${site.title}`, '', `> ${site.description}`]
   const texts: string[] = []
   for (const { text: section, ...root } of site.sidebar) {
     lines.push('', `## ${section}`, '')
     for (const { text, file } of pagesOf(root)) {
-      const page = transform(readFileSync(join(source, file), 'utf8'))
+      const page = transform(readFileSync(join(source, file), 'utf8'), file)
       mkdirSync(dirname(join(target, file)), { recursive: true })
       writeFileSync(join(target, file), page)
       lines.push(`- [${text}](${site.base}${file})`)
