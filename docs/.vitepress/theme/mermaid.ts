@@ -1,7 +1,7 @@
 import { useData } from 'vitepress'
 import { defineComponent, h, onMounted, ref, useId, watch } from 'vue'
 
-/** Its own, so that it can be read on a phone. */
+/** Its own, so that its words can be read: a wide diagram scrolls. */
 const SIZE = { useMaxWidth: false }
 
 /** A diagram in the colours of the page. Before it is drawn, and without JavaScript, its source is shown. */
@@ -15,7 +15,7 @@ export const Mermaid = defineComponent({
 
     const draw = async (): Promise<void> => {
       const { default: mermaid } = await import('mermaid')
-      mermaid.initialize({ startOnLoad: false, theme: isDark.value ? 'dark' : 'default', flowchart: SIZE, sequence: SIZE, state: SIZE })
+      mermaid.initialize({ startOnLoad: false, theme: isDark.value ? 'dark' : 'default', flowchart: SIZE, sequence: { ...SIZE, wrap: true }, state: SIZE })
       svg.value = (await mermaid.render(id, source)).svg
     }
     onMounted(draw)
