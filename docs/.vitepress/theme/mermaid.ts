@@ -15,7 +15,13 @@ export const Mermaid = defineComponent({
 
     const draw = async (): Promise<void> => {
       const { default: mermaid } = await import('mermaid')
-      mermaid.initialize({ startOnLoad: false, theme: isDark.value ? 'dark' : 'default', flowchart: SIZE, sequence: { ...SIZE, wrap: true }, state: SIZE })
+      mermaid.initialize({
+        startOnLoad: false,
+        theme: isDark.value ? 'dark' : 'default',
+        flowchart: SIZE,
+        sequence: { ...SIZE, wrap: true },
+        state: SIZE,
+      })
       svg.value = (await mermaid.render(id, source)).svg
     }
     onMounted(draw)
