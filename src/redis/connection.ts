@@ -132,7 +132,9 @@ function turnedAway(cause?: Error): Error {
 function checkConnection(redis: Redis): void {
   const { duplicate, defineCommand, isCluster, options } = (redis ?? {}) as Partial<Redis>
   if (isCluster)
-    throw new ConfigurationError('redis: expected a connection to one Redis, got an ioredis Cluster; Redis Cluster is not supported')
+    throw new ConfigurationError(
+      'redis: expected a connection to one Redis, got an ioredis Cluster; Redis Cluster is not supported, so give a Redis of ioredis that reaches a server with cluster mode off (docs/providers.md)',
+    )
   if (typeof duplicate !== 'function' || typeof defineCommand !== 'function' || typeof options !== 'object')
     throw new ConfigurationError(`redis: expected a connection of ioredis, got ${redis === null ? 'null' : typeof redis}`)
   if (options.keyPrefix)

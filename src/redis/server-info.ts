@@ -1,5 +1,9 @@
+import { type Fields, hostedBy, SETTINGS } from './hosted.js'
+
 /** Older servers cannot read the first line of the scripts, which declares what a script needs. */
 const OLDEST_VERSION = 7
+/** Dragonfly says `replica`. */
+const REPLICA = /^(slave|replica)$/
 
 /** What is wrong with a Redis. Each finding is a sentence. */
 export interface Findings {
@@ -25,14 +29,16 @@ export function assess(info: string | undefined, settings: ReadonlyMap<string, s
   const evicted = fields.get('evicted_keys')
   return {
     problem: problemOf(fields),
-    replica: fields.get('role') === 'slave' ? 'Redis: expected a primary, got a replica, which takes no writes or loses them' : undefined,
+    replica: REPLICA.test(fields.get('role') ?? '')
+      ? 'Redis: expected a primary, got a replica, which takes no writes or loses them'
+      : undefined,
     eviction: policy === undefined || policy === 'noeviction' ? undefined : describeEviction(policy),
-    warnings: [...describeUnknown(fields, policy), ...describePersistence(fields, settings)],
+    warnings: [...describeUnknown(fields, policy, info === undefined), ...describePersistence(fields, settings)],
     evicted: evicted === undefined ? undefined : Number(evicted),
   }
 }
 
-function problemOf(fields: ReadonlyMap<string, string>): string | undefined {
+function problemOf(fields: Fields): string | undefined {
   if (fields.get('redis_mode') === 'sentinel')
     return 'Redis: expected a Redis, got a Sentinel, which is named in the option sentinels of ioredis'
   if (fields.get('cluster_enabled') === '1')
@@ -47,22 +53,32 @@ function describeEviction(policy: string): string {
   return `Redis: expected maxmemory-policy noeviction, as any other evicts writes that are not in the database yet; got ${policy}`
 }
 
-function describeUnknown(fields: ReadonlyMap<string, string>, policy: string | undefined): string[] {
+/** One warning about everything that Redis does not tell. It names the settings to look at. */
+function describeUnknown(fields: Fields, policy: string | undefined, isRefused: boolean): string[] {
+  const hosted = hostedBy(fields)
+  const { eviction, persistence } = hosted ?? SETTINGS
   const unknown = [
-    ...(policy === undefined ? ['whether it may evict writes (maxmemory-policy)'] : []),
-    ...(fields.has('valkey_version') || fields.has('redis_version') ? [] : ['its version']),
-    ...(fields.has('role') ? [] : ['whether it is a primary']),
-    ...(fields.has('cluster_enabled') ? [] : ['whether it is a node of a Redis Cluster']),
-    ...(fields.has('aof_enabled') ? [] : ['whether appendonly is on']),
+    ...(policy === undefined ? [`whether it may evict writes (${eviction})`] : []),
+    ...(fields.has('valkey_version') || fields.has('redis_version') ? [] : [`its version (must be ${OLDEST_VERSION} or later)`]),
+    ...(fields.has('role') ? [] : ['whether it is a primary (must not be a replica)']),
+    ...(fields.has('cluster_enabled') ? [] : ['whether it is a node of a Redis Cluster (cluster mode must be off)']),
+    ...(keepsWrites(fields) === undefined ? [`whether it keeps writes through a crash (${persistence})`] : []),
   ]
-  return unknown.length === 0
-    ? []
-    : [`Redis: it does not tell ${unknown.join(', ')}; give the user the right to INFO, or see to it yourself`]
+  const remedy = isRefused ? 'give the user the right to INFO, or check this yourself' : 'check this yourself'
+  return unknown.length === 0 ? [] : [`Redis: ${hosted?.name ?? 'it'} does not tell ${unknown.join(', ')}; ${remedy}`]
 }
 
-function describePersistence(fields: ReadonlyMap<string, string>, settings: ReadonlyMap<string, string> | undefined): string[] {
-  if (fields.get('aof_enabled') === '0')
-    return ['Redis: appendonly is off; a crash of Redis loses the writes that are not in the database yet']
+/** Whether writes that are not in the database yet outlive a crash. `undefined` if Redis does not tell. */
+function keepsWrites(fields: Fields): boolean | undefined {
+  const hosted = hostedBy(fields)
+  if (hosted !== undefined && hosted.persistence === undefined) return true
+  if (fields.get('aof_enabled') === '1') return true
+  // A service may say aof_enabled:0 and keep writes all the same.
+  return fields.has('aof_enabled') && hosted === undefined ? false : undefined
+}
+
+function describePersistence(fields: Fields, settings: ReadonlyMap<string, string> | undefined): string[] {
+  if (keepsWrites(fields) === false) return ['Redis: appendonly is off; a crash of Redis loses the writes that are not in the database yet']
   const warnings: string[] = []
   if (settings?.get('appendfsync') === 'no')
     warnings.push('Redis: appendfsync is no; a power cut loses the writes of half a minute, or more, that are not in the database yet')

@@ -1,7 +1,9 @@
 /** Our connections take over from that of the application how to reach Redis, and nothing else. */
-import { connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { describe, expect, test } from 'vitest'
+import { models } from '../../generated/write-behind.js'
+import { ConfigurationError, createWriteBehind, releaseNamespace } from '../../src/index.js'
 import { create, failureOf, open, proxyTo, quick, redis, row, server, still, useConnections } from './connections.js'
 
 useConnections()
@@ -84,6 +86,26 @@ describe('a setting of the application', () => {
     await server.restart()
     await cache.counter.increment({ name: 'a' }, { value: 1 })
     await expect.poll(() => row('a')).toBe(1n)
+  })
+
+  test('of a Cluster is refused before anything connects, with what to give instead', async () => {
+    let contacts = 0
+    const listener = createServer((socket) => {
+      contacts++
+      socket.destroy()
+    })
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+    const { port } = listener.address() as AddressInfo
+    const cluster = new Cluster([{ host: '127.0.0.1', port }], { lazyConnect: true }) as unknown as Redis
+    const prisma = { $queryRawUnsafe: async () => contacts++, $transaction: async () => contacts++ } as never
+    const create = createWriteBehind({ prisma, redis: cluster, models, policies: { counter: still } })
+    for (const refused of [create, releaseNamespace({ redis: cluster })]) {
+      const failure = await failureOf(refused)
+      expect(failure).toBeInstanceOf(ConfigurationError)
+      expect(failure?.message).toMatch(/got an ioredis Cluster; .* is not supported, so give a Redis of ioredis .* with cluster mode off/)
+    }
+    expect([contacts, cluster.status]).toEqual([0, 'wait'])
+    listener.close()
   })
 
   const refused: [string, () => unknown, string][] = [

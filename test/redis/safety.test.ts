@@ -148,7 +148,9 @@ test('a warning names what Redis does not tell this user', async () => {
   const listen = ({ message }: Error) => void warnings.push(message)
   process.on('warning', listen)
   await write(cache)
-  await expect.poll(() => warnings.join()).toMatch(/it does not tell whether it may evict writes \(maxmemory-policy\), its version/)
+  await expect
+    .poll(() => warnings.join())
+    .toMatch(/it does not tell whether it may evict writes \(maxmemory-policy must be noeviction\), its version .*the right to INFO/)
   process.off('warning', listen)
   await redis.acl('SETUSER', 'default', '+@all')
 })
