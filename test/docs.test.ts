@@ -36,7 +36,7 @@ test.each(PAGES)('%s links only to files and headings that are there', (page) =>
 
 test('the site lists every page of docs/', () => {
   const listed = SECTIONS.flatMap(({ pages }) => pages.map(([name]) => `docs/${name}.md`))
-  expect(DOCS.filter((file) => file.endsWith('.md') && file !== 'docs/index.md' && !listed.includes(file))).toEqual([])
+  expect(DOCS.filter((file) => file.endsWith('.md') && file !== 'docs/index.md')).toEqual(listed.sort())
 })
 
 test('the check of the site finds a link to a page, a heading or a picture that is not there', () => {

@@ -6,7 +6,6 @@ export const SECTIONS: readonly Section[] = [
       ['quick-start', 'Quick start'],
       ['concepts', 'Concepts'],
       ['recipes', 'Recipes'],
-      ['frameworks', 'Frameworks'],
     ],
   },
   {
@@ -23,6 +22,7 @@ export const SECTIONS: readonly Section[] = [
       ['observability', 'Events and traces'],
       ['providers', 'Providers'],
       ['compatibility', 'Where it runs'],
+      ['versions', 'Versions'],
     ],
   },
   {

@@ -8,7 +8,7 @@ export interface Settings {
   readonly persistence: string | undefined
 }
 
-/** A Redis as a service whose INFO says less than that of Redis, or says it otherwise (docs/providers.md). */
+/** A service whose INFO says less than that of Redis, or says it in another way (docs/providers.md). */
 export interface Hosted extends Settings {
   readonly name: string
   readonly is: (fields: Fields) => boolean
@@ -21,6 +21,12 @@ export const SETTINGS: Settings = {
 }
 
 const HOSTED: readonly Hosted[] = [
+  {
+    name: 'Amazon ElastiCache',
+    is: (fields) => fields.get('os') === 'Amazon ElastiCache',
+    eviction: SETTINGS.eviction,
+    persistence: 'the durability of the cluster must be sync',
+  },
   {
     name: 'Amazon MemoryDB',
     is: (fields) => fields.get('os') === 'Amazon MemoryDB',

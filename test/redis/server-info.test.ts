@@ -65,8 +65,14 @@ describe('a service whose INFO differs', () => {
     expect(warningsOf(...info, 'aof_enabled:1')).toEqual([warning(eviction)])
   })
 
+  test('ElastiCache keeps its writes by its durability, which it does not tell', () => {
+    expect(warningsOf('os:Amazon ElastiCache', 'aof_enabled:0', ...common)).toEqual([
+      'Redis: Amazon ElastiCache does not tell whether it keeps writes through a crash (the durability of the cluster must be sync); check this yourself',
+    ])
+  })
+
   test('a build of Redis that names itself is believed when it says that appendonly is off', () => {
-    for (const sign of ['redis_build_id:0', 'redis_build_id:c701a4acd98ea64a', 'os:Amazon ElastiCache'])
+    for (const sign of ['redis_build_id:0', 'redis_build_id:c701a4acd98ea64a', 'os:Linux 6.1.0'])
       expect(warningsOf(sign, 'aof_enabled:0', ...common)).toEqual([expect.stringContaining('appendonly is off')])
   })
 
