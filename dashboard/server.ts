@@ -35,7 +35,7 @@ const STATUS = '/status'
 /** When the dashboard stops, requests under way have this many ms to end. */
 const GRACE = 1000
 
-/** Serves Bull Board for the flush queues at `/queues`, and tells at `/status`, as JSON, how many records are dirty, overdue and parked. */
+/** Serves Bull Board for the flush queues at `/queues`, and tells at `/status`, as JSON, how many records are dirty and parked, and how late they are. */
 export class Dashboard {
   readonly #host: string
   readonly #port: number
@@ -154,7 +154,7 @@ function createBoard(queues: DashboardOptions['cache']['queues']): Express {
       uiConfig: {
         boardTitle: 'write-behind',
         hideDocsLink: true,
-        miscLinks: [{ text: 'Dirty, overdue and parked records (JSON)', url: STATUS }],
+        miscLinks: [{ text: 'Dirty and parked records (JSON)', url: STATUS }],
       },
     },
   })
